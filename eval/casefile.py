@@ -1,0 +1,143 @@
+"""Case files: one JSON object a case, its gold answer kept apart from what the model may see."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ddxgraph.nodes.case import Case
+
+_KNOWN: Final = (*Case.model_fields, "answer")
+
+
+class CaseFileError(ValueError):
+    """A case could not be read; the message says where and how to mend it."""
+
+
+class Gold(BaseModel):
+    """The gold answer of a case. Only scorers and the training gate see it; no node, prompt or trace does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    case: str
+    """The case's id."""
+    answer: str
+    """An option's letter, or text in a free-form case."""
+
+
+class CaseEntry(NamedTuple):
+    """A case and, where the file gives it, its gold answer."""
+
+    case: Case
+    gold: Gold | None
+
+
+def read_cases(path: Path | str) -> Iterator[CaseEntry]:
+    """Cases of a file: one JSON object (`.json`), or one a line (`.jsonl`); told apart by content.
+
+    Fields: `vignette` (required), `id`, `question`, `options` ({letter: text}; absent for free-form),
+    `answer` (optional; kept apart), `source`, `split`.
+
+    Raises:
+        CaseFileError: the file is missing or unreadable, or a case in it is malformed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise CaseFileError(f"no file {str(path)!r}") from None
+    except IsADirectoryError:
+        raise CaseFileError(f"{str(path)!r} is a folder; give a case file (JSON or JSONL)") from None
+    except UnicodeDecodeError as error:
+        raise CaseFileError(f"{str(path)!r} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise CaseFileError(f"cannot read {str(path)!r}: {error.strerror}") from None
+    yield from parse_cases(text, str(path))
+
+
+def parse_cases(text: str, where: str) -> Iterator[CaseEntry]:
+    """Cases of a text: one JSON object, or one a line.
+
+    Raises:
+        CaseFileError: see `read_cases`.
+    """
+    if not text.strip():
+        raise CaseFileError(f"{where}: empty; it must hold a case as a JSON object")
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if len(lines) > 1 and _is_object(lines[0][1]):
+        for number, line in lines:
+            yield parse_case(line, f"{where}, line {number}")
+    else:
+        yield parse_case(text, where)
+
+
+def parse_case(text: str, where: str) -> CaseEntry:
+    """One case from its JSON.
+
+    Raises:
+        CaseFileError: see `read_cases`.
+    """
+    try:
+        data = json.loads(text, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        raise CaseFileError(
+            f"{where}: broken JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+        ) from None
+    except CaseFileError as error:
+        raise CaseFileError(f"{where}: {error}") from None
+    except RecursionError:
+        raise CaseFileError(f"{where}: nested too deeply for a case") from None
+    return case_entry(data, where)
+
+
+def case_entry(data: Any, where: str) -> CaseEntry:
+    """One case from its fields, the gold answer taken out.
+
+    Raises:
+        CaseFileError: see `read_cases`.
+    """
+    if not isinstance(data, dict):
+        raise CaseFileError(f"{where}: a case is a JSON object, not {type(data).__name__}")
+    unknown = [key for key in data if key not in _KNOWN]
+    if unknown:
+        raise CaseFileError(f"{where}: unknown field {', '.join(map(repr, unknown))}; known: {', '.join(_KNOWN)}")
+    answer = data.get("answer")
+    try:
+        case = Case.model_validate({key: value for key, value in data.items() if key != "answer"})
+    except ValidationError as error:
+        raise CaseFileError(f"{where}: {'; '.join(_said(error))}") from None
+    return CaseEntry(case, _gold(case, answer, where))
+
+
+def _gold(case: Case, answer: Any, where: str) -> Gold | None:
+    if answer is None:
+        return None
+    if not isinstance(answer, str) or not answer.strip():
+        raise CaseFileError(f"{where}: answer: give text, or leave the field out")
+    if case.options and answer not in case.options:
+        raise CaseFileError(f"{where}: answer {answer!r} is none of the options {', '.join(case.letters)}")
+    return Gold(case=case.id, answer=answer.strip())
+
+
+def _said(error: ValidationError) -> Iterable[str]:
+    for problem in error.errors(include_url=False):
+        place = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+        yield f"{place}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise CaseFileError(f"{key!r} stands twice in one object")
+        seen[key] = value
+    return seen
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""How thinking moves: state, pure routing, budget, topology, and the trace of a traversal."""

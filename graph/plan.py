@@ -1,0 +1,96 @@
+"""The plan of a traversal: which model, which words, which limits; and the id that follows from them."""
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from langchain_core.language_models import BaseChatModel
+
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.conversation import REPLY_ROOM
+from ddxgraph.graph.routing import Policy
+from ddxgraph.graph.state import Setting
+from ddxgraph.graph.trace import Provenance, Strategy, provenance_of, trace_id
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.consultation import SERIAL_KEY, Sampling, Wording
+from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.usage import estimate_tokens
+from ddxgraph.prompts.library import PromptSet, shipped_prompts
+
+
+class CaseTooLong(ValueError):
+    """The case leaves no room for reasoning in the model's context window."""
+
+
+class Plan(NamedTuple):
+    """Everything but the case."""
+
+    wording: Wording
+    strategy: Strategy
+    provenance: Provenance
+
+    @property
+    def serial(self) -> bool:
+        """The engine runs the calls of one conversation in turn, as its chat model's metadata says."""
+        return bool((self.wording.model.metadata or {}).get(SERIAL_KEY))
+
+    def trace_id(self, case: Case, sample: int = 0) -> str:
+        """The id that a traversal of this case will have, before it is run."""
+        return trace_id(case, self.strategy, self.provenance, sample)
+
+    def setting(self, case: Case, sample: int = 0) -> Setting:
+        """The fixed part of one traversal's state.
+
+        Raises:
+            CaseTooLong: instructions, case and one reply do not fit the context window.
+        """
+        prompts = self.wording.prompts
+        setting = Setting(
+            trace_id=self.trace_id(case, sample),
+            system=prompts.render("system"),
+            opening=prompts.render("case", case=case),
+            strategy=self.strategy,
+            provenance=self.provenance.model_copy(
+                update={"started_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+            ),
+        )
+        self._check_fits(setting)
+        return setting
+
+    def _check_fits(self, setting: Setting) -> None:
+        window = self.strategy.context_window
+        if window is None:
+            return
+        needed = estimate_tokens(setting.system, setting.opening) + REPLY_ROOM
+        if needed > window:
+            raise CaseTooLong(
+                f"the case is too long for this model: it needs about {needed} tokens with the instructions, "
+                f"and the context window holds {window}; shorten the vignette or use a model with a longer "
+                "context"
+            )
+
+
+def plan(
+    model: BaseChatModel,
+    *,
+    budget: Budget | None = None,
+    limits: Limits | None = None,
+    policy: Policy | None = None,
+    sampling: Sampling | None = None,
+    prompts: PromptSet | None = None,
+    context_window: int | None = None,
+) -> Plan:
+    """Settle what a graph on this model will do; the arguments are those of `build_graph`."""
+    window = context_window or (model.profile or {}).get("max_input_tokens")
+    sampling = sampling or Sampling()
+    prompts = prompts or shipped_prompts()
+    strategy = Strategy(
+        budget=budget or Budget(),
+        limits=limits or Limits.for_context(window),
+        policy=policy or Policy(),
+        context_window=window,
+    )
+    return Plan(
+        wording=Wording(model, prompts, sampling),
+        strategy=strategy,
+        provenance=provenance_of(model, sampling, prompts.hash),
+    )

@@ -1,0 +1,111 @@
+"""Where the journey goes next: pure decisions from what is known. No model, no state machine."""
+
+from collections.abc import Collection, Sequence
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ddxgraph.nodes.consultation import NodeName
+from ddxgraph.nodes.reflect import Verdict
+
+Trigger = Literal["self", "verifier", "budget", "engine", "gold", "label"]
+"""Who made a move: the model itself, a rule of this graph, a spent budget, or a broken engine.
+
+`gold` and `label` never arise here: imported data whose course was corrected by an answer key carries them,
+so that it can be filtered out.
+"""
+End = Literal["end"]
+Limit = Literal["tokens", "calls", "backtracks"]
+
+BACKTRACKS: dict[Verdict, NodeName] = {
+    "recheck_evidence": "check_evidence",
+    "widen_differential": "generate_differential",
+    "reread_history": "review_history",
+}
+
+
+class Policy(BaseModel):
+    """Rules that may overrule the model's verdict."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_margin: float = Field(default=0.0, ge=0, le=1)
+    """A conclusion with a smaller credence margin is sent back once to recheck the two leaders; 0 never does."""
+
+
+class Move(BaseModel):
+    """One edge of the journey."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    to: NodeName | End
+    trigger: Trigger = "self"
+    reason: str = ""
+    targets: tuple[str, ...] = ()
+    """Hypotheses that the next stop is about, where it is about some only."""
+    backtrack: bool = False
+    limit: Limit | None = None
+    """The spent limit, where the budget made the move."""
+
+
+class Standing(NamedTuple):
+    """All that a decision after a reflection depends on."""
+
+    verdict: Verdict
+    targets: Sequence[str]
+    """What the model wants rechecked."""
+    ranking: Sequence[str]
+    """Hypotheses still standing, by falling credence."""
+    margin: float
+    backtracks_left: int
+    overruled: bool
+    """A rule has sent this traversal back before."""
+    free_form: bool = False
+
+
+def after_reflection(now: Standing, policy: Policy) -> Move:
+    """The move that follows a reflection: conclude, or go back."""
+    wish = _wish(now, policy)
+    if wish.backtrack and now.backtracks_left <= 0:
+        return over_budget("backtracks", f"no backtrack left to {wish.reason}")
+    return wish
+
+
+def _wish(now: Standing, policy: Policy) -> Move:
+    if now.verdict != "conclude":
+        targets = _targets(now) if now.verdict == "recheck_evidence" else ()
+        if now.verdict == "recheck_evidence" and not targets:
+            return _back("widen_differential", "verifier", "nothing stands that could be rechecked")
+        return _back(now.verdict, "self", now.verdict.replace("_", " "), targets)
+    if not now.ranking and not now.overruled:
+        return _back("widen_differential", "verifier", "every hypothesis is refuted")
+    if now.margin < policy.min_margin and len(now.ranking) > 1 and not now.overruled:
+        why = f"margin {now.margin:.2f} below {policy.min_margin:.2f}"
+        return _back("recheck_evidence", "verifier", why, tuple(now.ranking[:2]))
+    return Move(to="conclude", reason="the reflection concludes")
+
+
+def _targets(now: Standing) -> tuple[str, ...]:
+    named = tuple(key for key in now.targets if key in now.ranking)
+    return named or tuple(now.ranking[:2])
+
+
+def _back(verdict: Verdict, trigger: Trigger, reason: str, targets: tuple[str, ...] = ()) -> Move:
+    return Move(to=BACKTRACKS[verdict], trigger=trigger, reason=reason, targets=targets, backtrack=True)
+
+
+def over_budget(limit: Limit, reason: str) -> Move:
+    """A spent limit ends every journey in the conclusion."""
+    return Move(to="conclude", trigger="budget", reason=reason, limit=limit)
+
+
+def to_check(standing: Sequence[str], weighed: Collection[str], reread: bool) -> tuple[str, ...]:
+    """Which hypotheses a visit to the differential sends on to be checked.
+
+    Args:
+        standing: hypotheses that are not refuted.
+        weighed: hypotheses that have evidence already.
+        reread: the differential follows a reading of the history, so that all evidence may have changed.
+    """
+    fresh = tuple(key for key in standing if key not in weighed)
+    return tuple(standing) if reread or not fresh else fresh

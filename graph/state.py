@@ -1,0 +1,130 @@
+"""The state that LangGraph carries from stop to stop."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, TypedDict
+
+from pydantic import BaseModel, ConfigDict
+
+from ddxgraph.graph.conversation import Compaction
+from ddxgraph.graph.credence import credence, ranked
+from ddxgraph.graph.trace import Provenance, Step, Strategy
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.check_evidence import Weight
+from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.failure import Failure
+from ddxgraph.nodes.generate_differential import Hypothesis, Refutation
+from ddxgraph.nodes.review_history import Asks, Finding
+from ddxgraph.nodes.usage import Usage
+
+
+class Setting(BaseModel):
+    """What a traversal is about and how it runs; written once, by the first stop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trace_id: str
+    system: str
+    opening: str
+    strategy: Strategy
+    provenance: Provenance
+
+
+def append_steps(steps: Sequence[Step], new: Sequence[Step]) -> list[Step]:
+    """Reducer: number new steps in the order in which LangGraph hands them over (that of their `Send`)."""
+    start = len(steps)
+    return [*steps, *(step.model_copy(update={"index": start + n}) for n, step in enumerate(new))]
+
+
+def merge_evidence(
+    evidence: Mapping[str, Mapping[str, Weight]], new: Mapping[str, Mapping[str, Weight]]
+) -> dict[str, dict[str, Weight]]:
+    """Reducer: a later weight of the same finding for the same hypothesis replaces the earlier one."""
+    merged = {key: dict(weights) for key, weights in evidence.items()}
+    for key, weights in new.items():
+        merged.setdefault(key, {}).update(weights)
+    return merged
+
+
+def add_compactions(known: Sequence[Compaction], new: Sequence[Compaction]) -> list[Compaction]:
+    """Reducer: parallel branches compact the same trunk alike; it counts once."""
+    return [*known, *(c for n, c in enumerate(new) if c not in known and c not in new[:n])]
+
+
+def first_failure(known: Failure | None, new: Failure | None) -> Failure | None:
+    """Reducer: what broke first stays."""
+    return known or new
+
+
+class JourneyInput(TypedDict, total=False):
+    """What `graph.invoke` takes."""
+
+    case: Case
+    """A `Case`, or a mapping of its fields (as LangGraph Studio sends)."""
+    sample: int
+    """Number of the sample, from 0; changes the seed."""
+
+
+class Journey(TypedDict, total=False):
+    """The whole state; `ddxgraph.Trace` is made from it."""
+
+    case: Case
+    sample: int
+    setting: Setting
+    asks: Asks
+    findings: list[Finding]
+    hypotheses: list[Hypothesis]
+    evidence: Annotated[dict[str, dict[str, Weight]], merge_evidence]
+    refuted: list[Refutation]
+    critique: str
+    """The last reflection's."""
+    steps: Annotated[list[Step], append_steps]
+    compactions: Annotated[list[Compaction], add_compactions]
+    failure: Annotated[Failure | None, first_failure]
+    conclusion: Conclusion
+
+
+def applied(state: Journey, update: Journey) -> Journey:
+    """The state as LangGraph will have it once it has taken an update."""
+    after: Journey = {**state, **update}
+    if "steps" in update:
+        after["steps"] = append_steps(state.get("steps", []), update["steps"])
+    if "evidence" in update:
+        after["evidence"] = merge_evidence(state.get("evidence", {}), update["evidence"])
+    if "compactions" in update:
+        after["compactions"] = add_compactions(state.get("compactions", []), update["compactions"])
+    return after
+
+
+def last_on_trunk(state: Journey) -> Step | None:
+    """The latest step that is no parallel check."""
+    return next((step for step in reversed(state.get("steps", [])) if step.branch is None), None)
+
+
+def standing_ids(state: Journey) -> list[str]:
+    """Ids of the hypotheses that are not refuted, by falling credence."""
+    gone = set(refuted_ids(state))
+    return [key for key in ranked(credence_of(state)) if key not in gone]
+
+
+def usage_so_far(state: Journey) -> Usage:
+    """Sum over the steps."""
+    total = Usage()
+    for step in state.get("steps", ()):
+        total += step.usage
+    return total
+
+
+def backtracks_so_far(state: Journey) -> int:
+    """Number of moves back."""
+    return sum(step.move.backtrack for step in state.get("steps", ()))
+
+
+def refuted_ids(state: Journey) -> list[str]:
+    """Ids of the hypotheses that were given up."""
+    return [refutation.hypothesis for refutation in state.get("refuted", ())]
+
+
+def credence_of(state: Journey) -> dict[str, float]:
+    """Credence as the state stands."""
+    return credence(state.get("hypotheses", ()), state.get("evidence", {}), refuted_ids(state))
+

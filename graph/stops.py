@@ -1,0 +1,179 @@
+"""The five stops of the graph: each consults its node and moves on as the routing says."""
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from langchain_core.runnables import Runnable, RunnableConfig
+from langgraph.graph import END
+from langgraph.types import Command
+
+from ddxgraph.graph.credence import margin, standing
+from ddxgraph.graph.ledger import Ledger, completion_cap
+from ddxgraph.graph.plan import Plan
+from ddxgraph.graph.routing import Move, Standing, after_reflection, over_budget, to_check
+from ddxgraph.graph.state import (
+    Journey,
+    backtracks_so_far,
+    credence_of,
+    last_on_trunk,
+    refuted_ids,
+    standing_ids,
+)
+from ddxgraph.graph.visit import Check, Entry, Visit
+from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.consultation import Allowance, run_blocking
+from ddxgraph.nodes.failure import EngineFailed
+from ddxgraph.nodes.reflect import Reflection
+
+
+class Stop(Runnable[Any, Any]):
+    """A stop as LangGraph runs it: one coroutine function behind both `invoke` and `ainvoke`."""
+
+    def __init__(self, name: str, visit: Callable[[Any, Entry], Coroutine[Any, Any, Any]]) -> None:
+        self.name = name
+        self._visit = visit
+
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:  # noqa: A002
+        """Visit on the calling thread, without an event loop."""
+        return run_blocking(self._visit(input, Entry(config or {}, blocking=True)))
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:  # noqa: A002
+        """Visit on the running event loop."""
+        return await self._visit(input, Entry(config or {}, blocking=False))
+
+
+class Stops:
+    """The stops over one plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._limits = plan.strategy.limits
+
+    async def review_history(self, state: Journey, entry: Entry) -> Command[Any]:
+        """Open the journey, or read the case again."""
+        opening = self._opening(state)
+        state = {**state, **opening}
+        known = state.get("findings", [])
+        visit = Visit(self._plan, state, "review_history", entry)
+        critique = state.get("critique", "")
+        try:
+            history = await review_history.review_history(
+                state["case"], known, critique, visit.line, self._limits
+            )
+        except EngineFailed:
+            return Command(update=visit.broken(opening), goto=END)
+        update: Journey = {**opening, "findings": [*known, *history.findings]}
+        if "asks" not in state:
+            update["asks"] = history.asks
+        return visit.leave(update, history, lambda _: Move(to="generate_differential"))
+
+    async def generate_differential(self, state: Journey, entry: Entry) -> Command[Any]:
+        """Name the hypotheses, and send them to be checked."""
+        visit = Visit(self._plan, state, "generate_differential", entry)
+        try:
+            differential = await generate_differential.generate_differential(
+                state["case"],
+                state.get("hypotheses", []),
+                state.get("refuted", []),
+                state.get("critique", ""),
+                visit.line,
+                self._limits,
+            )
+        except EngineFailed:
+            return Command(update=visit.broken({}), goto=END)
+        update: Journey = {"hypotheses": list(differential.hypotheses)}
+        if differential.revived:
+            update["refuted"] = []
+        before = last_on_trunk(state)
+        reread = before is not None and before.node == "review_history"
+        return visit.leave(update, differential, partial(_after_differential, reread=reread))
+
+    async def check_evidence(self, check: Check, entry: Entry) -> Journey:
+        """Weigh the findings against one hypothesis, beside the other checks of its round."""
+        state = check["journey"]
+        hypothesis = next(h for h in state["hypotheses"] if h.id == check["hypothesis"])
+        allowance = Allowance(check["calls"], check["tokens"])
+        visit = Visit(
+            self._plan, state, "check_evidence", entry, allowance=allowance, branch=hypothesis.id
+        )
+        findings, asks = state.get("findings", []), state.get("asks", "other")
+        try:
+            found = await check_evidence.check_evidence(hypothesis, findings, asks, visit.line, self._limits)
+        except EngineFailed:
+            return visit.broken({})
+        update: Journey = {"evidence": {hypothesis.id: {w.finding: w for w in found.weights}}}
+        return visit.update(update, found, Move(to="reflect"))
+
+    async def reflect(self, state: Journey, entry: Entry) -> Command[Any]:
+        """Join the evidence, look back, and conclude or go back."""
+        if state.get("failure"):
+            return Command(goto=END)
+        visit = Visit(self._plan, state, "reflect", entry)
+        spent = Ledger.of(state).spent(completion_cap("reflect", state))
+        if spent:
+            move = over_budget(spent, "no room left to reflect")
+            return Command(update=visit.update({}, None, move), goto="conclude")
+        try:
+            reflection = await reflect.reflect(
+                _standing_lines(state), tuple(standing_ids(state)), visit.line, self._limits
+            )
+        except EngineFailed:
+            return Command(update=visit.broken({}), goto=END)
+        update: Journey = {
+            "refuted": [*state.get("refuted", []), *reflection.refuted],
+            "critique": reflection.critique,
+        }
+        return visit.leave(update, reflection, partial(self._after_reflection, reflection=reflection))
+
+    async def conclude(self, state: Journey, entry: Entry) -> Command[Any]:
+        """Answer; where no call can be paid for any more, the best hypothesis so far stands."""
+        ledger = Ledger.of(state)
+        visit = Visit(self._plan, state, "conclude", entry, allowance=ledger.left)
+        shares = credence_of(state)
+        spent = ledger.spent(completion_cap("conclude", state), last=True)
+        if spent:
+            labels = {h.id: h.label for h in state.get("hypotheses", [])}
+            conclusion = conclude.from_credence(state["case"], labels, shares)
+            move = Move(to="end", trigger="budget", reason="no room left for the last call", limit=spent)
+            return Command(update=visit.update({"conclusion": conclusion}, conclusion, move), goto=END)
+        before = last_on_trunk(state)
+        out_of_budget = before is not None and before.move.trigger == "budget"
+        try:
+            conclusion = await conclude.conclude(
+                state["case"], _standing_lines(state), shares, out_of_budget, visit.line, self._limits
+            )
+        except EngineFailed:
+            return Command(update=visit.broken({}), goto=END)
+        return visit.leave({"conclusion": conclusion}, conclusion, lambda _: Move(to="end"))
+
+    def _opening(self, state: Journey) -> Journey:
+        """What the first visit adds to the state; nothing at a later one."""
+        if "setting" in state:
+            return {}
+        case = Case.model_validate(state.get("case"))
+        return {"case": case, "setting": self._plan.setting(case, state.get("sample", 0))}
+
+    def _after_reflection(self, state: Journey, reflection: Reflection) -> Move:
+        ranking = standing_ids(state)
+        now = Standing(
+            verdict=reflection.verdict,
+            targets=reflection.targets,
+            ranking=ranking,
+            margin=margin(credence_of(state)),
+            backtracks_left=self._plan.strategy.budget.max_backtracks - backtracks_so_far(state),
+            overruled=any(step.move.backtrack and step.move.trigger == "verifier" for step in state["steps"]),
+        )
+        return after_reflection(now, self._plan.strategy.policy)
+
+
+def _standing_lines(state: Journey) -> list[str]:
+    return standing(state.get("hypotheses", []), credence_of(state), refuted_ids(state))
+
+
+def _after_differential(state: Journey, reread: bool) -> Move:
+    targets = to_check(standing_ids(state), state.get("evidence", {}).keys(), reread)
+    if not targets:
+        return Move(to="conclude", trigger="verifier", reason="there is no hypothesis to check")
+    return Move(to="check_evidence", targets=targets)

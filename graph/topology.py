@@ -1,0 +1,92 @@
+"""The graph itself: which stops there are, and which ways lead from one to another."""
+
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Checkpointer
+
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.plan import Plan, plan
+from ddxgraph.graph.routing import Policy
+from ddxgraph.graph.state import Journey, JourneyInput
+from ddxgraph.graph.stops import Stop, Stops
+from ddxgraph.graph.visit import Check
+from ddxgraph.nodes.consultation import Sampling
+from ddxgraph.nodes.limits import Limits
+from ddxgraph.prompts.library import PromptSet
+
+JourneyGraph = CompiledStateGraph[Journey, None, JourneyInput, Journey]
+
+
+def build_graph(
+    model: BaseChatModel,
+    *,
+    budget: Budget | None = None,
+    limits: Limits | None = None,
+    policy: Policy | None = None,
+    sampling: Sampling | None = None,
+    prompts: PromptSet | None = None,
+    context_window: int | None = None,
+    checkpointer: Checkpointer = None,
+) -> JourneyGraph:
+    """Compile the clinical reasoning graph on a chat model.
+
+    The result is an ordinary compiled LangGraph: `invoke({"case": case})`, `ainvoke`, `stream`, interrupts
+    (`interrupt_before=["conclude"]`), checkpointers and LangGraph Studio work as usual. The final state holds
+    the whole journey; `Trace.from_state(state)` makes a trace of it.
+
+    Args:
+        model: any LangChain chat model that takes OpenAI's `response_format`, such as `ddxgraph.connect()`.
+        budget: limits on tokens, calls and backtracks.
+        limits: how much each node may write; by default according to the model's context window.
+        policy: rules that may overrule the model's verdict.
+        sampling: temperature, top_p and seed of every call; by default the model's own.
+        prompts: another prompt set than the shipped one.
+        context_window: tokens of the model's context; by default what `model.profile` says.
+        checkpointer: a LangGraph checkpointer.
+
+    Raises (from `invoke`):
+        pydantic.ValidationError: the case is malformed.
+        CaseTooLong: the case does not fit the context window.
+        An engine's failure is not raised: it is typed in the state (`failure`) and in the trace.
+    """
+    return compile_plan(
+        plan(
+            model,
+            budget=budget,
+            limits=limits,
+            policy=policy,
+            sampling=sampling,
+            prompts=prompts,
+            context_window=context_window,
+        ),
+        checkpointer=checkpointer,
+    )
+
+
+def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> JourneyGraph:
+    """Compile the graph of a plan."""
+    stops = Stops(settled)
+    graph: StateGraph[Journey, None, JourneyInput, Journey] = StateGraph(Journey, input_schema=JourneyInput)
+
+    def add(name: str, visit: Any, goes_to: tuple[str, ...] = (), reads: Any = Journey) -> None:
+        graph.add_node(name, Stop(name, visit), input_schema=reads, destinations=goes_to or None)
+
+    add("review_history", stops.review_history, ("generate_differential", "conclude", END))
+    add("generate_differential", stops.generate_differential, ("check_evidence", "conclude", END))
+    add("check_evidence", stops.check_evidence, reads=Check)
+    add(
+        "reflect",
+        stops.reflect,
+        ("conclude", "check_evidence", "generate_differential", "review_history", END),
+    )
+    add("conclude", stops.conclude, (END,))
+    graph.add_edge(START, "review_history")
+    graph.add_edge("check_evidence", "reflect")
+    compiled = graph.compile(checkpointer=checkpointer, name="ddxgraph")
+    compiled = compiled.with_config(recursion_limit=settled.strategy.budget.recursion_limit)
+    # An engine that keeps a conversation in one place runs its calls in turn: one at a time, and in order, so
+    # that a traversal is reproducible. (`with_config` bounds one traversal; traversals still run side by side.)
+    return compiled.with_config(max_concurrency=1) if settled.serial else compiled

@@ -1,0 +1,237 @@
+"""The trace of a traversal: one JSON object a line, versioned, complete enough to replay and to train on."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any, Final, Literal
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from pydantic import BaseModel, ConfigDict, Field
+
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.conversation import Compaction, Exchange, assemble
+from ddxgraph.graph.credence import credence
+from ddxgraph.graph.routing import Move, Policy
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
+from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.consultation import Attempt, NodeName, Sampling
+from ddxgraph.nodes.failure import Failure
+from ddxgraph.nodes.generate_differential import Differential, Hypothesis
+from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.review_history import History
+from ddxgraph.nodes.usage import Usage
+
+TRACE_VERSION: Final = 1
+
+Output = Annotated[
+    History | Differential | EvidenceCheck | Reflection | Conclusion, Field(discriminator="kind")
+]
+Outcome = Literal["answered", "abstained", "unparsed", "error"]
+"""How a traversal came out. `error` is unscored: an infrastructure error is never a wrong answer."""
+EndReason = Literal[
+    "concluded", "budget_tokens", "budget_calls", "budget_backtracks", "failure", "interrupted"
+]
+
+_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
+
+
+class Step(BaseModel):
+    """One visit to a node."""
+
+    model_config = _FROZEN
+
+    index: int = -1
+    """Place in the trace, from 0."""
+    parent: int | None = None
+    """Index of the step on the trunk that led here; None for the first."""
+    node: NodeName
+    branch: str | None = None
+    """The hypothesis under test, for an evidence check; None on the trunk."""
+    prompt: str = ""
+    """The turn put to the model, without the case and what came before."""
+    text: str = ""
+    """The model's reply as it came; empty where a step made no call."""
+    output: Output | None = None
+    """What the step settled, once its reply was read and checked."""
+    move: Move
+    credence: Mapping[str, float] = Field(default_factory=dict)
+    """Hypothesis id to credence after this step, on its own branch; sums to one unless empty."""
+    usage: Usage = Usage()
+    latency_s: float = 0.0
+    """Seconds from the question to the reply, repairs included."""
+    prompt_hash: str = ""
+    """Content hash of the prompt's template."""
+    attempts: tuple[Attempt, ...] = ()
+    """Replies that did not fit the schema."""
+    failure: Failure | None = None
+
+
+def exchanges(steps: Sequence[Step], compactions: Sequence[Compaction]) -> list[Exchange]:
+    """The turns that the next call sees: those since the last compaction, without unreadable replies.
+
+    Checks that ran side by side stand last first: an engine that keeps one conversation still holds the last
+    one to run, and need not read it again.
+    """
+    since = compactions[-1].before if compactions else 0
+    told: list[Exchange] = []
+    round_start: int | None = None
+    for step in steps[since:]:
+        if step.branch is None:
+            round_start = None
+        elif round_start is None:
+            round_start = len(told)
+        if step.text and step.failure is None:
+            told.insert(len(told) if round_start is None else round_start, Exchange(step.prompt, step.text))
+    return told
+
+
+class Strategy(BaseModel):
+    """What, beside the model and its sampling, shapes a traversal."""
+
+    model_config = _FROZEN
+
+    name: str = "graph"
+    budget: Budget = Budget()
+    limits: Limits = Limits()
+    policy: Policy = Policy()
+    context_window: int | None = None
+    """Tokens that the model's context holds; beyond it the conversation is compacted. None: unbounded."""
+
+
+class Provenance(BaseModel):
+    """Where a trace comes from. Holds no key and no address."""
+
+    model_config = _FROZEN
+
+    model: str
+    adapter: str | None = None
+    adapter_sha256: str | None = None
+    engine: str = ""
+    """The engine and its version, where known."""
+    sampling: Mapping[str, Any] = Field(default_factory=dict)
+    """Sampling settings in force: those sent with each call over the chat model's own."""
+    prompt_set: str = ""
+    """Content hash of the prompt set."""
+    code_version: str = ""
+    started_at: str = ""
+    """UTC, ISO 8601."""
+
+
+class Trace(BaseModel):
+    """A traversal from its first step to its end."""
+
+    model_config = _FROZEN
+
+    version: Literal[1] = TRACE_VERSION
+    id: str
+    """Hash of case, strategy, sampling, prompt set, model and sample: the same work has the same id."""
+    case: Case
+    sample: int = 0
+    strategy: Strategy
+    provenance: Provenance
+    system: str = ""
+    """The system message; with `opening` and the steps it gives the whole conversation back."""
+    opening: str = ""
+    """The case as the model saw it."""
+    steps: tuple[Step, ...] = ()
+    compactions: tuple[Compaction, ...] = ()
+    answer: str | None = None
+    """An option's letter, or text in a free-form case."""
+    distribution: Mapping[str, float] = Field(default_factory=dict)
+    """Option letter (or hypothesis id) to probability; sums to one unless empty."""
+    distribution_from: Literal["logprobs", "credence", "none"] = "none"
+    outcome: Outcome
+    ended: EndReason
+    failure: Failure | None = None
+    usage: Usage = Usage()
+    elapsed_s: float = 0.0
+    """Wall time of the traversal, in seconds."""
+
+    @property
+    def backtracks(self) -> int:
+        """Number of moves back."""
+        return sum(step.move.backtrack for step in self.steps)
+
+    def messages(self, upto: int | None = None) -> list[BaseMessage]:
+        """The conversation as it stood before step `upto`; at the end of the journey by default.
+
+        Evidence checks of one round run side by side: each saw only what came before the round.
+        """
+        upto = len(self.steps) if upto is None else upto
+        compactions = [c for c in self.compactions if c.before <= upto]
+        summary = compactions[-1].text if compactions else ""
+        return assemble(self.system, self.opening, exchanges(self.steps[:upto], compactions), summary=summary)
+
+    def trajectory(self) -> list[dict[str, float]]:
+        """The differential's credence after each step, evidence of parallel checks added in step order.
+
+        Returns:
+            One mapping a step, hypothesis id to credence; empty until there is a differential.
+        """
+        hypotheses: Sequence[Hypothesis] = ()
+        evidence: dict[str, dict[str, Weight]] = {}
+        refuted: set[str] = set()
+        course: list[dict[str, float]] = []
+        for step in self.steps:
+            match step.output:
+                case Differential(hypotheses=named, revived=revived):
+                    hypotheses = named
+                    refuted -= set(revived)
+                case EvidenceCheck(hypothesis=key, weights=weights):
+                    evidence.setdefault(key, {}).update({w.finding: w for w in weights})
+                case Reflection(refuted=given_up):
+                    refuted |= {r.hypothesis for r in given_up}
+                case _:
+                    pass
+            course.append(credence(hypotheses, evidence, refuted))
+        return course
+
+    def to_json(self) -> str:
+        """The trace on one line, as a trace file holds it."""
+        return self.model_dump_json()
+
+
+def trace_id(case: Case, strategy: Strategy, provenance: Provenance, sample: int) -> str:
+    """SHA-256 over what decides a traversal, 16 hex digits.
+
+    Version and time of the code are left out: an upgrade does not make paid work undone.
+    """
+    decides = {
+        "case": [case.id, case.digest],
+        "strategy": strategy.model_dump(mode="json"),
+        "model": [provenance.model, provenance.adapter, provenance.adapter_sha256],
+        "sampling": dict(provenance.sampling),
+        "prompts": provenance.prompt_set,
+        "sample": sample,
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def provenance_of(model: BaseChatModel, sampling: Sampling, prompt_set: str) -> Provenance:
+    """What is known about a chat model: its name, its own sampling settings, and its `metadata`.
+
+    `metadata` may hold `engine`, `adapter` and `adapter_sha256`; the models that `ddxgraph.connect` gives do.
+    """
+    known = model.metadata or {}
+    own = {key: getattr(model, key, None) for key in Sampling.model_fields}
+    return Provenance(
+        model=str(getattr(model, "model_name", None) or getattr(model, "model", None) or model._llm_type),
+        adapter=known.get("adapter"),
+        adapter_sha256=known.get("adapter_sha256"),
+        engine=known.get("engine", ""),
+        sampling={key: value for key, value in {**own, **sampling.as_kwargs()}.items() if value is not None},
+        prompt_set=prompt_set,
+        code_version=code_version(),
+    )
+
+
+def code_version() -> str:
+    """Version of the installed package; `unknown` where it runs uninstalled."""
+    try:
+        return version("ddxgraph")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,144 @@
+"""Walk one case through the graph, step by step, and make a trace of it."""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, Final, cast
+
+from ddxgraph.graph.routing import Limit
+from ddxgraph.graph.state import Journey, append_steps, last_on_trunk, usage_so_far
+from ddxgraph.graph.topology import JourneyGraph
+from ddxgraph.graph.trace import EndReason, Outcome, Step, Trace
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.failure import Failure, FailureKind
+
+_ENDED: Final[Mapping[Limit, EndReason]] = {
+    "tokens": "budget_tokens",
+    "calls": "budget_calls",
+    "backtracks": "budget_backtracks",
+}
+_INTERRUPTED: Final = Failure(
+    boundary="user",
+    kind=FailureKind.INTERRUPTED,
+    message="the traversal was interrupted before its end; run it again with the same settings",
+)
+
+
+class Traversal:
+    """One walk of a case through a graph; iterate over it to see each step as it is taken.
+
+    Whoever stops it early (break, cancellation, Ctrl-C) still gets what there is from `trace()`, marked as
+    interrupted.
+
+    Args:
+        graph: from `build_graph`.
+        case: the case.
+        sample: number of the sample, from 0; changes the seed.
+    """
+
+    def __init__(self, graph: JourneyGraph, case: Case, sample: int = 0) -> None:
+        self._graph = graph
+        self._input: Any = {"case": case, "sample": sample}
+        self._state: Journey = {}
+        self._ahead: list[Step] = []
+        self._start = time.perf_counter()
+        self._elapsed: float | None = None
+
+    def __iter__(self) -> Iterator[Step]:
+        for mode, chunk in self._graph.stream(self._input, stream_mode=["updates", "values"]):
+            yield from self._taken(mode, chunk)
+        self._elapsed = time.perf_counter() - self._start
+
+    async def __aiter__(self) -> AsyncIterator[Step]:
+        async for mode, chunk in self._graph.astream(self._input, stream_mode=["updates", "values"]):
+            for step in self._taken(mode, chunk):
+                yield step
+        self._elapsed = time.perf_counter() - self._start
+
+    def trace(self) -> Trace:
+        """The trace of the walk so far.
+
+        Raises:
+            ValueError: the walk was stopped before its first step was done.
+        """
+        if "setting" not in self._state:
+            raise ValueError("the walk was stopped before its first step was done: there is nothing to trace")
+        if self._elapsed is not None:
+            return trace_of(self._state, self._elapsed)
+        steps = append_steps(self._state.get("steps", []), self._ahead)
+        partial: Journey = {**self._state, "steps": steps, "failure": _INTERRUPTED}
+        return trace_of(partial, time.perf_counter() - self._start)
+
+    def _taken(self, mode: str, chunk: Any) -> Iterator[Step]:
+        """Steps out of LangGraph's stream: updates come as stops finish, values once a superstep is joined."""
+        if mode == "values":
+            self._state, self._ahead = cast(Journey, chunk), []
+            return
+        for update in chunk.values():
+            for step in (update or {}).get("steps", ()):
+                place = len(self._state.get("steps", ())) + len(self._ahead)
+                self._ahead.append(step)
+                yield step.model_copy(update={"index": place})
+
+
+def solve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
+    """Walk a case to its end and return the trace."""
+    start = time.perf_counter()
+    state = graph.invoke(cast(Any, {"case": case, "sample": sample}))
+    return trace_of(cast(Journey, state), time.perf_counter() - start)
+
+
+async def asolve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
+    """`solve` on the running event loop; many at a time share the engine."""
+    start = time.perf_counter()
+    state = await graph.ainvoke(cast(Any, {"case": case, "sample": sample}))
+    return trace_of(cast(Journey, state), time.perf_counter() - start)
+
+
+def trace_of(state: Journey, elapsed_s: float | None = None) -> Trace:
+    """Make a trace of a graph's state, final or not.
+
+    Args:
+        state: what `graph.invoke` returned, or a snapshot's `values`.
+        elapsed_s: wall time in seconds; the sum of the steps' latencies where it was not measured.
+    """
+    setting, steps = state["setting"], state.get("steps", [])
+    conclusion, failure = state.get("conclusion"), state.get("failure")
+    return Trace(
+        id=setting.trace_id,
+        case=state["case"],
+        sample=state.get("sample", 0),
+        strategy=setting.strategy,
+        provenance=setting.provenance,
+        system=setting.system,
+        opening=setting.opening,
+        steps=tuple(steps),
+        compactions=tuple(state.get("compactions", [])),
+        answer=conclusion.answer if conclusion else None,
+        distribution=conclusion.distribution if conclusion else {},
+        distribution_from=conclusion.distribution_from if conclusion else "none",
+        outcome=_outcome(state),
+        ended=_ended(state),
+        failure=failure or (steps[-1].failure if steps else None),
+        usage=usage_so_far(state),
+        elapsed_s=sum(s.latency_s for s in steps) if elapsed_s is None else elapsed_s,
+    )
+
+
+def _outcome(state: Journey) -> Outcome:
+    conclusion = state.get("conclusion")
+    if state.get("failure") or conclusion is None:
+        return "error"
+    if conclusion.answer is not None:
+        return "answered"
+    last = last_on_trunk(state)
+    return "unparsed" if last and last.failure else "abstained"
+
+
+def _ended(state: Journey) -> EndReason:
+    failure = state.get("failure")
+    if failure:
+        return "interrupted" if failure.boundary == "user" else "failure"
+    if state.get("conclusion") is None:
+        return "interrupted"
+    spent = [step.move.limit for step in state.get("steps", []) if step.move.limit]
+    return _ENDED[spent[0]] if spent else "concluded"

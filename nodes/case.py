@@ -1,0 +1,95 @@
+"""A clinical case, as every node and every prompt may see it."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+MAX_VIGNETTE_CHARS: Final = 100_000
+"""Longest accepted vignette: some 30,000 tokens, far above any published case (MedQA's longest has 3,600)."""
+MAX_OPTIONS: Final = 26
+
+_LETTER: Final = re.compile(r"[A-Z]")
+_SPACE: Final = re.compile(r"[^\S\n]+")
+
+
+def _clean(text: str) -> str:
+    """Drop control characters (they hide text from a reader and break terminals); keep lines and scripts."""
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    kept = (c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs", "Co", "Cn"} else " " for c in text)
+    return _SPACE.sub(" ", "".join(kept)).strip()
+
+
+class Case(BaseModel):
+    """A case as the model sees it. The gold answer is no part of it: see `ddxgraph.eval.casefile`.
+
+    Raises:
+        pydantic.ValidationError: a field is unknown, empty, too long, or the options are not lettered.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(default="", max_length=200)
+    """Name of the case in its source. Derived from the content where absent."""
+    vignette: str = Field(max_length=MAX_VIGNETTE_CHARS)
+    """The case presentation; holds the question too where `question` is empty."""
+    question: str = Field(default="", max_length=MAX_VIGNETTE_CHARS)
+    options: Mapping[Annotated[str, Field(max_length=1)], Annotated[str, Field(max_length=2_000)]] = Field(
+        default_factory=dict
+    )
+    """Letter (A-Z) to text, 2 to 26 of them; empty for a free-form answer."""
+    source: str = ""
+    """Where the case comes from, such as a benchmark's name."""
+    split: str = ""
+
+    @field_validator("vignette", "question", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return _clean(value) if isinstance(value, str) else value
+
+    @field_validator("vignette")
+    @classmethod
+    def _not_empty(cls, value: str) -> str:
+        if not value:
+            raise ValueError("the vignette is empty: give the text of the case")
+        return value
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _lettered(cls, value: Any) -> Any:
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            raise ValueError('options must map letters to texts, such as {"A": "Influenza", "B": "Pneumonia"}')
+        options = {key: _clean(text) if isinstance(text, str) else text for key, text in value.items()}
+        if len(options) == 1:
+            raise ValueError("one option is no choice: give at least two, or none for a free-form answer")
+        if len(options) > MAX_OPTIONS:
+            raise ValueError(f"{len(options)} options: at most {MAX_OPTIONS}, one a letter")
+        for letter, text in options.items():
+            if not isinstance(letter, str) or not _LETTER.fullmatch(letter):
+                raise ValueError(f"option letter {letter!r}: use single capital letters, A to Z")
+            if not text:
+                raise ValueError(f"option {letter} is empty")
+        return dict(sorted(options.items()))
+
+    @model_validator(mode="after")
+    def _named(self) -> "Case":
+        if not self.id:
+            object.__setattr__(self, "id", f"case-{self.digest[:8]}")
+        return self
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """Option letters in order; empty for a free-form case."""
+        return tuple(self.options)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the model sees: vignette, question and options."""
+        seen = {"vignette": self.vignette, "question": self.question, "options": dict(self.options)}
+        return hashlib.sha256(json.dumps(seen, ensure_ascii=False, sort_keys=True).encode()).hexdigest()

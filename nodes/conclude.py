@@ -1,0 +1,170 @@
+"""Conclude: the answer, why, and how probability is spread over the options."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.limits import Limits
+
+NODE: Final = "conclude"
+ANSWER_CHARS: Final = 200
+
+
+class Conclusion(BaseModel):
+    """The end of a journey."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["conclusion"] = "conclusion"
+    justification: str = ""
+    answer: str | None = None
+    """An option's letter, or text in a free-form case; None where there is none."""
+    distribution: Mapping[str, float] = Field(default_factory=dict)
+    """Probability of each option (by letter) or hypothesis (by id); sums to one unless empty."""
+    distribution_from: Literal["logprobs", "credence", "none"] = "none"
+    """Token log-probabilities renormalised over the options, or the differential's credence."""
+
+
+@cache
+def output_model(letters: tuple[str, ...], limits: Limits) -> type[BaseModel]:
+    """The form of the reply. The answer stands last: its token is found from the end of the reply."""
+    free = Annotated[str, Field(min_length=1, max_length=ANSWER_CHARS)]
+    return create_model(
+        "Conclude",
+        __config__=ConfigDict(extra="forbid"),
+        justification=(Annotated[str, Field(max_length=limits.reasoning_chars)], ...),
+        answer=(Literal[letters] if letters else free, ...),
+    )
+
+
+def room(limits: Limits) -> int:
+    """Completion tokens that a conclusion may need."""
+    return limits.completion_tokens(1, ANSWER_CHARS)
+
+
+async def conclude(
+    case: Case,
+    standing: Sequence[str],
+    credence: Mapping[str, float],
+    spent: bool,
+    line: Consultation,
+    limits: Limits,
+) -> Conclusion:
+    """Give the answer.
+
+    Args:
+        case: the case.
+        standing: one line a hypothesis, the leader first.
+        credence: hypothesis id to credence.
+        spent: the budget ended the journey.
+        line: the line to the model.
+        limits: how much may be written.
+
+    Returns:
+        The conclusion; without an answer where the reply could not be read. The distribution comes from the
+        answer token's log-probabilities, or from the credence where the engine gives none.
+    """
+    text = line.prompts.render(NODE, standing=standing, letters=case.letters, spent=spent)
+    turn = Turn(NODE, text, output_model(case.letters, limits), room(limits), logprobs=bool(case.letters))
+    output: Any = await line.ask(turn)
+    if output is None:
+        return Conclusion()
+    reply = line.reply
+    told = letter_probabilities(reply.text, reply.logprobs, case.letters) if reply else None
+    spread = told or over_options(credence, case.letters)
+    return Conclusion(
+        justification=output.justification,
+        answer=output.answer,
+        distribution=spread,
+        distribution_from="logprobs" if told else "credence" if spread else "none",
+    )
+
+
+def from_credence(case: Case, labels: Mapping[str, str], credence: Mapping[str, float]) -> Conclusion:
+    """The conclusion that needs no call: the best hypothesis so far (the first of equals)."""
+    spread = over_options(credence, case.letters)
+    if not spread:
+        return Conclusion(justification="The budget was spent before a differential was there.")
+    best = max(spread, key=lambda key: spread[key])
+    return Conclusion(
+        justification="The budget was spent: the hypothesis with the highest credence stands.",
+        answer=best if case.letters else labels[best],
+        distribution=spread,
+        distribution_from="credence",
+    )
+
+
+def over_options(credence: Mapping[str, float], letters: Sequence[str]) -> dict[str, float]:
+    """Credence renormalised over the options; over all hypotheses in a free-form case."""
+    kept = {key: credence.get(key, 0.0) for key in (letters or credence)}
+    total = sum(kept.values())
+    return {key: value / total for key, value in kept.items()} if total > 0 else {}
+
+
+class _Place(NamedTuple):
+    token: Mapping[str, Any]
+    offset: int
+    """Where in the token's text the letter stands."""
+
+
+def _letter_token(text: str, tokens: Sequence[Mapping[str, Any]]) -> _Place | None:
+    """The token that carries the answer's letter, counted back from the end of the reply.
+
+    What follows the letter is ASCII (a quote, a brace, white space), so characters can be counted there
+    even where earlier tokens are pieces of a character.
+    """
+    end = text.rstrip()
+    end = end[: end.rfind('"')] if '"' in end else ""
+    after = len(text) - len(end)
+    for token in reversed(tokens):
+        piece = str(token.get("token", ""))
+        if len(piece) > after:
+            offset = len(piece) - after - 1
+            return _Place(token, offset) if end[-1:] == piece[offset] else None
+        after -= len(piece)
+    return None
+
+
+def letter_probabilities(
+    text: str, tokens: Sequence[Mapping[str, Any]] | None, letters: Sequence[str]
+) -> dict[str, float] | None:
+    """Probability of each option's letter at the answer's place.
+
+    Engines report log-probabilities before the grammar's mask, so most of the mass may lie on other tokens:
+    it is renormalised over the letters. A letter outside the reported alternatives gets the smallest
+    reported probability, its upper bound.
+
+    Args:
+        text: the reply, a JSON object whose last field is the letter.
+        tokens: OpenAI's `logprobs.content`.
+        letters: the options.
+
+    Returns:
+        Letter to probability, summing to one; None where the answer's token cannot be found.
+    """
+    place = _letter_token(text, tokens) if tokens and letters else None
+    if place is None:
+        return None
+    piece = str(place.token["token"])
+    lead = piece[: place.offset]
+    listed = [*(place.token.get("top_logprobs") or ()), place.token]
+    found: dict[str, float] = {}
+    for alternative in listed:
+        said = str(alternative["token"])
+        letter = said[len(lead) : len(lead) + 1]
+        closes = said[len(lead) + 1 :].lstrip('"} \n') == ""
+        if said.startswith(lead) and letter in letters and closes:
+            found[letter] = max(found.get(letter, -math.inf), float(alternative["logprob"]))
+    if not found:
+        return None
+    floor = min(float(alternative["logprob"]) for alternative in listed)
+    logits = {letter: found.get(letter, floor) for letter in letters}
+    top = max(logits.values())
+    weights = {letter: math.exp(value - top) for letter, value in logits.items()}
+    total = sum(weights.values())
+    return {letter: weight / total for letter, weight in weights.items()}

@@ -1,0 +1,281 @@
+"""The gateway to the chat model: one structured call, one repair, all of it accounted for and typed."""
+
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure
+from ddxgraph.nodes.usage import Usage, estimate_tokens, usage_of
+from ddxgraph.prompts.library import PromptSet
+
+NodeName = Literal["review_history", "generate_differential", "check_evidence", "reflect", "conclude"]
+OutputT = TypeVar("OutputT", bound=BaseModel)
+
+TOP_LOGPROBS: Final = 20
+"""Alternatives asked for at each token; the most that vLLM and OpenAI give by default."""
+CONVERSATION_KEY: Final = "ddxgraph_conversation"
+NODE_KEY: Final = "ddxgraph_node"
+BRANCH_KEY: Final = "ddxgraph_branch"
+"""Metadata that a call carries, as LangChain's callbacks and chat models see it (`run_manager.metadata`)."""
+
+SERIAL_KEY: Final = "ddxgraph_serial"
+"""In a chat model's own `metadata`: the engine runs the calls of one conversation in turn."""
+
+_FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
+_THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+_ERROR_CHARS: Final = 300
+
+
+class Sampling(BaseModel):
+    """Sampling settings sent with every call. What is None is left to the model's own configuration."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    seed: int | None = None
+    """Seed of sample 0; sample k uses seed + k."""
+
+    def for_sample(self, sample: int) -> "Sampling":
+        """The settings of the k-th sample of a case: the same, with another seed."""
+        return self if self.seed is None or not sample else self.model_copy(update={"seed": self.seed + sample})
+
+    def as_kwargs(self) -> dict[str, float | int]:
+        """Keyword arguments for a chat model's `invoke`."""
+        return self.model_dump(exclude_none=True)
+
+
+class Allowance(NamedTuple):
+    """What one node visit may still spend."""
+
+    calls: int
+    tokens: int
+    """Prompt and completion tokens together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn(Generic[OutputT]):
+    """What a node asks of the model: its words and the form that the reply must have."""
+
+    node: NodeName
+    text: str
+    output: type[OutputT]
+    max_tokens: int
+    branch: str | None = None
+    """The hypothesis under test, for an evidence check."""
+    logprobs: bool = False
+
+
+class Attempt(BaseModel):
+    """A reply that did not fit its schema, kept for the record."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[OutputT]):
+    """What came of a turn."""
+
+    turn: Turn[OutputT]
+    text: str
+    output: OutputT | None
+    usage: Usage
+    latency_s: float
+    attempts: tuple[Attempt, ...] = ()
+    failure: Failure | None = None
+    logprobs: Sequence[Mapping[str, Any]] | None = None
+    """OpenAI's `choices[0].logprobs.content`, where asked for and given."""
+
+
+class _Reading(NamedTuple, Generic[OutputT]):
+    output: OutputT | None
+    error: str
+
+
+class Wording(NamedTuple):
+    """How to talk to the model, the same for a whole graph."""
+
+    model: BaseChatModel
+    prompts: PromptSet
+    sampling: Sampling
+
+    def for_sample(self, sample: int) -> "Wording":
+        """The same for the k-th sample of a case."""
+        return self._replace(sampling=self.sampling.for_sample(sample)) if sample else self
+
+
+@dataclass(slots=True)
+class Consultation:
+    """One node visit's line to the model.
+
+    A node awaits `ask`. With `blocking` the call is made on the spot and the coroutine never suspends, so
+    that `run_blocking` can drive the same node function where no event loop may run.
+    """
+
+    wording: Wording
+    messages: Callable[[str], list[BaseMessage]]
+    """The conversation so far, with a turn's text put last."""
+    allowance: Allowance
+    config: RunnableConfig
+    blocking: bool = False
+    reply: Reply[Any] | None = field(default=None, init=False)
+    """The last reply; what the visit's trace step records."""
+
+    @property
+    def prompts(self) -> PromptSet:
+        """The prompt set in force."""
+        return self.wording.prompts
+
+    async def ask(self, turn: Turn[OutputT]) -> OutputT | None:
+        """Put a turn to the model; None where the reply could not be read, even after one repair.
+
+        Raises:
+            EngineFailed: the model gave no reply at all. `reply` then holds what was spent until then.
+        """
+        start = time.perf_counter()
+        messages = self.messages(turn.text)
+        usage, attempts, text = Usage(), [], ""
+        reading: _Reading[OutputT] = _Reading(None, "")
+        logprobs = None
+        failure = None
+        try:
+            while True:
+                message = await self._call(turn, messages)
+                usage += usage_of(message, [str(m.text) for m in messages])
+                text = str(message.text)
+                logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
+                reading = read_reply(text, turn.output)
+                if reading.output is not None:
+                    break
+                attempts.append(Attempt(text=text, error=reading.error))
+                messages = self._repair(messages, text, reading.error)
+                if len(attempts) > 1 or not self._affords_repair(usage, turn, messages):
+                    failure = _malformed(turn.node, attempts)
+                    break
+        except EngineFailed as error:
+            failure = error.failure
+            usage += Usage(calls=1)
+            raise
+        finally:
+            self.reply = Reply(
+                turn=turn,
+                text=text,
+                output=reading.output,
+                usage=usage,
+                latency_s=time.perf_counter() - start,
+                attempts=tuple(attempts),
+                failure=failure,
+                logprobs=logprobs,
+            )
+        return reading.output
+
+    def _repair(self, messages: list[BaseMessage], text: str, error: str) -> list[BaseMessage]:
+        asked = HumanMessage(self.prompts.render("repair", error=error))
+        return [*messages, AIMessage(text or "(empty)"), asked]
+
+    def _affords_repair(self, usage: Usage, turn: Turn[Any], messages: list[BaseMessage]) -> bool:
+        needed = estimate_tokens(*(str(m.text) for m in messages)) + turn.max_tokens
+        return usage.calls < self.allowance.calls and usage.total_tokens + needed <= self.allowance.tokens
+
+    async def _call(self, turn: Turn[Any], messages: list[BaseMessage]) -> AIMessage:
+        kwargs: dict[str, Any] = {
+            "response_format": response_format(turn.output, turn.node),
+            "max_tokens": turn.max_tokens,
+            **self.wording.sampling.as_kwargs(),
+        }
+        if turn.logprobs:
+            kwargs |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+        config = self._config(turn)
+        model = self.wording.model
+        try:
+            if self.blocking:
+                return model.invoke(messages, config, **kwargs)
+            return await model.ainvoke(messages, config, **kwargs)
+        except Exception as error:
+            truncated = _truncated(error)
+            if truncated is not None:
+                return truncated
+            # Whatever a chat model raises is, by definition, the engine's boundary breaking.
+            raise EngineFailed(engine_failure(error, turn.node)) from error
+
+    def _config(self, turn: Turn[Any]) -> RunnableConfig:
+        metadata = {**self.config.get("metadata", {}), NODE_KEY: turn.node}
+        if turn.branch:
+            metadata[BRANCH_KEY] = turn.branch
+        return {**self.config, "metadata": metadata}
+
+
+@cache
+def response_format(output: type[BaseModel], name: str) -> Mapping[str, Any]:
+    """OpenAI's `response_format` for a pydantic model (understood by vLLM and llama.cpp as well)."""
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "strict": True, "schema": output.model_json_schema()},
+    }
+
+
+def read_reply(text: str, output: type[OutputT]) -> _Reading[OutputT]:
+    """Read a reply; a code fence or a leading `<think>` block around the JSON is taken off first."""
+    text = _THOUGHT.sub("", text, count=1)
+    fenced = _FENCE.match(text)
+    try:
+        return _Reading(output.model_validate_json(fenced.group(1) if fenced else text), "")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "reply"
+        return _Reading(None, f"{where}: {first['msg']}"[:_ERROR_CHARS])
+
+
+def _malformed(node: str, attempts: Sequence[Attempt]) -> Failure:
+    return Failure(
+        boundary="parse",
+        kind=FailureKind.MALFORMED,
+        node=node,
+        message=f"{node}: {len(attempts)} replies did not fit the schema (last: {attempts[-1].error}); "
+        "serve the model with JSON-schema output enforced",
+    )
+
+
+def _truncated(error: Exception) -> AIMessage | None:
+    """The cut-off reply that the OpenAI client raises instead of returning, as an ordinary message."""
+    completion = getattr(error, "completion", None)
+    if type(error).__name__ != "LengthFinishReasonError" or completion is None:
+        return None
+    usage = completion.usage
+    message = AIMessage(completion.choices[0].message.content or "")
+    if usage is not None:
+        message.usage_metadata = {
+            "input_tokens": usage.prompt_tokens,
+            "output_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+        }
+    return message
+
+
+ResultT = TypeVar("ResultT")
+
+
+def run_blocking(visit: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Drive a node function whose consultation is blocking: it never suspends, so no event loop is needed.
+
+    Raises:
+        RuntimeError: the function awaited something else than its consultation.
+    """
+    try:
+        visit.send(None)
+    except StopIteration as done:
+        result: ResultT = done.value
+        return result
+    visit.close()
+    raise RuntimeError("a node awaited something other than its consultation: it cannot run synchronously")

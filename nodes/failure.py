@@ -1,0 +1,95 @@
+"""What went wrong, typed by the boundary that broke: recorded data, never a silent wrong answer."""
+
+from enum import StrEnum
+from typing import Literal
+
+from langchain_core.exceptions import (
+    ContextOverflowError,
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelNotFoundError,
+    ModelPermissionDeniedError,
+    ModelRateLimitError,
+    ModelTimeoutError,
+)
+from pydantic import BaseModel, ConfigDict
+
+
+class FailureKind(StrEnum):
+    """How a boundary broke."""
+
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    RATE_LIMIT = "rate_limit"
+    AUTHENTICATION = "authentication"
+    MODEL_NOT_FOUND = "model_not_found"
+    SERVER = "server"
+    CONTEXT_LENGTH = "context_length"
+    OTHER = "other"
+    MALFORMED = "malformed"
+    """The reply did not fit the schema, and neither did its one repair."""
+    INTERRUPTED = "interrupted"
+    """The user stopped the traversal."""
+
+
+class Failure(BaseModel):
+    """One failure. `engine` ends a traversal unscored; `parse` is survived by every node but the last."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    boundary: Literal["engine", "parse", "user"]
+    kind: FailureKind
+    message: str
+    """What was tried and how to mend it."""
+    node: str = ""
+
+
+class EngineFailed(Exception):  # noqa: N818 - reads as what happened
+    """The engine gave no reply; carries the typed failure that the trace records."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+_KINDS: tuple[tuple[type[Exception], FailureKind, str], ...] = (
+    (ModelTimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
+    (TimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
+    (ModelConnectionError, FailureKind.CONNECTION, "is the server running at this address?"),
+    (ConnectionError, FailureKind.CONNECTION, "is the server running at this address?"),
+    (ModelRateLimitError, FailureKind.RATE_LIMIT, "lower the concurrency or wait"),
+    (ModelAuthenticationError, FailureKind.AUTHENTICATION, "check the API key (DDXGRAPH_API_KEY)"),
+    (ModelPermissionDeniedError, FailureKind.AUTHENTICATION, "this key may not use this model"),
+    (ModelNotFoundError, FailureKind.MODEL_NOT_FOUND, "check the model's name (DDXGRAPH_MODEL)"),
+    (
+        ContextOverflowError,
+        FailureKind.CONTEXT_LENGTH,
+        "shorten the case, serve a longer context, or lower the budget",
+    ),
+    (ModelAPIError, FailureKind.SERVER, "see the server's log"),
+)
+
+
+def _is_context_overflow(error: Exception) -> bool:
+    """Servers other than OpenAI's say it in words only (vLLM, llama.cpp)."""
+    said = str(error).lower()
+    return "context" in said and any(word in said for word in ("exceed", "maximum", "too long"))
+
+
+def engine_failure(error: Exception, node: str) -> Failure:
+    """Type whatever a chat model raised."""
+    kind, mend = FailureKind.OTHER, "see the server's log"
+    for cls, known, advice in _KINDS:
+        if isinstance(error, cls):
+            kind, mend = known, advice
+            break
+    if kind is FailureKind.OTHER and _is_context_overflow(error):
+        kind, mend = FailureKind.CONTEXT_LENGTH, "shorten the case or serve a longer context"
+    said = " ".join(str(error).split())[:500]
+    return Failure(
+        boundary="engine",
+        kind=kind,
+        node=node,
+        message=f"{node}: the model gave no reply ({type(error).__name__}: {said}); {mend}",
+    )

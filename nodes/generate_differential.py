@@ -1,0 +1,176 @@
+"""Generate the differential: every option is a hypothesis, others may be added, each with a prior."""
+
+import re
+from collections.abc import Collection, Sequence
+from functools import cache
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.limits import Limits
+
+NODE: Final = "generate_differential"
+LABEL_CHARS: Final = 120
+EVEN_PRIOR: Final = 0.5
+"""Prior of a hypothesis about which the model said nothing."""
+
+
+class Hypothesis(BaseModel):
+    """A candidate answer: a diagnosis, or a step, treatment or mechanism where the question asks for one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    """The option's letter; H1, H2, ... for a hypothesis beside the options."""
+    label: str
+    letter: str | None = None
+    rationale: str = ""
+    prior: float = Field(default=EVEN_PRIOR, gt=0, lt=1)
+    """As the model stated it, in 0..1; relative, not normalised over the differential."""
+
+
+class Refutation(BaseModel):
+    """Why a hypothesis was given up."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hypothesis: str
+    because: str
+
+
+class Differential(BaseModel):
+    """The hypotheses after this visit, in order: options by letter, then the others as they came."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["differential"] = "differential"
+    reasoning: str = ""
+    hypotheses: tuple[Hypothesis, ...] = ()
+    revived: tuple[str, ...] = ()
+    """Refuted hypotheses that stand again, because every single one had been refuted."""
+    merged: int = 0
+    """Duplicates that were merged into a hypothesis of the same name."""
+
+
+_Prior = Annotated[int, Field(ge=1, le=99)]
+
+
+@cache
+def output_model(letters: tuple[str, ...], others: int, limits: Limits) -> type[BaseModel]:
+    """The form of the reply: each option's letter is a field of its own, so none is left out or repeated."""
+    config = ConfigDict(extra="forbid")
+    note = Annotated[str, Field(max_length=limits.note_chars)]
+    fields: dict[str, Any] = {"reasoning": (Annotated[str, Field(max_length=limits.reasoning_chars)], ...)}
+    if letters:
+        weighed = create_model("Weighed", __config__=config, rationale=(note, ...), prior=(_Prior, ...))
+        options: dict[str, Any] = {letter: (weighed, ...) for letter in letters}
+        fields["options"] = (create_model("Options", __config__=config, **options), ...)
+    if others:
+        named = create_model(
+            "Named",
+            __config__=config,
+            label=(Annotated[str, Field(min_length=2, max_length=LABEL_CHARS)], ...),
+            rationale=(note, ...),
+            prior=(_Prior, ...),
+        )
+        least = 0 if letters else 1
+        fields["others"] = (Annotated[list[named], Field(min_length=least, max_length=others)], ...)  # type: ignore[valid-type]
+    return create_model("GenerateDifferential", __config__=config, **fields)
+
+
+async def generate_differential(
+    case: Case,
+    known: Sequence[Hypothesis],
+    refuted: Sequence[Refutation],
+    critique: str,
+    line: Consultation,
+    limits: Limits,
+) -> Differential:
+    """Name what could be true, or, after a backtrack, what else could be.
+
+    Args:
+        case: the case.
+        known: hypotheses of earlier visits; empty at the first.
+        refuted: what was given up, and why.
+        critique: why the differential did not hold; empty at the first visit.
+        line: the line to the model.
+        limits: how much may be written.
+
+    Returns:
+        The whole differential; where the reply could not be read, the options at even priors beside what
+        was known (so nothing at all in a free-form case's first visit).
+    """
+    others = _others(case, known, limits)
+    labels = {hypothesis.id: hypothesis.label for hypothesis in known}
+    text = line.prompts.render(
+        NODE,
+        letters=case.letters,
+        others=others,
+        refuted=[f"{labels.get(r.hypothesis, r.hypothesis)}: {r.because}" for r in refuted],
+        critique=critique,
+    )
+    form = output_model(case.letters, others, limits)
+    output: Any = await line.ask(Turn(NODE, text, form, room(case, limits)))
+    return settle(output, case, known, [r.hypothesis for r in refuted])
+
+
+def room(case: Case, limits: Limits) -> int:
+    """Completion tokens that a visit may need."""
+    free = max(limits.others, 1) if case.options else limits.hypotheses
+    named = limits.completion_tokens(free, limits.note_chars + LABEL_CHARS)
+    return named + len(case.letters) * (limits.note_chars + 60) // 2
+
+
+def _others(case: Case, known: Sequence[Hypothesis], limits: Limits) -> int:
+    """How many hypotheses beside the options a visit may name; a backtrack may always name one."""
+    if not case.options:
+        return limits.hypotheses
+    return max(limits.others, 1) if known else limits.others
+
+
+def settle(
+    output: Any, case: Case, known: Sequence[Hypothesis], refuted: Collection[str] = ()
+) -> Differential:
+    """Merge what the model named into what is there; a second mention updates the prior."""
+    told = getattr(output, "options", None)
+    by_id: dict[str, Hypothesis] = {h.id: h for h in known}
+    for letter, label in case.options.items():
+        said = getattr(told, letter, None)
+        if said is not None:
+            by_id[letter] = _hypothesis(letter, label, said, letter)
+        else:
+            by_id.setdefault(letter, Hypothesis(id=letter, label=label, letter=letter))
+    names = {name_key(h.label): h.id for h in by_id.values()}
+    merged = 0
+    for said in getattr(output, "others", None) or ():
+        key = name_key(said.label)
+        twin = names.get(key)
+        if twin is None:
+            number = sum(h.letter is None for h in by_id.values()) + 1
+            names[key] = f"H{number}"
+            by_id[f"H{number}"] = _hypothesis(f"H{number}", said.label.strip(), said, None)
+        else:
+            merged += 1
+            if by_id[twin].letter is None and twin in {h.id for h in known}:
+                by_id[twin] = by_id[twin].model_copy(update={"prior": said.prior / 100})
+    none_left = bool(refuted) and all(key in refuted for key in by_id)
+    return Differential(
+        reasoning=getattr(output, "reasoning", ""),
+        hypotheses=tuple(by_id.values()),
+        revived=tuple(by_id) if none_left else (),
+        merged=merged,
+    )
+
+
+def _hypothesis(key: str, label: str, said: Any, letter: str | None) -> Hypothesis:
+    return Hypothesis(id=key, label=label, letter=letter, rationale=said.rationale, prior=said.prior / 100)
+
+
+_NOT_WORD: Final = re.compile(r"[\W_]+")
+
+
+def name_key(label: str) -> str:
+    """What makes two names the same: letters and digits, case folded."""
+    return _NOT_WORD.sub(" ", label.casefold()).strip()

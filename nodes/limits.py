@@ -1,0 +1,58 @@
+"""How much a node may write: list lengths and text lengths that its schema enforces."""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+BRIEF_BELOW_TOKENS: Final = 16_384
+"""A context window below this gets `Limits.brief()`: a whole journey must fit into it."""
+
+
+class Limits(BaseModel):
+    """Upper bounds that each node's JSON schema states and the engine enforces."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reasoning_chars: int = Field(default=2_000, ge=20)
+    """Free thought that stands first in every output."""
+    note_chars: int = Field(default=300, ge=20)
+    """A rationale, a reason, something missing."""
+    quote_chars: int = Field(default=200, ge=20)
+    """A finding, quoted from the case."""
+    findings: int = Field(default=16, ge=1)
+    """Findings from one reading of the history."""
+    others: int = Field(default=2, ge=0)
+    """Hypotheses beside the options, in a case that has options."""
+    hypotheses: int = Field(default=6, ge=2)
+    """Hypotheses of one differential, in a free-form case."""
+    weights: int = Field(default=8, ge=1)
+    """Findings weighed against one hypothesis in one check."""
+    refutations: int = Field(default=4, ge=1)
+    """Hypotheses refuted in one reflection."""
+
+    @classmethod
+    def brief(cls) -> "Limits":
+        """For small models and short contexts: a four-option case stays below 900 completion tokens."""
+        return cls(
+            reasoning_chars=100,
+            note_chars=50,
+            quote_chars=60,
+            findings=4,
+            others=0,
+            hypotheses=4,
+            weights=2,
+            refutations=1,
+        )
+
+    @classmethod
+    def for_context(cls, window_tokens: int | None) -> "Limits":
+        """The default for a context window of so many tokens (unknown counts as large)."""
+        return cls.brief() if window_tokens is not None and window_tokens < BRIEF_BELOW_TOKENS else cls()
+
+    def completion_tokens(self, items: int, chars_per_item: int) -> int:
+        """Room for `items` JSON objects of so many characters after the reasoning field.
+
+        Counts a token for every two characters, twice as many as English needs, so that no reply is cut
+        off before its schema has closed; and 48 for the braces and names around them.
+        """
+        return 48 + (self.reasoning_chars + items * (chars_per_item + 60)) // 2

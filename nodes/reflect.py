@@ -1,0 +1,83 @@
+"""Reflect: criticise the leader, give up what is refuted, and say where to go from here."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.generate_differential import Refutation
+from ddxgraph.nodes.limits import Limits
+
+NODE: Final = "reflect"
+MAX_TARGETS: Final = 2
+
+Verdict = Literal["conclude", "recheck_evidence", "widen_differential", "reread_history"]
+
+
+class Reflection(BaseModel):
+    """The judgement over the journey so far."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["reflection"] = "reflection"
+    critique: str = ""
+    refuted: tuple[Refutation, ...] = ()
+    verdict: Verdict = "conclude"
+    targets: tuple[str, ...] = ()
+    """Hypotheses whose evidence is to be checked again."""
+
+
+@cache
+def output_model(active: tuple[str, ...], limits: Limits) -> type[BaseModel]:
+    """The form of the reply; only a hypothesis that still stands can be refuted or sent back."""
+    config = ConfigDict(extra="forbid")
+    named = Literal[active]
+    refutation = create_model(
+        "RefutedHypothesis",
+        __config__=config,
+        hypothesis=(named, ...),
+        because=(Annotated[str, Field(max_length=limits.note_chars)], ...),
+    )
+    most = min(limits.refutations, len(active))
+    return create_model(
+        "Reflect",
+        __config__=config,
+        critique=(Annotated[str, Field(max_length=limits.reasoning_chars)], ...),
+        refuted=(Annotated[list[refutation], Field(max_length=most)], ...),  # type: ignore[valid-type]
+        verdict=(Verdict, ...),
+        targets=(Annotated[list[named], Field(max_length=min(MAX_TARGETS, len(active)))], ...),
+    )
+
+
+def room(limits: Limits) -> int:
+    """Completion tokens that a reflection may need."""
+    return limits.completion_tokens(limits.refutations + 1, limits.note_chars)
+
+
+async def reflect(
+    standing: Sequence[str], active: tuple[str, ...], line: Consultation, limits: Limits
+) -> Reflection:
+    """Look back over the journey.
+
+    Args:
+        standing: one line a hypothesis, the leader first, with its credence.
+        active: ids of the hypotheses that still stand; at least one.
+        line: the line to the model.
+        limits: how much may be written.
+
+    Returns:
+        The verdict; to conclude, refuting nothing, where the reply could not be read.
+    """
+    text = line.prompts.render(NODE, standing=standing, refutable=active)
+    output: Any = await line.ask(Turn(NODE, text, output_model(active, limits), room(limits)))
+    if output is None:
+        return Reflection()
+    refuted = {r.hypothesis: Refutation(hypothesis=r.hypothesis, because=r.because) for r in output.refuted}
+    return Reflection(
+        critique=output.critique,
+        refuted=tuple(refuted.values()),
+        verdict=output.verdict,
+        targets=tuple(dict.fromkeys(output.targets)),
+    )

@@ -1,0 +1,145 @@
+"""Review the history: which findings matter, quoted from the case, and what the question asks for."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.limits import Limits
+
+NODE: Final = "review_history"
+
+Asks = Literal["diagnosis", "next_step", "treatment", "investigation", "mechanism", "prognosis", "other"]
+"""What a question asks for."""
+FindingKind = Literal[
+    "symptom", "sign", "lab", "imaging", "history", "demographic", "medication", "pertinent_negative"
+]
+
+
+class Finding(BaseModel):
+    """A finding of the case, in its own words."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    """F1, F2, ... in the order of reading."""
+    quote: str
+    """Stands in the vignette or the question, up to white space, case and typographic signs."""
+    kind: FindingKind
+    polarity: Literal["present", "absent"]
+    salience: int
+    """1 background, 2 relevant, 3 could decide the case."""
+
+
+class History(BaseModel):
+    """What a reading of the case gave."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["history"] = "history"
+    reasoning: str = ""
+    asks: Asks = "other"
+    findings: tuple[Finding, ...] = ()
+    """New findings of this reading alone."""
+    unquoted: int = 0
+    """Findings dropped because their quote does not stand in the case."""
+    repeated: int = 0
+    """Findings dropped because they were listed already."""
+
+
+@cache
+def output_model(limits: Limits) -> type[BaseModel]:
+    """The form of the reply; the free thought stands first."""
+    finding = create_model(
+        "QuotedFinding",
+        __config__=ConfigDict(extra="forbid"),
+        quote=(Annotated[str, Field(min_length=3, max_length=limits.quote_chars)], ...),
+        kind=(FindingKind, ...),
+        polarity=(Literal["present", "absent"], ...),
+        salience=(Literal[1, 2, 3], ...),
+    )
+    return create_model(
+        "ReviewHistory",
+        __config__=ConfigDict(extra="forbid"),
+        reasoning=(Annotated[str, Field(max_length=limits.reasoning_chars)], ...),
+        asks=(Asks, ...),
+        findings=(Annotated[list[finding], Field(min_length=1, max_length=limits.findings)], ...),  # type: ignore[valid-type]
+    )
+
+
+def room(limits: Limits) -> int:
+    """Completion tokens that a reading may need."""
+    return limits.completion_tokens(limits.findings, limits.quote_chars + 40)
+
+
+async def review_history(
+    case: Case, known: Sequence[Finding], critique: str, line: Consultation, limits: Limits
+) -> History:
+    """Read the case, or read it again in the light of a critique.
+
+    Args:
+        case: the case.
+        known: findings of earlier readings; empty at the first.
+        critique: what the last reflection missed; empty at the first reading.
+        line: the line to the model.
+        limits: how much may be written.
+
+    Returns:
+        New findings alone; empty where the reply could not be read.
+    """
+    text = line.prompts.render(NODE, known=known, critique=critique)
+    output: Any = await line.ask(Turn(NODE, text, output_model(limits), room(limits)))
+    if output is None:
+        return History()
+    return settle(output, case, known)
+
+
+def settle(output: Any, case: Case, known: Sequence[Finding]) -> History:
+    """Keep what is quoted from the case and new; count what is not."""
+    record = comparable(f"{case.vignette}\n{case.question}")
+    seen = {comparable(finding.quote) for finding in known}
+    findings: list[Finding] = []
+    unquoted = repeated = 0
+    for item in output.findings:
+        quote = comparable(item.quote)
+        if not quote or quote not in record:
+            unquoted += 1
+        elif quote in seen:
+            repeated += 1
+        else:
+            seen.add(quote)
+            findings.append(
+                Finding(
+                    id=f"F{len(known) + len(findings) + 1}",
+                    quote=item.quote.strip(),
+                    kind=item.kind,
+                    polarity=item.polarity,
+                    salience=item.salience,
+                )
+            )
+    return History(
+        reasoning=output.reasoning,
+        asks=output.asks,
+        findings=tuple(findings),
+        unquoted=unquoted,
+        repeated=repeated,
+    )
+
+
+_SIGNS: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
+_SPACE: Final = re.compile(r"\s+")
+_EDGE: Final = " \"'.,;:()…"
+
+
+def comparable(text: str) -> str:
+    """A quote as it is compared: white space, case and typographic signs folded, edges trimmed.
+
+    Spaces that `disarm` put into a template token are white space too, so they are taken out altogether.
+    """
+    folded = unicodedata.normalize("NFKC", text).translate(_SIGNS).casefold()
+    return _SPACE.sub("", folded.strip(_EDGE))

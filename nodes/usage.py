@@ -1,0 +1,70 @@
+"""What calls to a model cost, as the engine reports it."""
+
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel, ConfigDict
+
+BYTES_PER_TOKEN = 3
+"""Conservative for clinical English (4 and more), JSON (about 3) and other scripts (3 bytes a character)."""
+TOKENS_PER_MESSAGE = 8
+"""What a chat template wraps around a message, generously."""
+
+
+class Usage(BaseModel):
+    """Sums over calls, in tokens; `+` adds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int | None = None
+    """Prompt tokens served from the engine's prefix cache; None where the engine does not say."""
+    completion_tokens: int = 0
+    estimated: bool = False
+    """True where an engine reported no usage and the counts were estimated from the text's length."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion tokens together, cached ones included."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cache_share(self) -> float | None:
+        """Cached / prompt tokens, in 0..1; None where the engine does not say."""
+        if self.cached_tokens is None or not self.prompt_tokens:
+            return None
+        return self.cached_tokens / self.prompt_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        cached = [n for n in (self.cached_tokens, other.cached_tokens) if n is not None]
+        return Usage(
+            calls=self.calls + other.calls,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_tokens=sum(cached) if cached else None,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+def estimate_tokens(*texts: str) -> int:
+    """Upper estimate of the tokens of so many messages; no tokenizer is at hand on the client's side."""
+    size = sum(len(t) if t.isascii() else len(t.encode("utf-8", "replace")) for t in texts)
+    return size // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE * len(texts)
+
+
+def usage_of(message: AIMessage, prompt: list[str]) -> Usage:
+    """Usage of one call, from the message's metadata; estimated where the engine reported none."""
+    said = message.usage_metadata
+    if said is None:
+        return Usage(
+            calls=1,
+            prompt_tokens=estimate_tokens(*prompt),
+            completion_tokens=estimate_tokens(str(message.text)),
+            estimated=True,
+        )
+    details = said.get("input_token_details")
+    return Usage(
+        calls=1,
+        prompt_tokens=said["input_tokens"],
+        cached_tokens=details.get("cache_read") if details else None,
+        completion_tokens=said["output_tokens"],
+    )

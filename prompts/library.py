@@ -1,0 +1,95 @@
+"""Reads and renders the prompt set: one Jinja file a prompt, undefined variables refused, data disarmed."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+PROMPTS: Final = (
+    "system",
+    "case",
+    "review_history",
+    "generate_differential",
+    "check_evidence",
+    "reflect",
+    "conclude",
+    "repair",
+    "compaction",
+)
+"""The files that a prompt set holds, each with the ending `.jinja`."""
+
+_OWN_TAGS: Final = re.compile(r"<(?=\s*/?\s*(?:case|question|options|data)\b)", re.IGNORECASE)
+_TEMPLATE_TOKENS: Final = re.compile(
+    r"<(?=\||｜|/?s>|/?think>|(?:start|end)_of_turn>|(?:bos|eos|pad|unk)>)|(?<=\|)>|\[(?=/?INST\]|/?SYSTEM_PROMPT\])",
+    re.IGNORECASE,
+)
+
+
+def disarm(text: str) -> str:
+    """Make data harmless inside a prompt, changing as little as can be.
+
+    A chat template's own tokens (`<|im_end|>`, `[INST]`, `<start_of_turn>`) would end the message that
+    carries them, since servers tokenise the rendered template as a whole; our own tags would end the
+    block that marks data as data. Both get a space after their first sign. Text such as "WBC <4000" stays.
+    """
+    return _TEMPLATE_TOKENS.sub(_spaced, _OWN_TAGS.sub("< ", text))
+
+
+def _spaced(match: re.Match[str]) -> str:
+    return " >" if match.group() == ">" else f"{match.group()} "
+
+
+def _finalize(value: Any) -> Any:
+    return disarm(value) if isinstance(value, str) else value
+
+
+class PromptSet:
+    """A folder of prompts. Every variable that a template writes out is data and is disarmed.
+
+    Args:
+        folder: holds one `NAME.jinja` for each of `PROMPTS`; the shipped set by default.
+
+    Raises:
+        FileNotFoundError: a prompt is missing from the folder.
+        jinja2.UndefinedError: (when rendering) a template names a variable that it was not given.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or Path(__file__).parent
+        missing = [name for name in PROMPTS if not (self.folder / f"{name}.jinja").is_file()]
+        if missing:
+            raise FileNotFoundError(f"no {', '.join(f'{name}.jinja' for name in missing)} in {self.folder}")
+        environment = Environment(
+            loader=FileSystemLoader(self.folder),
+            undefined=StrictUndefined,
+            finalize=_finalize,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,  # noqa: S701 - prompts are text for a model, not HTML
+        )
+        self._templates: Mapping[str, Template] = {
+            name: environment.get_template(f"{name}.jinja") for name in PROMPTS
+        }
+        sources = {name: (self.folder / f"{name}.jinja").read_bytes() for name in PROMPTS}
+        self.hashes: Mapping[str, str] = {name: _short(source) for name, source in sources.items()}
+        """Content hash of each prompt, 12 hex digits."""
+        self.hash = _short(b"\0".join(name.encode() + b"\0" + sources[name] for name in PROMPTS))
+        """Content hash of the whole set, 12 hex digits; part of every trace's id."""
+
+    def render(self, name: str, /, **variables: Any) -> str:
+        """The text of one prompt."""
+        return self._templates[name].render(variables).strip()
+
+
+def _short(source: bytes) -> str:
+    return hashlib.sha256(source).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def shipped_prompts() -> PromptSet:
+    """The prompt set that comes with the package."""
+    return PromptSet()

@@ -1,0 +1,1 @@
+"""Where a model lives: endpoint resolution, the embedded engine, its weights."""

@@ -1,0 +1,170 @@
+"""Find the model: explicit arguments, then the environment, then the embedded engine."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from langchain_core.language_models import BaseChatModel
+from pydantic import SecretStr
+
+from ddxgraph.serving.weights import SMOLLM2, WeightsError, pull
+
+URL_VARIABLE: Final = "DDXGRAPH_BASE_URL"
+MODEL_VARIABLE: Final = "DDXGRAPH_MODEL"
+KEY_VARIABLE: Final = "DDXGRAPH_API_KEY"
+
+NO_KEY: Final = "none"
+"""Sent where the server asks for no key; the client insists on one."""
+
+
+class EndpointError(RuntimeError):
+    """No model can be reached; the message says what was tried and how to mend it."""
+
+
+class Endpoint(NamedTuple):
+    """Where the model is to be found."""
+
+    base_url: str | None
+    """None: the embedded engine."""
+    model: str | None
+    """None: whatever the server serves, if that is one model alone."""
+    api_key: str | None
+
+
+def resolve(
+    base_url: str | None, model: str | None, api_key: str | None, environment: Mapping[str, str]
+) -> Endpoint:
+    """Settle the endpoint: each argument wins over its environment variable. Pure.
+
+    Raises:
+        EndpointError: the address is no http(s) URL.
+    """
+    url = base_url or environment.get(URL_VARIABLE) or None
+    if url is not None and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc):
+        raise EndpointError(f"{url!r} is no address of a server: give a URL such as http://127.0.0.1:8000/v1")
+    return Endpoint(
+        base_url=url.rstrip("/") if url else None,
+        model=model or environment.get(MODEL_VARIABLE) or None,
+        api_key=api_key or environment.get(KEY_VARIABLE) or None,
+    )
+
+
+def connect(
+    base_url: str | None = None,
+    model: str | None = None,
+    api_key: str | None = None,
+    *,
+    concurrency: int = 4,
+    temperature: float = 0.0,
+    seed: int = 0,
+    timeout_s: float = 600.0,
+    max_retries: int = 4,
+) -> BaseChatModel:
+    """A chat model to build the graph on.
+
+    With no address in the arguments or in `DDXGRAPH_BASE_URL`, the embedded engine is started in this process
+    (extra `embedded`), on SmolLM2-135M-Instruct (fetched once) or on the GGUF file named by `model`. The
+    embedded 135M model shows the machinery; it cannot practise medicine.
+
+    Args:
+        base_url: an OpenAI-compatible API such as vLLM's, `http://host:8000/v1`. Else `DDXGRAPH_BASE_URL`.
+        model: the model's name there. Else `DDXGRAPH_MODEL`, else the only one served.
+        api_key: sent as a bearer token. Else `DDXGRAPH_API_KEY`.
+        concurrency: conversations that the embedded engine keeps at a time; no matter elsewhere.
+        temperature: sampling temperature; 0 is greedy.
+        seed: sampling seed.
+        timeout_s: seconds to wait for one reply.
+        max_retries: retries of a failed request, with exponential back-off and jitter.
+
+    Raises:
+        EndpointError: no server answers, the model is not served there, or the embedded engine is missing.
+    """
+    endpoint = resolve(base_url, model, api_key, os.environ)
+    sampling = {"temperature": temperature, "seed": seed}
+    if endpoint.base_url is None:
+        return _embedded(endpoint, concurrency, sampling)
+    return _served(endpoint, {**sampling, "timeout": timeout_s, "max_retries": max_retries})
+
+
+def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) -> BaseChatModel:
+    named = Path(endpoint.model).expanduser() if endpoint.model else None
+    if named is not None and named.suffix != ".gguf":
+        raise EndpointError(
+            f"model {endpoint.model!r} but no server: set {URL_VARIABLE} (or base_url) to where it is served; "
+            "the embedded engine takes a .gguf file"
+        )
+    if named is not None and not named.is_file():
+        raise EndpointError(f"no file {str(named)!r}")
+    try:
+        from ddxgraph.serving.embedded import EmbeddedChatModel  # noqa: PLC0415 - loads the OpenAI client
+
+        return EmbeddedChatModel.start(
+            named or pull(SMOLLM2),
+            name=named.stem if named else SMOLLM2.name,
+            slots=concurrency,
+            context_tokens=SMOLLM2.context_tokens,
+            **settings,
+        )
+    except ImportError as error:
+        raise EndpointError(
+            f"no server is named and the embedded engine is not installed ({error}); run "
+            f"`pip install 'ddxgraph[embedded]'`, or set {URL_VARIABLE} to an OpenAI-compatible server"
+        ) from error
+    except WeightsError as error:
+        raise EndpointError(str(error)) from error
+    except RuntimeError as error:
+        raise EndpointError(f"the embedded engine cannot load {named or SMOLLM2.name}: {error}") from error
+
+
+def _served(endpoint: Endpoint, settings: dict[str, Any]) -> BaseChatModel:
+    from langchain_openai import ChatOpenAI  # noqa: PLC0415 - takes a second to import
+
+    found = _find_model(endpoint)
+    window = {"max_input_tokens": found.context_tokens} if found.context_tokens else {}
+    return ChatOpenAI(
+        model=found.name,
+        base_url=endpoint.base_url,
+        api_key=SecretStr(endpoint.api_key or NO_KEY),
+        use_responses_api=False,
+        metadata={"engine": found.engine},
+        profile=window,
+        **settings,
+    )
+
+
+class _Served(NamedTuple):
+    name: str
+    engine: str
+    context_tokens: int | None
+
+
+def _find_model(endpoint: Endpoint) -> _Served:
+    """Ask the server what it serves, and pick the model that was named or the only one."""
+    import openai  # noqa: PLC0415 - takes a second to import
+
+    client = openai.OpenAI(
+        base_url=endpoint.base_url, api_key=endpoint.api_key or NO_KEY, timeout=20.0, max_retries=1
+    )
+    try:
+        models = {entry.id: entry for entry in client.models.list().data}
+    except openai.AuthenticationError as error:
+        raise EndpointError(f"{endpoint.base_url} refuses the API key; set {KEY_VARIABLE}") from error
+    except openai.NotFoundError as error:
+        raise EndpointError(
+            f"{endpoint.base_url} answers, but has no model list below it; the address usually ends in /v1"
+        ) from error
+    except openai.OpenAIError as error:
+        raise EndpointError(f"no server answers at {endpoint.base_url} ({error}); is it running?") from error
+    finally:
+        client.close()
+    name = endpoint.model or (next(iter(models)) if len(models) == 1 else None)
+    if name is None or name not in models:
+        wish = f"model {name!r} is not served" if name else "several models are served"
+        raise EndpointError(
+            f"{wish} at {endpoint.base_url}; set {MODEL_VARIABLE} to one of: {', '.join(models) or 'none there'}"
+        )
+    extra: Mapping[str, Any] = models[name].model_extra or {}
+    window = extra.get("max_model_len") or (extra.get("meta") or {}).get("n_ctx")
+    return _Served(name, models[name].owned_by or "", int(window) if window else None)

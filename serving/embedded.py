@@ -1,0 +1,177 @@
+"""The embedded engine: llama.cpp's own server inside this process, on loopback, gone with it."""
+
+import json
+import os
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatResult
+from langchain_openai import ChatOpenAI
+from pydantic import PrivateAttr, SecretStr
+
+from ddxgraph.nodes.consultation import CONVERSATION_KEY, SERIAL_KEY
+
+QUIET: Final = -1
+"""llama.cpp's verbosity below which it writes nothing."""
+REQUEST_TIMEOUT_S: Final = 600.0
+
+# Not ",": a separator that ends in a space falls on a border that every tokenizer keeps, so that the text of a
+# reply becomes the very tokens it was generated as, and the prefix cache holds it.
+_COMPACT: Final = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+
+
+class EmbeddedEngine:
+    """A llama.cpp server in this process. It listens on 127.0.0.1, on a free port, behind a random key.
+
+    Args:
+        weights: a GGUF file.
+        slots: conversations kept at a time, each with its own prefix cache.
+        context_tokens: context window of each slot.
+
+    Raises:
+        ImportError: the extra `embedded` is not installed.
+        RuntimeError: llama.cpp cannot load the file.
+    """
+
+    def __init__(self, weights: Path, slots: int, context_tokens: int) -> None:
+        import xllamacpp  # noqa: PLC0415 - an extra, and 100 MB to load
+
+        params = xllamacpp.CommonParams()
+        params.model.path = str(weights)
+        params.hostnames = ["127.0.0.1"]
+        params.port = 0
+        params.api_keys = [secrets.token_urlsafe(32)]
+        params.ui = False
+        params.endpoint_slots = False
+        params.verbosity = QUIET
+        params.n_parallel = slots
+        params.n_ctx = context_tokens * slots
+        # Left at their defaults these make decoding 6 to 15 times slower.
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = usable_cores()
+        self.slots = slots
+        self.context_tokens = context_tokens
+        self.api_key: str = params.api_keys[0]
+        self._server: Any = xllamacpp.Server(params)
+
+    @property
+    def base_url(self) -> str:
+        """Address of the OpenAI-compatible API."""
+        return f"{self._server.listening_address}/v1"
+
+    def close(self) -> None:
+        """Stop the server and free the weights; harmless when repeated."""
+        self._server = None
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Slots:
+    """Which slot a conversation lives in: its own as long as it is among the most recent.
+
+    A llama.cpp slot keeps one conversation. Requests of one conversation that went to several slots would
+    share no prefix, so each conversation is pinned, and its calls run in turn.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = list(range(count))
+        self._held: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, conversation: str) -> int:
+        """The slot of a conversation; a new one takes a free slot or the one used longest ago."""
+        with self._lock:
+            slot = self._held.pop(conversation, None)
+            if slot is None:
+                slot = self._free.pop(0) if self._free else self._held.popitem(last=False)[1]
+            self._held[conversation] = slot
+            return slot
+
+
+class EmbeddedChatModel(ChatOpenAI):
+    """A chat model on the embedded engine; owns the engine."""
+
+    _engine: EmbeddedEngine = PrivateAttr()
+    _slots: Slots = PrivateAttr()
+
+    @classmethod
+    def start(
+        cls, weights: Path, *, name: str, slots: int, context_tokens: int, **settings: Any
+    ) -> "EmbeddedChatModel":
+        """Load the weights, start the engine and connect to it; `settings` are ChatOpenAI's."""
+        engine = EmbeddedEngine(weights, slots, context_tokens)
+        model = cls(
+            model=name,
+            base_url=engine.base_url,
+            api_key=SecretStr(engine.api_key),
+            timeout=REQUEST_TIMEOUT_S,
+            max_retries=0,
+            use_responses_api=False,
+            metadata={"engine": f"llama.cpp (xllamacpp {version('xllamacpp')})", SERIAL_KEY: True},
+            profile={"max_input_tokens": context_tokens},
+            **settings,
+        )
+        model._engine, model._slots = engine, Slots(slots)
+        return model
+
+    def close(self) -> None:
+        """Stop the engine; harmless when repeated. It stops with the process in any case."""
+        self._engine.close()
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        pinned = self._pinned(run_manager.metadata if run_manager else {}, kwargs)
+        return super()._generate(messages, stop, run_manager, **pinned)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        pinned = self._pinned(run_manager.metadata if run_manager else {}, kwargs)
+        return await super()._agenerate(messages, stop, run_manager, **pinned)
+
+    def _pinned(self, metadata: Mapping[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        conversation = metadata.get(CONVERSATION_KEY)
+        if conversation is None:
+            return kwargs
+        body = {**(kwargs.get("extra_body") or {}), "id_slot": self._slots.of(conversation)}
+        return {**kwargs, "extra_body": body}
+
+    def _get_request_payload(
+        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        wanted = kwargs.pop("response_format", None)
+        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
+        if wanted:
+            schema = json.dumps(wanted["json_schema"]["schema"])
+            body = {**(self.extra_body or {}), **(payload.get("extra_body") or {})}
+            payload["extra_body"] = {**body, "grammar": compact_grammar(schema)}
+        return payload
+
+
+@lru_cache(maxsize=512)
+def compact_grammar(schema: str) -> str:
+    """A grammar for JSON without free white space, which would be most of a small model's output.
+
+    llama.cpp ignores the wish for compact JSON in `response_format`, and honours it in llguidance's own syntax.
+    """
+    return "%llguidance {}\nstart: %json " + json.dumps({**json.loads(schema), "x-guidance": _COMPACT})

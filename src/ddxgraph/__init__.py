@@ -1,0 +1,35 @@
+"""Clinical cases through a LangGraph reasoning graph: journeys, traces and journey-learning data.
+
+Research software, not a medical device: nothing here may guide the care of a patient.
+"""
+
+from ddxgraph.eval.casefile import CaseFileError, Gold, read_cases
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.plan import CaseTooLong
+from ddxgraph.graph.routing import Policy
+from ddxgraph.graph.topology import JourneyGraph, build_graph
+from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.graph.traversal import Traversal, asolve, solve, trace_of
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.consultation import Sampling
+from ddxgraph.nodes.limits import Limits
+
+__all__ = [
+    "Budget",
+    "Case",
+    "CaseFileError",
+    "CaseTooLong",
+    "Gold",
+    "JourneyGraph",
+    "Limits",
+    "Policy",
+    "Sampling",
+    "Step",
+    "Trace",
+    "Traversal",
+    "asolve",
+    "build_graph",
+    "read_cases",
+    "solve",
+    "trace_of",
+]

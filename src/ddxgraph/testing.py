@@ -1,0 +1,199 @@
+"""A scripted chat model: drives the real graph without an engine, deterministically.
+
+For the tests of this package and of programs that build on it.
+"""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import RunnableConfig
+from pydantic import PrivateAttr
+
+from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY
+
+
+class Request(NamedTuple):
+    """What the model was asked."""
+
+    node: str
+    branch: str | None
+    """The hypothesis under test, for an evidence check."""
+    messages: Sequence[BaseMessage]
+    schema: Mapping[str, Any]
+    """JSON schema that the reply is to fit; empty where none was given."""
+    options: Mapping[str, Any]
+    """The call's keyword arguments: `max_tokens`, `seed`, `logprobs`, ..."""
+
+
+Scripted = Mapping[str, Any] | str | Exception
+"""A reply as an object (written as JSON), as raw text, or an exception to raise."""
+Line = Scripted | Callable[[Request], Scripted]
+
+
+class ScriptedChatModel(BaseChatModel):
+    """Answers node prompts from a script.
+
+    `script` maps a node (`"reflect"`) or a node and branch (`"check_evidence:B"`, which wins) to one reply or
+    to a list of replies taken in turn, the last of which repeats. A node without a script gets the smallest
+    object that fits its schema, which concludes straight with the first option.
+
+    Tokens are counted as one for every four characters, rounded up.
+
+    Example:
+        >>> from ddxgraph import Case, build_graph
+        >>> model = ScriptedChatModel(script={"conclude": {"justification": "fits", "answer": "B"}})
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> build_graph(model).invoke({"case": case})["conclusion"].answer
+        'B'
+    """
+
+    script: Mapping[str, Line | Sequence[Line]] = {}
+    model_name: str = "scripted"
+    record: bool = True
+    """Keep every request in `requests`; turn it off for very long runs."""
+
+    _taken: Counter[str] = PrivateAttr(default_factory=Counter)
+    _requests: list[Request] = PrivateAttr(default_factory=list)
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests so far, in the order in which they came."""
+        return self._requests
+
+    @property
+    def _llm_type(self) -> str:
+        return "ddxgraph-scripted"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        return {"model_name": self.model_name}
+
+    # LangChain's bookkeeping around a call costs more than a scripted reply; with nobody listening (no
+    # callback handler, so no tracer and no token stream) it does nothing, and is passed by.
+
+    def invoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Reply to the messages."""
+        if _listened_to(config):
+            return super().invoke(input, config, stop=stop, **kwargs)
+        messages = self._convert_input(input).to_messages()
+        return self._reply(messages, (config or {}).get("metadata") or {}, kwargs)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Reply to the messages."""
+        if _listened_to(config):
+            return await super().ainvoke(input, config, stop=stop, **kwargs)
+        messages = self._convert_input(input).to_messages()
+        return self._reply(messages, (config or {}).get("metadata") or {}, kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        metadata = run_manager.metadata if run_manager else {}
+        return ChatResult(generations=[ChatGeneration(message=self._reply(messages, metadata, kwargs))])
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        metadata = run_manager.metadata if run_manager else {}
+        return ChatResult(generations=[ChatGeneration(message=self._reply(messages, metadata, kwargs))])
+
+    def _reply(
+        self, messages: Sequence[BaseMessage], metadata: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> AIMessage:
+        wanted = options.get("response_format") or {}
+        request = Request(
+            node=metadata.get(NODE_KEY, ""),
+            branch=metadata.get(BRANCH_KEY),
+            messages=messages,
+            schema=wanted.get("json_schema", {}).get("schema", {}),
+            options=options,
+        )
+        reply = self._next(request)
+        if callable(reply):
+            reply = reply(request)
+        if isinstance(reply, Exception):
+            raise reply
+        text = reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
+        prompt = sum(-(-len(str(m.content)) // 4) for m in messages)
+        completion = -(-len(text) // 4)
+        return AIMessage(
+            text,
+            usage_metadata={
+                "input_tokens": prompt,
+                "output_tokens": completion,
+                "total_tokens": prompt + completion,
+            },
+        )
+
+    def _next(self, request: Request) -> Line:
+        key = f"{request.node}:{request.branch}"
+        key = key if key in self.script else request.node
+        with self._lock:
+            if self.record:
+                self._requests.append(request)
+            place = self._taken[key]
+            self._taken[key] += 1
+        lines = self.script.get(key)
+        if lines is None:
+            return smallest(request.schema)
+        if isinstance(lines, Sequence) and not isinstance(lines, str):
+            return lines[min(place, len(lines) - 1)]
+        return lines
+
+
+def _listened_to(config: RunnableConfig | None) -> bool:
+    callbacks = (config or {}).get("callbacks")
+    return bool(callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", None))
+
+
+def smallest(schema: Mapping[str, Any]) -> Any:
+    """The smallest value that fits a JSON schema as pydantic writes it: first enum values, shortest lists."""
+    return _smallest(schema, schema.get("$defs", {}))
+
+
+def _smallest(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> Any:
+    if "$ref" in schema:
+        return _smallest(defs[schema["$ref"].rsplit("/", 1)[1]], defs)
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema.get("type"):
+        case "object":
+            return {key: _smallest(value, defs) for key, value in schema.get("properties", {}).items()}
+        case "array":
+            return [_smallest(schema["items"], defs)] * schema.get("minItems", 0)
+        case "integer" | "number":
+            return schema.get("minimum", 0)
+        case _:
+            return "x" * schema.get("minLength", 0)

@@ -1,0 +1,1 @@
+"""From traversals to a better model: gate, compile, fine-tune. No module yet."""
