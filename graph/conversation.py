@@ -1,6 +1,7 @@
 """The one growing conversation: how turns become messages, and how they are compacted when room runs out."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -31,16 +32,22 @@ class Compaction(BaseModel):
 
 
 def assemble(
-    system: str, opening: str, exchanges: Sequence[Exchange], asking: str = "", summary: str = ""
+    system: str, opening: str, exchanges: Sequence[Sequence[str]], summary: str = "", asking: str = ""
 ) -> list[BaseMessage]:
     """Messages in strict alternation, since many chat templates refuse two user messages in a row.
 
     The case opens the first user message, so that everything before a new turn is a prefix of what came
     before and an engine with prefix caching pays for it once.
     """
-    turns = [text for exchange in exchanges for text in exchange] + ([asking] if asking else [])
+    turns = [text for exchange in exchanges for text in exchange]
+    if asking:
+        turns.append(asking)
     head = "\n\n".join(part for part in (opening, summary, *turns[:1]) if part)
-    messages: list[BaseMessage] = [SystemMessage(system), HumanMessage(head)]
-    for place, text in enumerate(turns[1:], start=1):
-        messages.append(AIMessage(text) if place % 2 else HumanMessage(text))
-    return messages
+    said = [_said(HumanMessage if place % 2 else AIMessage, text) for place, text in enumerate(turns[1:])]
+    return [_said(SystemMessage, system), HumanMessage(head), *said]
+
+
+@lru_cache(maxsize=4096)
+def _said(kind: type[BaseMessage], text: str) -> BaseMessage:
+    """A message. A journey says its earlier turns again at every call, and messages are values here."""
+    return kind(text)

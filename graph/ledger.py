@@ -1,14 +1,12 @@
-"""What a traversal has spent and may still spend, and when its conversation must be compacted. Pure."""
+"""What a traversal has spent and may still spend, and what stands in for turns that no longer fit. Pure."""
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.conversation import Compaction
 from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, refuted_ids, usage_so_far
 from ddxgraph.graph.trace import exchanges
 from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
-from ddxgraph.nodes.consultation import Allowance, NodeName
+from ddxgraph.nodes.consultation import Allowance, NodeName, Reply
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet
 
@@ -41,30 +39,40 @@ class Ledger(NamedTuple):
     """Estimated tokens of the next prompt."""
     window: int | None
     """Tokens that the model's context holds."""
-    reserve: int
-    """Tokens kept for the conclusion's call."""
+    conclusion: int
+    """Completion tokens that the conclusion may take."""
 
     @classmethod
     def of(cls, state: Journey) -> "Ledger":
         """The ledger as the state stands."""
         setting = state["setting"]
         compactions = state.get("compactions", [])
-        summary = compactions[-1].text if compactions else ""
-        told = exchanges(state.get("steps", []), compactions)
-        texts = (text for exchange in told for text in exchange)
-        prompt = estimate_tokens(setting.system, setting.opening, summary, *texts) + ASKING_TOKENS
-        budget: Budget = setting.strategy.budget
+        texts = [setting.system, setting.opening, compactions[-1].text if compactions else ""]
+        for exchange in exchanges(state.get("steps", []), compactions):
+            texts += exchange
         return cls(
-            left=budget.left(usage_so_far(state)),
-            prompt=prompt,
+            left=setting.strategy.budget.left(usage_so_far(state)),
+            prompt=estimate_tokens(texts) + ASKING_TOKENS,
             window=setting.strategy.context_window,
-            reserve=prompt + conclude.room(setting.strategy.limits),
+            conclusion=conclude.room(setting.strategy.limits),
         )
+
+    def after(self, reply: Reply[Any] | None) -> "Ledger":
+        """The ledger once a reply has been paid for and stands in the conversation."""
+        if reply is None:
+            return self
+        usage = reply.usage
+        left = Allowance(
+            calls=max(self.left.calls - usage.calls, 0), tokens=max(self.left.tokens - usage.total_tokens, 0)
+        )
+        said = (reply.turn.text, reply.text) if reply.failure is None else ()
+        return self._replace(left=left, prompt=self.prompt + estimate_tokens(said))
 
     @property
     def spared(self) -> Allowance:
         """What may be spent while one call is kept for the conclusion."""
-        return Allowance(calls=max(self.left.calls - 1, 0), tokens=max(self.left.tokens - self.reserve, 0))
+        reserve = self.prompt + self.conclusion
+        return Allowance(calls=max(self.left.calls - 1, 0), tokens=max(self.left.tokens - reserve, 0))
 
     def spent(self, completion: int, *, last: bool = False) -> Limit | None:
         """The limit that forbids a call of so many completion tokens, if any.
@@ -83,23 +91,14 @@ class Ledger(NamedTuple):
         return self.window is not None and self.prompt + completion > self.window
 
 
-def compactions_for(state: Journey, ledger: Ledger, completion: int, prompts: PromptSet) -> list[Compaction]:
-    """The compactions in force for the next call: a new one where the window is about to overflow.
-
-    The summary keeps the case, the findings, the hypotheses that stand and a line for each refuted one.
-    """
-    known = state.get("compactions", [])
-    steps = state.get("steps", [])
-    since = known[-1].before if known else 0
-    if since == len(steps) or not ledger.overflows(completion):
-        return known
+def summary_of(state: Journey, prompts: PromptSet) -> str:
+    """What stands in for the turns so far: findings, hypotheses that stand, a line for each refuted one."""
     hypotheses = state.get("hypotheses", [])
     labels = {h.id: h.label for h in hypotheses}
     gone = refuted_ids(state)
-    text = prompts.render(
+    return prompts.render(
         "compaction",
         findings=state.get("findings", []),
         hypotheses=[h for h in hypotheses if h.id not in gone],
         refuted=[f"{labels[r.hypothesis]}: {r.because}" for r in state.get("refuted", [])],
     )
-    return [*known, Compaction(before=len(steps), text=text, estimated_tokens=ledger.prompt + completion)]

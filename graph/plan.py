@@ -9,7 +9,7 @@ from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.conversation import REPLY_ROOM
 from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.state import Setting
-from ddxgraph.graph.trace import Provenance, Strategy, provenance_of, trace_id
+from ddxgraph.graph.trace import Provenance, Strategy, plan_digest, provenance_of, trace_id
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import SERIAL_KEY, Sampling, Wording
 from ddxgraph.nodes.limits import Limits
@@ -27,6 +27,10 @@ class Plan(NamedTuple):
     wording: Wording
     strategy: Strategy
     provenance: Provenance
+    system: str
+    """The system message."""
+    digest: str
+    """SHA-256 (hex) over all that decides a traversal beside its case."""
 
     @property
     def serial(self) -> bool:
@@ -35,7 +39,7 @@ class Plan(NamedTuple):
 
     def trace_id(self, case: Case, sample: int = 0) -> str:
         """The id that a traversal of this case will have, before it is run."""
-        return trace_id(case, self.strategy, self.provenance, sample)
+        return trace_id(self.digest, case, sample)
 
     def setting(self, case: Case, sample: int = 0) -> Setting:
         """The fixed part of one traversal's state.
@@ -43,11 +47,10 @@ class Plan(NamedTuple):
         Raises:
             CaseTooLong: instructions, case and one reply do not fit the context window.
         """
-        prompts = self.wording.prompts
         setting = Setting(
             trace_id=self.trace_id(case, sample),
-            system=prompts.render("system"),
-            opening=prompts.render("case", case=case),
+            system=self.system,
+            opening=self.wording.prompts.render("case", case=case),
             strategy=self.strategy,
             provenance=self.provenance.model_copy(
                 update={"started_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
@@ -60,7 +63,7 @@ class Plan(NamedTuple):
         window = self.strategy.context_window
         if window is None:
             return
-        needed = estimate_tokens(setting.system, setting.opening) + REPLY_ROOM
+        needed = estimate_tokens((setting.system, setting.opening)) + REPLY_ROOM
         if needed > window:
             raise CaseTooLong(
                 f"the case is too long for this model: it needs about {needed} tokens with the instructions, "
@@ -89,8 +92,11 @@ def plan(
         policy=policy or Policy(),
         context_window=window,
     )
+    provenance = provenance_of(model, sampling, prompts.hash)
     return Plan(
         wording=Wording(model, prompts, sampling),
         strategy=strategy,
-        provenance=provenance_of(model, sampling, prompts.hash),
+        provenance=provenance,
+        system=prompts.render("system"),
+        digest=plan_digest(strategy, provenance),
     )

@@ -1,5 +1,6 @@
 """The state that LangGraph carries from stop to stop."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Annotated, TypedDict
 
@@ -14,7 +15,7 @@ from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.generate_differential import Hypothesis, Refutation
 from ddxgraph.nodes.review_history import Asks, Finding
-from ddxgraph.nodes.usage import Usage
+from ddxgraph.nodes.usage import Usage, total_usage
 
 
 class Setting(BaseModel):
@@ -32,7 +33,13 @@ class Setting(BaseModel):
 def append_steps(steps: Sequence[Step], new: Sequence[Step]) -> list[Step]:
     """Reducer: number new steps in the order in which LangGraph hands them over (that of their `Send`)."""
     start = len(steps)
-    return [*steps, *(step.model_copy(update={"index": start + n}) for n, step in enumerate(new))]
+    return [
+        *steps,
+        *(
+            step if step.index == place else step.model_copy(update={"index": place})
+            for place, step in enumerate(new, start)
+        ),
+    ]
 
 
 def merge_evidence(
@@ -43,11 +50,6 @@ def merge_evidence(
     for key, weights in new.items():
         merged.setdefault(key, {}).update(weights)
     return merged
-
-
-def add_compactions(known: Sequence[Compaction], new: Sequence[Compaction]) -> list[Compaction]:
-    """Reducer: parallel branches compact the same trunk alike; it counts once."""
-    return [*known, *(c for n, c in enumerate(new) if c not in known and c not in new[:n])]
 
 
 def first_failure(known: Failure | None, new: Failure | None) -> Failure | None:
@@ -78,7 +80,7 @@ class Journey(TypedDict, total=False):
     critique: str
     """The last reflection's."""
     steps: Annotated[list[Step], append_steps]
-    compactions: Annotated[list[Compaction], add_compactions]
+    compactions: Annotated[list[Compaction], operator.add]
     failure: Annotated[Failure | None, first_failure]
     conclusion: Conclusion
 
@@ -91,27 +93,24 @@ def applied(state: Journey, update: Journey) -> Journey:
     if "evidence" in update:
         after["evidence"] = merge_evidence(state.get("evidence", {}), update["evidence"])
     if "compactions" in update:
-        after["compactions"] = add_compactions(state.get("compactions", []), update["compactions"])
+        after["compactions"] = [*state.get("compactions", []), *update["compactions"]]
     return after
 
 
-def last_on_trunk(state: Journey) -> Step | None:
+def last_on_trunk(steps: Sequence[Step]) -> Step | None:
     """The latest step that is no parallel check."""
-    return next((step for step in reversed(state.get("steps", [])) if step.branch is None), None)
+    return next((step for step in reversed(steps) if step.branch is None), None)
 
 
-def standing_ids(state: Journey) -> list[str]:
+def standing_ids(state: Journey, shares: Mapping[str, float]) -> list[str]:
     """Ids of the hypotheses that are not refuted, by falling credence."""
     gone = set(refuted_ids(state))
-    return [key for key in ranked(credence_of(state)) if key not in gone]
+    return [key for key in ranked(shares) if key not in gone]
 
 
 def usage_so_far(state: Journey) -> Usage:
     """Sum over the steps."""
-    total = Usage()
-    for step in state.get("steps", ()):
-        total += step.usage
-    return total
+    return total_usage(step.usage for step in state.get("steps", ()))
 
 
 def backtracks_so_far(state: Journey) -> int:

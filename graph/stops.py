@@ -1,6 +1,6 @@
 """The five stops of the graph: each consults its node and moves on as the routing says."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -8,8 +8,8 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END
 from langgraph.types import Command
 
+from ddxgraph.graph.conversation import Exchange
 from ddxgraph.graph.credence import margin, standing
-from ddxgraph.graph.ledger import Ledger, completion_cap
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.routing import Move, Standing, after_reflection, over_budget, to_check
 from ddxgraph.graph.state import (
@@ -20,7 +20,7 @@ from ddxgraph.graph.state import (
     refuted_ids,
     standing_ids,
 )
-from ddxgraph.graph.visit import Check, Entry, Visit
+from ddxgraph.graph.visit import Check, Entry, Told, Visit, broken_by, open_line, step_of
 from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Allowance, run_blocking
@@ -56,18 +56,18 @@ class Stops:
         opening = self._opening(state)
         state = {**state, **opening}
         known = state.get("findings", [])
-        visit = Visit(self._plan, state, "review_history", entry)
         critique = state.get("critique", "")
+        visit = Visit(self._plan, state, "review_history", entry)
         try:
             history = await review_history.review_history(
                 state["case"], known, critique, visit.line, self._limits
             )
-        except EngineFailed:
-            return Command(update=visit.broken(opening), goto=END)
+        except EngineFailed as error:
+            return visit.broken(error.failure, opening)
         update: Journey = {**opening, "findings": [*known, *history.findings]}
         if "asks" not in state:
             update["asks"] = history.asks
-        return visit.leave(update, history, lambda _: Move(to="generate_differential"))
+        return visit.leave(update, history, lambda *_: Move(to="generate_differential"))
 
     async def generate_differential(self, state: Journey, entry: Entry) -> Command[Any]:
         """Name the hypotheses, and send them to be checked."""
@@ -81,46 +81,51 @@ class Stops:
                 visit.line,
                 self._limits,
             )
-        except EngineFailed:
-            return Command(update=visit.broken({}), goto=END)
+        except EngineFailed as error:
+            return visit.broken(error.failure)
         update: Journey = {"hypotheses": list(differential.hypotheses)}
         if differential.revived:
             update["refuted"] = []
-        before = last_on_trunk(state)
+        before = last_on_trunk(state["steps"])
         reread = before is not None and before.node == "review_history"
         return visit.leave(update, differential, partial(_after_differential, reread=reread))
 
     async def check_evidence(self, check: Check, entry: Entry) -> Journey:
         """Weigh the findings against one hypothesis, beside the other checks of its round."""
-        state = check["journey"]
-        hypothesis = next(h for h in state["hypotheses"] if h.id == check["hypothesis"])
-        allowance = Allowance(check["calls"], check["tokens"])
-        visit = Visit(
-            self._plan, state, "check_evidence", entry, allowance=allowance, branch=hypothesis.id
+        hypothesis = check["hypothesis"]
+        told = Told([Exchange(*exchange) for exchange in check["told"]], check["summary"])
+        purse = Allowance(check["calls"], check["tokens"])
+        line = open_line(self._plan, check["setting"], check["sample"], told, purse, entry)
+        leave = partial(
+            step_of, self._plan, "check_evidence", line, branch=hypothesis.id, parent=check["parent"]
         )
-        findings, asks = state.get("findings", []), state.get("asks", "other")
         try:
-            found = await check_evidence.check_evidence(hypothesis, findings, asks, visit.line, self._limits)
-        except EngineFailed:
-            return visit.broken({})
-        update: Journey = {"evidence": {hypothesis.id: {w.finding: w for w in found.weights}}}
-        return visit.update(update, found, Move(to="reflect"))
+            found = await check_evidence.check_evidence(
+                hypothesis, check["findings"], check["asks"], line, self._limits
+            )
+        except EngineFailed as error:
+            return {"steps": [leave(move=broken_by(error.failure))], "failure": error.failure}
+        weights = {weight.finding: weight for weight in found.weights}
+        return {
+            "evidence": {hypothesis.id: weights},
+            "steps": [leave(output=found, move=Move(to="reflect"))],
+        }
 
     async def reflect(self, state: Journey, entry: Entry) -> Command[Any]:
         """Join the evidence, look back, and conclude or go back."""
         if state.get("failure"):
             return Command(goto=END)
         visit = Visit(self._plan, state, "reflect", entry)
-        spent = Ledger.of(state).spent(completion_cap("reflect", state))
-        if spent:
-            move = over_budget(spent, "no room left to reflect")
-            return Command(update=visit.update({}, None, move), goto="conclude")
+        if visit.spent:
+            return visit.skip(None, over_budget(visit.spent, "no room left to reflect"))
+        shares = credence_of(state)
+        active = tuple(standing_ids(state, shares))
         try:
             reflection = await reflect.reflect(
-                _standing_lines(state), tuple(standing_ids(state)), visit.line, self._limits
+                _standing_lines(state, shares), active, visit.line, self._limits
             )
-        except EngineFailed:
-            return Command(update=visit.broken({}), goto=END)
+        except EngineFailed as error:
+            return visit.broken(error.failure)
         update: Journey = {
             "refuted": [*state.get("refuted", []), *reflection.refuted],
             "critique": reflection.critique,
@@ -129,24 +134,27 @@ class Stops:
 
     async def conclude(self, state: Journey, entry: Entry) -> Command[Any]:
         """Answer; where no call can be paid for any more, the best hypothesis so far stands."""
-        ledger = Ledger.of(state)
-        visit = Visit(self._plan, state, "conclude", entry, allowance=ledger.left)
+        visit = Visit(self._plan, state, "conclude", entry)
         shares = credence_of(state)
-        spent = ledger.spent(completion_cap("conclude", state), last=True)
-        if spent:
+        if visit.spent:
             labels = {h.id: h.label for h in state.get("hypotheses", [])}
             conclusion = conclude.from_credence(state["case"], labels, shares)
-            move = Move(to="end", trigger="budget", reason="no room left for the last call", limit=spent)
-            return Command(update=visit.update({"conclusion": conclusion}, conclusion, move), goto=END)
-        before = last_on_trunk(state)
+            move = over_budget(visit.spent, "no room left for the last call").model_copy(update={"to": "end"})
+            return visit.skip(conclusion, move, {"conclusion": conclusion})
+        before = last_on_trunk(state["steps"])
         out_of_budget = before is not None and before.move.trigger == "budget"
         try:
             conclusion = await conclude.conclude(
-                state["case"], _standing_lines(state), shares, out_of_budget, visit.line, self._limits
+                state["case"],
+                _standing_lines(state, shares),
+                shares,
+                out_of_budget,
+                visit.line,
+                self._limits,
             )
-        except EngineFailed:
-            return Command(update=visit.broken({}), goto=END)
-        return visit.leave({"conclusion": conclusion}, conclusion, lambda _: Move(to="end"))
+        except EngineFailed as error:
+            return visit.broken(error.failure)
+        return visit.leave({"conclusion": conclusion}, conclusion, lambda *_: Move(to="end"))
 
     def _opening(self, state: Journey) -> Journey:
         """What the first visit adds to the state; nothing at a later one."""
@@ -155,25 +163,26 @@ class Stops:
         case = Case.model_validate(state.get("case"))
         return {"case": case, "setting": self._plan.setting(case, state.get("sample", 0))}
 
-    def _after_reflection(self, state: Journey, reflection: Reflection) -> Move:
-        ranking = standing_ids(state)
+    def _after_reflection(
+        self, state: Journey, shares: Mapping[str, float], reflection: Reflection
+    ) -> Move:
         now = Standing(
             verdict=reflection.verdict,
             targets=reflection.targets,
-            ranking=ranking,
-            margin=margin(credence_of(state)),
+            ranking=standing_ids(state, shares),
+            margin=margin(shares),
             backtracks_left=self._plan.strategy.budget.max_backtracks - backtracks_so_far(state),
             overruled=any(step.move.backtrack and step.move.trigger == "verifier" for step in state["steps"]),
         )
         return after_reflection(now, self._plan.strategy.policy)
 
 
-def _standing_lines(state: Journey) -> list[str]:
-    return standing(state.get("hypotheses", []), credence_of(state), refuted_ids(state))
+def _standing_lines(state: Journey, shares: Mapping[str, float]) -> list[str]:
+    return standing(state.get("hypotheses", []), shares, refuted_ids(state))
 
 
-def _after_differential(state: Journey, reread: bool) -> Move:
-    targets = to_check(standing_ids(state), state.get("evidence", {}).keys(), reread)
+def _after_differential(state: Journey, shares: Mapping[str, float], reread: bool) -> Move:
+    targets = to_check(standing_ids(state, shares), state.get("evidence", {}).keys(), reread)
     if not targets:
         return Move(to="conclude", trigger="verifier", reason="there is no hypothesis to check")
     return Move(to="check_evidence", targets=targets)

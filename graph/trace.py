@@ -59,7 +59,8 @@ class Step(BaseModel):
     """What the step settled, once its reply was read and checked."""
     move: Move
     credence: Mapping[str, float] = Field(default_factory=dict)
-    """Hypothesis id to credence after this step, on its own branch; sums to one unless empty."""
+    """Hypothesis id to credence after this step; sums to one. Empty before there is a differential, and for a
+    parallel check, which knows its own branch only: `Trace.trajectory` has these."""
     usage: Usage = Usage()
     latency_s: float = 0.0
     """Seconds from the question to the reply, repairs included."""
@@ -195,20 +196,23 @@ class Trace(BaseModel):
         return self.model_dump_json()
 
 
-def trace_id(case: Case, strategy: Strategy, provenance: Provenance, sample: int) -> str:
-    """SHA-256 over what decides a traversal, 16 hex digits.
+def plan_digest(strategy: Strategy, provenance: Provenance) -> str:
+    """SHA-256 (hex) over what decides a traversal beside its case.
 
-    Version and time of the code are left out: an upgrade does not make paid work undone.
+    Version and time of the code are left out: an upgrade does not undo work that was paid for.
     """
     decides = {
-        "case": [case.id, case.digest],
         "strategy": strategy.model_dump(mode="json"),
         "model": [provenance.model, provenance.adapter, provenance.adapter_sha256],
         "sampling": dict(provenance.sampling),
         "prompts": provenance.prompt_set,
-        "sample": sample,
     }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def trace_id(plan: str, case: Case, sample: int) -> str:
+    """SHA-256 over a plan's digest, a case and a sample's number; 16 hex digits."""
+    return hashlib.sha256(f"{plan}\0{case.id}\0{case.digest}\0{sample}".encode()).hexdigest()[:16]
 
 
 def provenance_of(model: BaseChatModel, sampling: Sampling, prompt_set: str) -> Provenance:

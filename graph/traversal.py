@@ -130,7 +130,7 @@ def _outcome(state: Journey) -> Outcome:
         return "error"
     if conclusion.answer is not None:
         return "answered"
-    last = last_on_trunk(state)
+    last = last_on_trunk(state.get("steps", []))
     return "unparsed" if last and last.failure else "abstained"
 
 

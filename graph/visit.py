@@ -1,20 +1,25 @@
 """One visit to a stop: the line it is given, the step it leaves, and where it sends the journey."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypedDict, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypedDict
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
 from langgraph.types import Command, Send
 
-from ddxgraph.graph.budget import shares
-from ddxgraph.graph.conversation import assemble
-from ddxgraph.graph.ledger import Ledger, compactions_for, completion_cap
+from ddxgraph.graph.budget import shares as shares_of
+from ddxgraph.graph.conversation import Compaction, Exchange, assemble
+from ddxgraph.graph.ledger import Ledger, completion_cap, summary_of
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.routing import Move, over_budget
-from ddxgraph.graph.state import Journey, applied, credence_of, last_on_trunk
+from ddxgraph.graph.state import Journey, Setting, applied, credence_of, last_on_trunk
 from ddxgraph.graph.trace import Output, Step, exchanges
-from ddxgraph.nodes.consultation import CONVERSATION_KEY, Allowance, Consultation, NodeName
+from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName
+from ddxgraph.nodes.failure import Failure
+from ddxgraph.nodes.generate_differential import Hypothesis
+from ddxgraph.nodes.review_history import Asks, Finding
+
+Route = Callable[[Journey, Mapping[str, float]], Move]
 
 
 class Entry(NamedTuple):
@@ -24,118 +29,181 @@ class Entry(NamedTuple):
     blocking: bool
 
 
-class Check(TypedDict):
-    """What one evidence check is sent: the journey so far, its hypothesis, and its share of the budget."""
+class Told(NamedTuple):
+    """What the next call repeats."""
 
-    journey: Journey
-    hypothesis: str
+    exchanges: Sequence[Exchange]
+    summary: str
+    """Stands for the turns left out; empty where none were."""
+
+
+class Check(TypedDict):
+    """What one evidence check is sent: its subject, what was said so far, its share of the budget."""
+
+    setting: Setting
+    sample: int
+    hypothesis: Hypothesis
+    findings: Sequence[Finding]
+    asks: Asks
+    told: Sequence[Sequence[str]]
+    summary: str
+    parent: int
     calls: int
     tokens: int
 
 
+def open_line(
+    plan: Plan, setting: Setting, sample: int, told: Told, allowance: Allowance, entry: Entry
+) -> Consultation:
+    """A line to the model that continues the conversation."""
+    return Consultation(
+        wording=plan.wording.for_sample(sample),
+        messages=lambda asking: assemble(setting.system, setting.opening, *told, asking),
+        allowance=allowance,
+        config=entry.config,
+        conversation=setting.trace_id,
+        blocking=entry.blocking,
+    )
+
+
+def step_of(plan: Plan, node: NodeName, line: Consultation, **facts: Any) -> Step:
+    """The step that a visit leaves in the trace; without a call where its line was not used."""
+    reply = line.reply
+    if reply is None:
+        return Step(node=node, **facts)
+    return Step(
+        node=node,
+        prompt=reply.turn.text,
+        text=reply.text,
+        usage=reply.usage,
+        latency_s=reply.latency_s,
+        prompt_hash=plan.wording.prompts.hashes[node],
+        attempts=reply.attempts,
+        failure=reply.failure,
+        **facts,
+    )
+
+
+def broken_by(failure: Failure) -> Move:
+    """The end of a journey to which the engine gave no reply."""
+    return Move(to="end", trigger="engine", reason=failure.kind)
+
+
 class Visit:
-    """A visit to one node.
+    """A visit on the trunk, which decides where the journey goes.
 
     Args:
         plan: model, words and limits.
         state: the journey so far, its setting included.
         node: the node visited.
         entry: how LangGraph came here.
-        allowance: what may be spent; by default what is left, a call being kept for the conclusion.
-        branch: the hypothesis under test, for an evidence check.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        state: Journey,
-        node: NodeName,
-        entry: Entry,
-        *,
-        allowance: Allowance | None = None,
-        branch: str | None = None,
-    ) -> None:
-        self._plan, self._state, self._node, self._branch = plan, state, node, branch
-        ledger = Ledger.of(state)
+    def __init__(self, plan: Plan, state: Journey, node: NodeName, entry: Entry) -> None:
+        self._plan, self._state, self._node = plan, state, node
+        self._compactions: list[Compaction] = []
+        steps = state.get("steps", [])
+        last = last_on_trunk(steps)
+        self._place: dict[str, Any] = {"index": len(steps), "parent": last.index if last else None}
+        self._ledger = ledger = Ledger.of(state)
         cap = completion_cap(node, state)
-        compactions = compactions_for(state, ledger, cap, plan.wording.prompts)
-        self._new = [c for c in compactions if c not in state.get("compactions", [])]
-        told = exchanges(state.get("steps", []), compactions)
-        summary = compactions[-1].text if compactions else ""
-        setting = state["setting"]
-        metadata = {**entry.config.get("metadata", {}), CONVERSATION_KEY: setting.trace_id}
-        self.line = Consultation(
-            wording=plan.wording.for_sample(state.get("sample", 0)),
-            messages=lambda asking: assemble(setting.system, setting.opening, told, asking, summary),
-            allowance=allowance or ledger.spared,
-            config=cast(RunnableConfig, {**entry.config, "metadata": metadata}),
-            blocking=entry.blocking,
+        self.spent = ledger.spent(cap, last=node == "conclude")
+        """The limit that forbids this visit's call, if any."""
+        told = self._told(state, ledger, cap)
+        purse = ledger.left if node == "conclude" else ledger.spared
+        self.line = open_line(plan, state["setting"], state.get("sample", 0), told, purse, entry)
+
+    def leave(self, update: Journey, output: Output, route: Route) -> Command[Any]:
+        """Write the step and go where `route` says, from the state and the credence after this visit."""
+        after = applied(self._state, update)
+        shares = credence_of(after)
+        ledger = self._ledger.after(self.line.reply)
+        move, purses = affordable(route(after, shares), after, ledger)
+        return self._go(update, output, move, shares, ledger, purses)
+
+    def skip(self, output: Output | None, move: Move, update: Journey | None = None) -> Command[Any]:
+        """Write a step that made no call."""
+        return self._go(update or {}, output, move, credence_of(self._state), self._ledger, [])
+
+    def broken(self, failure: Failure, update: Journey | None = None) -> Command[Any]:
+        """Write a step to which the engine gave no reply; it ends the journey."""
+        full: Journey = {**(update or {}), "failure": failure}
+        return self._go(full, None, broken_by(failure), {}, self._ledger, [])
+
+    def _go(
+        self,
+        update: Journey,
+        output: Output | None,
+        move: Move,
+        shares: Mapping[str, float],
+        ledger: Ledger,
+        purses: Sequence[Allowance],
+    ) -> Command[Any]:
+        step = step_of(
+            self._plan, self._node, self.line, output=output, move=move, credence=shares, **self._place
         )
+        update["steps"] = [step]
+        goto: Any = END if move.to == "end" else move.to
+        if purses:
+            goto = self._checks(applied(self._state, update), ledger, move, purses)
+        if self._compactions:
+            update["compactions"] = self._compactions
+        return Command(update=update, goto=goto)
 
-    def leave(self, update: Journey, output: Output, route: Callable[[Journey], Move]) -> Command[Any]:
-        """Write the step and go where `route` says, seen from the state after this visit."""
-        full = self.update(update, output, Move(to="end"))
-        after = applied(self._state, full)
-        move, goto = dispatch(route(after), after)
-        full["steps"] = [full["steps"][0].model_copy(update={"move": move})]
-        return Command(update=full, goto=goto)
+    def _checks(
+        self, after: Journey, ledger: Ledger, move: Move, purses: Sequence[Allowance]
+    ) -> list[Send]:
+        """One evidence check a target; they share all but their own turn, compacted once for all of them."""
+        told = self._told(after, ledger, completion_cap("check_evidence", after))
+        hypotheses = {h.id: h for h in after["hypotheses"]}
+        common = {
+            "setting": after["setting"],
+            "sample": after.get("sample", 0),
+            "findings": after.get("findings", []),
+            "asks": after.get("asks", "other"),
+            "told": told.exchanges,
+            "summary": told.summary,
+            "parent": self._place["index"],
+        }
+        return [
+            Send(
+                "check_evidence",
+                {**common, "hypothesis": hypotheses[key], "calls": purse.calls, "tokens": purse.tokens},
+            )
+            for key, purse in zip(move.targets, purses, strict=True)
+        ]
 
-    def update(self, update: Journey, output: Output | None, move: Move) -> Journey:
-        """The state update of this visit, its step and any compaction included."""
-        reply = self.line.reply
-        last = last_on_trunk(self._state)
-        facts: dict[str, Any] = {}
-        if reply is not None:
-            facts = {
-                "prompt": reply.turn.text,
-                "text": reply.text,
-                "usage": reply.usage,
-                "latency_s": reply.latency_s,
-                "prompt_hash": self._plan.wording.prompts.hashes[self._node],
-                "attempts": reply.attempts,
-                "failure": reply.failure,
-            }
-        step = Step(
-            parent=last.index if last else None,
-            node=self._node,
-            branch=self._branch,
-            output=output,
-            move=move,
-            credence=credence_of(applied(self._state, update)),
-            **facts,
+    def _told(self, state: Journey, ledger: Ledger, cap: int) -> Told:
+        """What the next call repeats: all of it, or a new summary where the window is about to overflow."""
+        steps = state.get("steps", [])
+        known = [*state.get("compactions", []), *self._compactions]
+        told = Told(exchanges(steps, known), known[-1].text if known else "")
+        if not told.exchanges or not ledger.overflows(cap):
+            return told
+        summary = summary_of(state, self._plan.wording.prompts)
+        self._compactions.append(
+            Compaction(before=len(steps), text=summary, estimated_tokens=ledger.prompt + cap)
         )
-        full: Journey = {**update, "steps": [step]}
-        if self._new:
-            full["compactions"] = self._new
-        return full
-
-    def broken(self, update: Journey) -> Journey:
-        """The state update of a visit to which the engine gave no reply: it ends the journey."""
-        failure = self.line.reply.failure if self.line.reply else None
-        move = Move(to="end", trigger="engine", reason=failure.kind if failure else "")
-        return {**self.update(update, None, move), "failure": failure}
+        return Told([], summary)
 
 
-def dispatch(move: Move, state: Journey) -> tuple[Move, Any]:
-    """Turn a move into LangGraph's `goto`; a move that the budget forbids becomes the conclusion."""
-    if move.to == "end":
-        return move, END
-    if move.to == "conclude":
-        return move, "conclude"
-    ledger = Ledger.of(state)
+def affordable(move: Move, state: Journey, ledger: Ledger) -> tuple[Move, list[Allowance]]:
+    """A move as the budget allows it: whole, about fewer hypotheses, or to the conclusion instead.
+
+    Returns:
+        The move, and an allowance for each evidence check that it starts.
+    """
+    if move.to in {"end", "conclude"}:
+        return move, []
     cap = completion_cap(move.to, state)
     spent = ledger.spent(cap)
     if spent:
-        return over_budget(spent, f"no room left for {move.to}"), "conclude"
+        return over_budget(spent, f"no room left for {move.to}"), []
     if move.to != "check_evidence":
-        return move, move.to
-    purses = shares(ledger.spared, ledger.prompt + cap, len(move.targets))
-    targets = move.targets[: len(purses)]
-    if len(targets) < len(move.targets):
-        reason = f"{move.reason}; budget for {len(targets)} of {len(move.targets)} checks".lstrip("; ")
-        move = move.model_copy(update={"targets": targets, "reason": reason})
-    sends = [
-        Send("check_evidence", Check(journey=state, hypothesis=key, calls=purse.calls, tokens=purse.tokens))
-        for key, purse in zip(targets, purses, strict=True)
-    ]
-    return move, sends
+        return move, []
+    purses = shares_of(ledger.spared, ledger.prompt + cap, len(move.targets))
+    if len(purses) < len(move.targets):
+        fewer = f"the budget allows {len(purses)} of {len(move.targets)} checks"
+        reason = f"{move.reason}; {fewer}" if move.reason else fewer
+        move = move.model_copy(update={"targets": move.targets[: len(purses)], "reason": reason})
+    return move, purses

@@ -13,7 +13,7 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure
-from ddxgraph.nodes.usage import Usage, estimate_tokens, usage_of
+from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 
 NodeName = Literal["review_history", "generate_differential", "check_evidence", "reflect", "conclude"]
@@ -61,7 +61,7 @@ class Allowance(NamedTuple):
     """Prompt and completion tokens together."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Turn(Generic[OutputT]):
     """What a node asks of the model: its words and the form that the reply must have."""
 
@@ -83,15 +83,15 @@ class Attempt(BaseModel):
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply(Generic[OutputT]):
     """What came of a turn."""
 
     turn: Turn[OutputT]
-    text: str
-    output: OutputT | None
-    usage: Usage
-    latency_s: float
+    text: str = ""
+    output: OutputT | None = None
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    latency_s: float = 0.0
     attempts: tuple[Attempt, ...] = ()
     failure: Failure | None = None
     logprobs: Sequence[Mapping[str, Any]] | None = None
@@ -128,6 +128,8 @@ class Consultation:
     """The conversation so far, with a turn's text put last."""
     allowance: Allowance
     config: RunnableConfig
+    conversation: str
+    """Names the conversation to engines that keep one in a place of its own."""
     blocking: bool = False
     reply: Reply[Any] | None = field(default=None, init=False)
     """The last reply; what the visit's trace step records."""
@@ -145,47 +147,39 @@ class Consultation:
         """
         start = time.perf_counter()
         messages = self.messages(turn.text)
-        usage, attempts, text = Usage(), [], ""
-        reading: _Reading[OutputT] = _Reading(None, "")
-        logprobs = None
-        failure = None
+        spent: list[Usage] = []
+        attempts: list[Attempt] = []
+        reply = self.reply = Reply(turn)
         try:
             while True:
                 message = await self._call(turn, messages)
-                usage += usage_of(message, [str(m.text) for m in messages])
-                text = str(message.text)
-                logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
-                reading = read_reply(text, turn.output)
-                if reading.output is not None:
-                    break
-                attempts.append(Attempt(text=text, error=reading.error))
-                messages = self._repair(messages, text, reading.error)
-                if len(attempts) > 1 or not self._affords_repair(usage, turn, messages):
-                    failure = _malformed(turn.node, attempts)
-                    break
+                spent.append(usage_of(message, messages))
+                reply.text = str(message.text)
+                reply.logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
+                reply.output, error = read_reply(reply.text, turn.output)
+                if reply.output is not None:
+                    return reply.output
+                attempts.append(Attempt(text=reply.text, error=error))
+                messages = self._repair(messages, reply.text, error)
+                if len(attempts) > 1 or not self._affords_repair(spent, turn, messages):
+                    reply.failure = _malformed(turn.node, attempts)
+                    return None
         except EngineFailed as error:
-            failure = error.failure
-            usage += Usage(calls=1)
+            reply.failure = error.failure
+            spent.append(Usage(calls=1))
             raise
         finally:
-            self.reply = Reply(
-                turn=turn,
-                text=text,
-                output=reading.output,
-                usage=usage,
-                latency_s=time.perf_counter() - start,
-                attempts=tuple(attempts),
-                failure=failure,
-                logprobs=logprobs,
-            )
-        return reading.output
+            reply.usage = spent[0] if len(spent) == 1 else total_usage(spent)
+            reply.latency_s = time.perf_counter() - start
+            reply.attempts = tuple(attempts)
 
     def _repair(self, messages: list[BaseMessage], text: str, error: str) -> list[BaseMessage]:
         asked = HumanMessage(self.prompts.render("repair", error=error))
         return [*messages, AIMessage(text or "(empty)"), asked]
 
-    def _affords_repair(self, usage: Usage, turn: Turn[Any], messages: list[BaseMessage]) -> bool:
-        needed = estimate_tokens(*(str(m.text) for m in messages)) + turn.max_tokens
+    def _affords_repair(self, spent: list[Usage], turn: Turn[Any], messages: list[BaseMessage]) -> bool:
+        usage = total_usage(spent)
+        needed = estimate_tokens(str(m.text) for m in messages) + turn.max_tokens
         return usage.calls < self.allowance.calls and usage.total_tokens + needed <= self.allowance.tokens
 
     async def _call(self, turn: Turn[Any], messages: list[BaseMessage]) -> AIMessage:
@@ -210,10 +204,12 @@ class Consultation:
             raise EngineFailed(engine_failure(error, turn.node)) from error
 
     def _config(self, turn: Turn[Any]) -> RunnableConfig:
-        metadata = {**self.config.get("metadata", {}), NODE_KEY: turn.node}
+        metadata = {**(self.config.get("metadata") or {}), CONVERSATION_KEY: self.conversation, NODE_KEY: turn.node}
         if turn.branch:
             metadata[BRANCH_KEY] = turn.branch
-        return {**self.config, "metadata": metadata}
+        config = self.config.copy()
+        config["metadata"] = metadata
+        return config
 
 
 @cache
@@ -227,10 +223,12 @@ def response_format(output: type[BaseModel], name: str) -> Mapping[str, Any]:
 
 def read_reply(text: str, output: type[OutputT]) -> _Reading[OutputT]:
     """Read a reply; a code fence or a leading `<think>` block around the JSON is taken off first."""
-    text = _THOUGHT.sub("", text, count=1)
-    fenced = _FENCE.match(text)
+    if not text.startswith("{"):
+        text = _THOUGHT.sub("", text, count=1)
+        fenced = _FENCE.match(text)
+        text = fenced.group(1) if fenced else text
     try:
-        return _Reading(output.model_validate_json(fenced.group(1) if fenced else text), "")
+        return _Reading(output.model_validate_json(text), "")
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "reply"

@@ -1,6 +1,8 @@
 """What calls to a model cost, as the engine reports it."""
 
-from langchain_core.messages import AIMessage
+from collections.abc import Iterable, Sequence
+
+from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, ConfigDict
 
 BYTES_PER_TOKEN = 3
@@ -35,30 +37,47 @@ class Usage(BaseModel):
         return self.cached_tokens / self.prompt_tokens
 
     def __add__(self, other: "Usage") -> "Usage":
-        cached = [n for n in (self.cached_tokens, other.cached_tokens) if n is not None]
-        return Usage(
-            calls=self.calls + other.calls,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            cached_tokens=sum(cached) if cached else None,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            estimated=self.estimated or other.estimated,
-        )
+        return total_usage((self, other))
 
 
-def estimate_tokens(*texts: str) -> int:
-    """Upper estimate of the tokens of so many messages; no tokenizer is at hand on the client's side."""
-    size = sum(len(t) if t.isascii() else len(t.encode("utf-8", "replace")) for t in texts)
-    return size // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE * len(texts)
+def total_usage(parts: Iterable[Usage]) -> Usage:
+    """Sum over calls; cached tokens stay None where no engine reported any."""
+    calls = prompt = completion = cached = 0
+    reported = estimated = False
+    for part in parts:
+        calls += part.calls
+        prompt += part.prompt_tokens
+        completion += part.completion_tokens
+        estimated = estimated or part.estimated
+        if part.cached_tokens is not None:
+            cached += part.cached_tokens
+            reported = True
+    return Usage(
+        calls=calls,
+        prompt_tokens=prompt,
+        cached_tokens=cached if reported else None,
+        completion_tokens=completion,
+        estimated=estimated,
+    )
 
 
-def usage_of(message: AIMessage, prompt: list[str]) -> Usage:
+def estimate_tokens(texts: Iterable[str]) -> int:
+    """Upper estimate of the tokens of some messages; no tokenizer is at hand on the client's side."""
+    tokens = 0
+    for text in texts:
+        size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+        tokens += size // BYTES_PER_TOKEN + TOKENS_PER_MESSAGE
+    return tokens
+
+
+def usage_of(message: AIMessage, prompt: Sequence[BaseMessage]) -> Usage:
     """Usage of one call, from the message's metadata; estimated where the engine reported none."""
     said = message.usage_metadata
     if said is None:
         return Usage(
             calls=1,
-            prompt_tokens=estimate_tokens(*prompt),
-            completion_tokens=estimate_tokens(str(message.text)),
+            prompt_tokens=estimate_tokens(str(m.text) for m in prompt),
+            completion_tokens=estimate_tokens([str(message.text)]),
             estimated=True,
         )
     details = said.get("input_token_details")

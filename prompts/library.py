@@ -36,6 +36,8 @@ def disarm(text: str) -> str:
     carries them, since servers tokenise the rendered template as a whole; our own tags would end the
     block that marks data as data. Both get a space after their first sign. Text such as "WBC <4000" stays.
     """
+    if "<" not in text and "[" not in text and ">" not in text:
+        return text
     return _TEMPLATE_TOKENS.sub(_spaced, _OWN_TAGS.sub("< ", text))
 
 

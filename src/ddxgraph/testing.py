@@ -7,11 +7,12 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
 from pydantic import PrivateAttr
@@ -59,14 +60,17 @@ class ScriptedChatModel(BaseChatModel):
     record: bool = True
     """Keep every request in `requests`; turn it off for very long runs."""
 
-    _taken: Counter[str] = PrivateAttr(default_factory=Counter)
-    _requests: list[Request] = PrivateAttr(default_factory=list)
-    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+    _prompter: "_Prompter" = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Make ready to read the script."""
+        super().model_post_init(context)
+        self._prompter = _Prompter(self.script, self.record)
 
     @property
     def requests(self) -> list[Request]:
         """The requests so far, in the order in which they came."""
-        return self._requests
+        return self._prompter.requests
 
     @property
     def _llm_type(self) -> str:
@@ -88,10 +92,9 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AIMessage:
         """Reply to the messages."""
-        if _listened_to(config):
+        if config is None or _listened_to(config):
             return super().invoke(input, config, stop=stop, **kwargs)
-        messages = self._convert_input(input).to_messages()
-        return self._reply(messages, (config or {}).get("metadata") or {}, kwargs)
+        return self._prompter.reply(self._messages(input), config.get("metadata") or {}, kwargs)
 
     async def ainvoke(
         self,
@@ -102,10 +105,14 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AIMessage:
         """Reply to the messages."""
-        if _listened_to(config):
+        if config is None or _listened_to(config):
             return await super().ainvoke(input, config, stop=stop, **kwargs)
-        messages = self._convert_input(input).to_messages()
-        return self._reply(messages, (config or {}).get("metadata") or {}, kwargs)
+        return self._prompter.reply(self._messages(input), config.get("metadata") or {}, kwargs)
+
+    def _messages(self, given: LanguageModelInput) -> Sequence[BaseMessage]:
+        if isinstance(given, list) and all(isinstance(message, BaseMessage) for message in given):
+            return cast(list[BaseMessage], given)
+        return self._convert_input(given).to_messages()
 
     def _generate(
         self,
@@ -115,7 +122,8 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         metadata = run_manager.metadata if run_manager else {}
-        return ChatResult(generations=[ChatGeneration(message=self._reply(messages, metadata, kwargs))])
+        message = self._prompter.reply(messages, metadata, kwargs)
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _agenerate(
         self,
@@ -125,54 +133,68 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         metadata = run_manager.metadata if run_manager else {}
-        return ChatResult(generations=[ChatGeneration(message=self._reply(messages, metadata, kwargs))])
+        message = self._prompter.reply(messages, metadata, kwargs)
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _reply(
+
+class _Prompter:
+    """Reads the script: which line comes next, and what it costs."""
+
+    def __init__(self, script: Mapping[str, Line | Sequence[Line]], record: bool) -> None:
+        self.requests: list[Request] = []
+        self._script, self._record = script, record
+        self._taken: Counter[str] = Counter()
+        self._smallest: dict[int, tuple[Mapping[str, Any], str]] = {}
+        self._lock = threading.Lock()
+
+    def reply(
         self, messages: Sequence[BaseMessage], metadata: Mapping[str, Any], options: Mapping[str, Any]
     ) -> AIMessage:
-        wanted = options.get("response_format") or {}
+        wanted = options.get("response_format")
         request = Request(
             node=metadata.get(NODE_KEY, ""),
             branch=metadata.get(BRANCH_KEY),
             messages=messages,
-            schema=wanted.get("json_schema", {}).get("schema", {}),
+            schema=wanted["json_schema"]["schema"] if wanted else {},
             options=options,
         )
-        reply = self._next(request)
-        if callable(reply):
-            reply = reply(request)
-        if isinstance(reply, Exception):
-            raise reply
-        text = reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
-        prompt = sum(-(-len(str(m.content)) // 4) for m in messages)
+        line = self._next(request)
+        if callable(line):
+            line = line(request)
+        if isinstance(line, Exception):
+            raise line
+        text = line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)
+        prompt = sum([-(-len(message.content) // 4) for message in messages])
         completion = -(-len(text) // 4)
-        return AIMessage(
-            text,
-            usage_metadata={
-                "input_tokens": prompt,
-                "output_tokens": completion,
-                "total_tokens": prompt + completion,
-            },
+        usage = UsageMetadata(
+            input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion
         )
+        return AIMessage(text, usage_metadata=usage)
 
     def _next(self, request: Request) -> Line:
+        if self._record:
+            self.requests.append(request)
         key = f"{request.node}:{request.branch}"
-        key = key if key in self.script else request.node
+        key = key if key in self._script else request.node
+        lines = self._script.get(key)
+        if lines is None:
+            return self._smallest_text(request.schema)
+        if isinstance(lines, str) or not isinstance(lines, Sequence):
+            return lines
         with self._lock:
-            if self.record:
-                self._requests.append(request)
             place = self._taken[key]
             self._taken[key] += 1
-        lines = self.script.get(key)
-        if lines is None:
-            return smallest(request.schema)
-        if isinstance(lines, Sequence) and not isinstance(lines, str):
-            return lines[min(place, len(lines) - 1)]
-        return lines
+        return lines[min(place, len(lines) - 1)]
+
+    def _smallest_text(self, schema: Mapping[str, Any]) -> str:
+        known = self._smallest.get(id(schema))
+        if known is None or known[0] is not schema:
+            known = self._smallest[id(schema)] = (schema, json.dumps(smallest(schema), ensure_ascii=False))
+        return known[1]
 
 
-def _listened_to(config: RunnableConfig | None) -> bool:
-    callbacks = (config or {}).get("callbacks")
+def _listened_to(config: RunnableConfig) -> bool:
+    callbacks = config.get("callbacks")
     return bool(callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", None))
 
 
