@@ -80,15 +80,13 @@ async def milliseconds(walk: Callable[[], Awaitable[Any]], walks: int) -> float:
 
 async def measure(pairs: int, walks: int) -> dict[str, float]:
     ours, bare = build_graph(ScriptedChatModel(record=False)), bare_graph()
-    timed = []
-    for _ in range(pairs + 1):
-        timed.append(
-            (
-                await milliseconds(lambda: ours.ainvoke({"case": CASE}), walks),
-                await milliseconds(lambda: bare.ainvoke({"case": CASE}), walks),
-            )
+    timed = [
+        (
+            await milliseconds(lambda: ours.ainvoke({"case": CASE}), walks),
+            await milliseconds(lambda: bare.ainvoke({"case": CASE}), walks),
         )
-    timed = timed[1:]  # the first pair warms up
+        for _ in range(pairs + 1)
+    ][1:]  # the first pair warms up
     return {
         "ddxgraph_ms": round(statistics.median(a for a, _ in timed), 3),
         "bare_langgraph_ms": round(statistics.median(b for _, b in timed), 3),

@@ -51,7 +51,9 @@ def read_cases(path: Path | str) -> Iterator[CaseEntry]:
     except IsADirectoryError:
         raise CaseFileError(f"{str(path)!r} is a folder; give a case file (JSON or JSONL)") from None
     except UnicodeDecodeError as error:
-        raise CaseFileError(f"{str(path)!r} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+        raise CaseFileError(
+            f"{str(path)!r} is not UTF-8 text ({error.reason} at byte {error.start})"
+        ) from None
     except OSError as error:
         raise CaseFileError(f"cannot read {str(path)!r}: {error.strerror}") from None
     yield from parse_cases(text, str(path))
@@ -102,7 +104,9 @@ def case_entry(data: Any, where: str) -> CaseEntry:
         raise CaseFileError(f"{where}: a case is a JSON object, not {type(data).__name__}")
     unknown = [key for key in data if key not in _KNOWN]
     if unknown:
-        raise CaseFileError(f"{where}: unknown field {', '.join(map(repr, unknown))}; known: {', '.join(_KNOWN)}")
+        raise CaseFileError(
+            f"{where}: unknown field {', '.join(map(repr, unknown))}; known: {', '.join(_KNOWN)}"
+        )
     answer = data.get("answer")
     try:
         case = Case.model_validate({key: value for key, value in data.items() if key != "answer"})

@@ -17,7 +17,7 @@ from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet, shipped_prompts
 
 
-class CaseTooLong(ValueError):
+class CaseTooLong(ValueError):  # noqa: N818 - reads as what happened
     """The case leaves no room for reasoning in the model's context window."""
 
 

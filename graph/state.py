@@ -126,4 +126,3 @@ def refuted_ids(state: Journey) -> list[str]:
 def credence_of(state: Journey) -> dict[str, float]:
     """Credence as the state stands."""
     return credence(state.get("hypotheses", ()), state.get("evidence", {}), refuted_ids(state))
-

@@ -163,9 +163,7 @@ class Stops:
         case = Case.model_validate(state.get("case"))
         return {"case": case, "setting": self._plan.setting(case, state.get("sample", 0))}
 
-    def _after_reflection(
-        self, state: Journey, shares: Mapping[str, float], reflection: Reflection
-    ) -> Move:
+    def _after_reflection(self, state: Journey, shares: Mapping[str, float], reflection: Reflection) -> Move:
         now = Standing(
             verdict=reflection.verdict,
             targets=reflection.targets,

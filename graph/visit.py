@@ -150,9 +150,7 @@ class Visit:
             update["compactions"] = self._compactions
         return Command(update=update, goto=goto)
 
-    def _checks(
-        self, after: Journey, ledger: Ledger, move: Move, purses: Sequence[Allowance]
-    ) -> list[Send]:
+    def _checks(self, after: Journey, ledger: Ledger, move: Move, purses: Sequence[Allowance]) -> list[Send]:
         """One evidence check a target; they share all but their own turn, compacted once for all of them."""
         told = self._told(after, ledger, completion_cap("check_evidence", after))
         hypotheses = {h.id: h for h in after["hypotheses"]}
@@ -193,7 +191,7 @@ def affordable(move: Move, state: Journey, ledger: Ledger) -> tuple[Move, list[A
     Returns:
         The move, and an allowance for each evidence check that it starts.
     """
-    if move.to in {"end", "conclude"}:
+    if move.to == "end" or move.to == "conclude":  # noqa: PLR1714 - narrows the type
         return move, []
     cap = completion_cap(move.to, state)
     spent = ledger.spent(cap)

@@ -20,7 +20,9 @@ _SPACE: Final = re.compile(r"[^\S\n]+")
 def _clean(text: str) -> str:
     """Drop control characters (they hide text from a reader and break terminals); keep lines and scripts."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    kept = (c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs", "Co", "Cn"} else " " for c in text)
+    kept = (
+        c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs", "Co", "Cn"} else " " for c in text
+    )
     return _SPACE.sub(" ", "".join(kept)).strip()
 
 
@@ -64,7 +66,9 @@ class Case(BaseModel):
         if value is None:
             return {}
         if not isinstance(value, Mapping):
-            raise ValueError('options must map letters to texts, such as {"A": "Influenza", "B": "Pneumonia"}')
+            raise ValueError(
+                'options must map letters to texts, such as {"A": "Influenza", "B": "Pneumonia"}'
+            )
         options = {key: _clean(text) if isinstance(text, str) else text for key, text in value.items()}
         if len(options) == 1:
             raise ValueError("one option is no choice: give at least two, or none for a free-form answer")

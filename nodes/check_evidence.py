@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.form import form, list_of, one_of, text
 from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.review_history import Asks, Finding
@@ -55,22 +56,13 @@ class EvidenceCheck(BaseModel):
 @cache
 def output_model(findings: tuple[str, ...], limits: Limits) -> type[BaseModel]:
     """The form of the reply; a finding that is not in the list cannot be named."""
-    config = ConfigDict(extra="forbid")
-    note = Annotated[str, Field(max_length=limits.note_chars)]
-    weight = create_model(
-        "WeighedFinding",
-        __config__=config,
-        finding=(Literal[findings], ...),
-        reason=(note, ...),
-        strength=(Strength, ...),
-    )
-    most = min(limits.weights, len(findings))
-    return create_model(
+    note = text(limits.note_chars)
+    weight = form("WeighedFinding", finding=one_of(findings), reason=note, strength=Strength)
+    return form(
         "CheckEvidence",
-        __config__=config,
-        reasoning=(Annotated[str, Field(max_length=limits.reasoning_chars)], ...),
-        weights=(Annotated[list[weight], Field(min_length=1, max_length=most)], ...),  # type: ignore[valid-type]
-        missing=(note, ...),
+        reasoning=text(limits.reasoning_chars),
+        weights=list_of(weight, most=min(limits.weights, len(findings)), least=1),
+        missing=note,
     )
 
 
@@ -89,8 +81,8 @@ async def check_evidence(
     """
     ids = tuple(finding.id for finding in findings) or (WHOLE_CASE,)
     named = ids if findings else (f"{WHOLE_CASE} is the case as a whole",)
-    text = line.prompts.render(NODE, hypothesis=hypothesis, findings=named, asks=asks)
-    turn = Turn(NODE, text, output_model(ids, limits), room(len(ids), limits), branch=hypothesis.id)
+    asking = line.prompts.render(NODE, hypothesis=hypothesis, findings=named, asks=asks)
+    turn = Turn(NODE, asking, output_model(ids, limits), room(len(ids), limits), branch=hypothesis.id)
     output: Any = await line.ask(turn)
     if output is None:
         return EvidenceCheck(hypothesis=hypothesis.id)

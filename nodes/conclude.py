@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.form import form, one_of, text
 from ddxgraph.nodes.limits import Limits
 
 NODE: Final = "conclude"
@@ -33,13 +34,8 @@ class Conclusion(BaseModel):
 @cache
 def output_model(letters: tuple[str, ...], limits: Limits) -> type[BaseModel]:
     """The form of the reply. The answer stands last: its token is found from the end of the reply."""
-    free = Annotated[str, Field(min_length=1, max_length=ANSWER_CHARS)]
-    return create_model(
-        "Conclude",
-        __config__=ConfigDict(extra="forbid"),
-        justification=(Annotated[str, Field(max_length=limits.reasoning_chars)], ...),
-        answer=(Literal[letters] if letters else free, ...),
-    )
+    answer = one_of(letters) if letters else text(ANSWER_CHARS, least=1)
+    return form("Conclude", justification=text(limits.reasoning_chars), answer=answer)
 
 
 def room(limits: Limits) -> int:
@@ -69,8 +65,8 @@ async def conclude(
         The conclusion; without an answer where the reply could not be read. The distribution comes from the
         answer token's log-probabilities, or from the credence where the engine gives none.
     """
-    text = line.prompts.render(NODE, standing=standing, letters=case.letters, spent=spent)
-    turn = Turn(NODE, text, output_model(case.letters, limits), room(limits), logprobs=bool(case.letters))
+    asking = line.prompts.render(NODE, standing=standing, letters=case.letters, spent=spent)
+    turn = Turn(NODE, asking, output_model(case.letters, limits), room(limits), logprobs=bool(case.letters))
     output: Any = await line.ask(turn)
     if output is None:
         return Conclusion()

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from langchain_core.language_models import BaseChatModel
@@ -46,7 +46,9 @@ class Sampling(BaseModel):
 
     def for_sample(self, sample: int) -> "Sampling":
         """The settings of the k-th sample of a case: the same, with another seed."""
-        return self if self.seed is None or not sample else self.model_copy(update={"seed": self.seed + sample})
+        return (
+            self if self.seed is None or not sample else self.model_copy(update={"seed": self.seed + sample})
+        )
 
     def as_kwargs(self) -> dict[str, float | int]:
         """Keyword arguments for a chat model's `invoke`."""
@@ -149,16 +151,18 @@ class Consultation:
         messages = self.messages(turn.text)
         spent: list[Usage] = []
         attempts: list[Attempt] = []
-        reply = self.reply = Reply(turn)
+        reply: Reply[OutputT] = Reply(turn)
+        self.reply = reply
         try:
             while True:
                 message = await self._call(turn, messages)
                 spent.append(usage_of(message, messages))
                 reply.text = str(message.text)
                 reply.logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
-                reply.output, error = read_reply(reply.text, turn.output)
-                if reply.output is not None:
-                    return reply.output
+                output, error = read_reply(reply.text, turn.output)
+                if output is not None:
+                    reply.output = output
+                    return output
                 attempts.append(Attempt(text=reply.text, error=error))
                 messages = self._repair(messages, reply.text, error)
                 if len(attempts) > 1 or not self._affords_repair(spent, turn, messages):
@@ -183,8 +187,9 @@ class Consultation:
         return usage.calls < self.allowance.calls and usage.total_tokens + needed <= self.allowance.tokens
 
     async def _call(self, turn: Turn[Any], messages: list[BaseMessage]) -> AIMessage:
+        form: type[BaseModel] = turn.output
         kwargs: dict[str, Any] = {
-            "response_format": response_format(turn.output, turn.node),
+            "response_format": response_format(form, turn.node),
             "max_tokens": turn.max_tokens,
             **self.wording.sampling.as_kwargs(),
         }
@@ -204,7 +209,11 @@ class Consultation:
             raise EngineFailed(engine_failure(error, turn.node)) from error
 
     def _config(self, turn: Turn[Any]) -> RunnableConfig:
-        metadata = {**(self.config.get("metadata") or {}), CONVERSATION_KEY: self.conversation, NODE_KEY: turn.node}
+        metadata = {
+            **(self.config.get("metadata") or {}),
+            CONVERSATION_KEY: self.conversation,
+            NODE_KEY: turn.node,
+        }
         if turn.branch:
             metadata[BRANCH_KEY] = turn.branch
         config = self.config.copy()
@@ -212,7 +221,7 @@ class Consultation:
         return config
 
 
-@cache
+@lru_cache(maxsize=4096)
 def response_format(output: type[BaseModel], name: str) -> Mapping[str, Any]:
     """OpenAI's `response_format` for a pydantic model (understood by vLLM and llama.cpp as well)."""
     return {

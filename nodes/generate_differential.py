@@ -3,12 +3,13 @@
 import re
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.form import form, list_of, text, whole
 from ddxgraph.nodes.limits import Limits
 
 NODE: Final = "generate_differential"
@@ -54,30 +55,18 @@ class Differential(BaseModel):
     """Duplicates that were merged into a hypothesis of the same name."""
 
 
-_Prior = Annotated[int, Field(ge=1, le=99)]
-
-
 @cache
 def output_model(letters: tuple[str, ...], others: int, limits: Limits) -> type[BaseModel]:
     """The form of the reply: each option's letter is a field of its own, so none is left out or repeated."""
-    config = ConfigDict(extra="forbid")
-    note = Annotated[str, Field(max_length=limits.note_chars)]
-    fields: dict[str, Any] = {"reasoning": (Annotated[str, Field(max_length=limits.reasoning_chars)], ...)}
+    note, percent = text(limits.note_chars), whole(1, 99)
+    fields: dict[str, Any] = {"reasoning": text(limits.reasoning_chars)}
     if letters:
-        weighed = create_model("Weighed", __config__=config, rationale=(note, ...), prior=(_Prior, ...))
-        options: dict[str, Any] = {letter: (weighed, ...) for letter in letters}
-        fields["options"] = (create_model("Options", __config__=config, **options), ...)
+        weighed = form("Weighed", rationale=note, prior=percent)
+        fields["options"] = form("Options", **dict.fromkeys(letters, weighed))
     if others:
-        named = create_model(
-            "Named",
-            __config__=config,
-            label=(Annotated[str, Field(min_length=2, max_length=LABEL_CHARS)], ...),
-            rationale=(note, ...),
-            prior=(_Prior, ...),
-        )
-        least = 0 if letters else 1
-        fields["others"] = (Annotated[list[named], Field(min_length=least, max_length=others)], ...)  # type: ignore[valid-type]
-    return create_model("GenerateDifferential", __config__=config, **fields)
+        named = form("Named", label=text(LABEL_CHARS, least=2), rationale=note, prior=percent)
+        fields["others"] = list_of(named, most=others, least=0 if letters else 1)
+    return form("GenerateDifferential", **fields)
 
 
 async def generate_differential(
@@ -104,15 +93,15 @@ async def generate_differential(
     """
     others = _others(case, known, limits)
     labels = {hypothesis.id: hypothesis.label for hypothesis in known}
-    text = line.prompts.render(
+    asking = line.prompts.render(
         NODE,
         letters=case.letters,
         others=others,
         refuted=[f"{labels.get(r.hypothesis, r.hypothesis)}: {r.because}" for r in refuted],
         critique=critique,
     )
-    form = output_model(case.letters, others, limits)
-    output: Any = await line.ask(Turn(NODE, text, form, room(case, limits)))
+    wanted = output_model(case.letters, others, limits)
+    output: Any = await line.ask(Turn(NODE, asking, wanted, room(case, limits)))
     return settle(output, case, known, [r.hypothesis for r in refuted])
 
 

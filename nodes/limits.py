@@ -34,7 +34,7 @@ class Limits(BaseModel):
     def brief(cls) -> "Limits":
         """For small models and short contexts: a four-option case stays below 900 completion tokens."""
         return cls(
-            reasoning_chars=100,
+            reasoning_chars=80,
             note_chars=50,
             quote_chars=60,
             findings=4,

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.form import form, list_of, one_of, text
 from ddxgraph.nodes.generate_differential import Refutation
 from ddxgraph.nodes.limits import Limits
 
@@ -32,22 +33,14 @@ class Reflection(BaseModel):
 @cache
 def output_model(active: tuple[str, ...], limits: Limits) -> type[BaseModel]:
     """The form of the reply; only a hypothesis that still stands can be refuted or sent back."""
-    config = ConfigDict(extra="forbid")
-    named = Literal[active]
-    refutation = create_model(
-        "RefutedHypothesis",
-        __config__=config,
-        hypothesis=(named, ...),
-        because=(Annotated[str, Field(max_length=limits.note_chars)], ...),
-    )
-    most = min(limits.refutations, len(active))
-    return create_model(
+    named = one_of(active)
+    refutation = form("RefutedHypothesis", hypothesis=named, because=text(limits.note_chars))
+    return form(
         "Reflect",
-        __config__=config,
-        critique=(Annotated[str, Field(max_length=limits.reasoning_chars)], ...),
-        refuted=(Annotated[list[refutation], Field(max_length=most)], ...),  # type: ignore[valid-type]
-        verdict=(Verdict, ...),
-        targets=(Annotated[list[named], Field(max_length=min(MAX_TARGETS, len(active)))], ...),
+        critique=text(limits.reasoning_chars),
+        refuted=list_of(refutation, most=min(limits.refutations, len(active))),
+        verdict=Verdict,
+        targets=list_of(named, most=min(MAX_TARGETS, len(active))),
     )
 
 
@@ -70,8 +63,8 @@ async def reflect(
     Returns:
         The verdict; to conclude, refuting nothing, where the reply could not be read.
     """
-    text = line.prompts.render(NODE, standing=standing, refutable=active)
-    output: Any = await line.ask(Turn(NODE, text, output_model(active, limits), room(limits)))
+    asking = line.prompts.render(NODE, standing=standing, refutable=active)
+    output: Any = await line.ask(Turn(NODE, asking, output_model(active, limits), room(limits)))
     if output is None:
         return Reflection()
     refuted = {r.hypothesis: Refutation(hypothesis=r.hypothesis, because=r.because) for r in output.refuted}

@@ -4,12 +4,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.form import form, list_of, text
 from ddxgraph.nodes.limits import Limits
 
 NODE: Final = "review_history"
@@ -19,6 +20,9 @@ Asks = Literal["diagnosis", "next_step", "treatment", "investigation", "mechanis
 FindingKind = Literal[
     "symptom", "sign", "lab", "imaging", "history", "demographic", "medication", "pertinent_negative"
 ]
+
+Polarity = Literal["present", "absent"]
+Salience = Literal[1, 2, 3]
 
 
 class Finding(BaseModel):
@@ -31,8 +35,8 @@ class Finding(BaseModel):
     quote: str
     """Stands in the vignette or the question, up to white space, case and typographic signs."""
     kind: FindingKind
-    polarity: Literal["present", "absent"]
-    salience: int
+    polarity: Polarity
+    salience: Salience
     """1 background, 2 relevant, 3 could decide the case."""
 
 
@@ -55,20 +59,18 @@ class History(BaseModel):
 @cache
 def output_model(limits: Limits) -> type[BaseModel]:
     """The form of the reply; the free thought stands first."""
-    finding = create_model(
+    finding = form(
         "QuotedFinding",
-        __config__=ConfigDict(extra="forbid"),
-        quote=(Annotated[str, Field(min_length=3, max_length=limits.quote_chars)], ...),
-        kind=(FindingKind, ...),
-        polarity=(Literal["present", "absent"], ...),
-        salience=(Literal[1, 2, 3], ...),
+        quote=text(limits.quote_chars, least=3),
+        kind=FindingKind,
+        polarity=Polarity,
+        salience=Salience,
     )
-    return create_model(
+    return form(
         "ReviewHistory",
-        __config__=ConfigDict(extra="forbid"),
-        reasoning=(Annotated[str, Field(max_length=limits.reasoning_chars)], ...),
-        asks=(Asks, ...),
-        findings=(Annotated[list[finding], Field(min_length=1, max_length=limits.findings)], ...),  # type: ignore[valid-type]
+        reasoning=text(limits.reasoning_chars),
+        asks=Asks,
+        findings=list_of(finding, most=limits.findings, least=1),
     )
 
 
@@ -92,8 +94,8 @@ async def review_history(
     Returns:
         New findings alone; empty where the reply could not be read.
     """
-    text = line.prompts.render(NODE, known=known, critique=critique)
-    output: Any = await line.ask(Turn(NODE, text, output_model(limits), room(limits)))
+    asking = line.prompts.render(NODE, known=known, critique=critique)
+    output: Any = await line.ask(Turn(NODE, asking, output_model(limits), room(limits)))
     if output is None:
         return History()
     return settle(output, case, known)

