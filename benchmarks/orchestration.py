@@ -2,14 +2,17 @@
 
 Both walk the same straight journey of a four-option case: history, differential, four parallel evidence
 checks, reflection, conclusion; the same moves by `Command` and `Send`. The bare graph's nodes are empty: they
-call no model, render no prompt, read no reply and keep no trace. The two are timed in turn, many times; the
-ratio is the median over the pairs. Prints JSON.
+call no model, render no prompt, read no reply and keep no trace. The two are timed in turn, many times; a
+ratio is the median over the pairs. How much a bare node costs depends on how it is written and called, so each
+way is measured: plain functions under `ainvoke` (LangGraph runs them in threads), async functions under
+`ainvoke`, and plain functions under `invoke`. Prints JSON.
 
     python benchmarks/orchestration.py [--pairs 30] [--walks 40]
 """
 
 import argparse
 import asyncio
+import inspect
 import json
 import operator
 import statistics
@@ -45,48 +48,76 @@ class BareCheck(TypedDict):
     hypothesis: str
 
 
-def bare_graph() -> Any:
+def review_history(state: BareState) -> Command[Any]:
+    return Command(goto="generate_differential")
+
+
+def generate_differential(state: BareState) -> Command[Any]:
+    return Command(goto=[Send("check_evidence", {"hypothesis": key}) for key in state["case"].letters])
+
+
+def check_evidence(check: BareCheck) -> BareState:
+    return {}
+
+
+def reflect(state: BareState) -> Command[Any]:
+    return Command(goto="conclude")
+
+
+def conclude(state: BareState) -> Command[Any]:
+    return Command(goto=END)
+
+
+def as_async(node: Callable[[Any], Any]) -> Callable[[Any], Awaitable[Any]]:
+    async def run(state: Any) -> Any:
+        return node(state)
+
+    return run
+
+
+def bare_graph(*, asynchronous: bool) -> Any:
     """The same five nodes and the same ways between them, with nothing in the nodes."""
-
-    async def review_history(state: BareState) -> Command[Any]:
-        return Command(goto="generate_differential")
-
-    async def generate_differential(state: BareState) -> Command[Any]:
-        return Command(goto=[Send("check_evidence", {"hypothesis": key}) for key in state["case"].letters])
-
-    async def check_evidence(check: BareCheck) -> BareState:
-        return {}
-
-    async def reflect(state: BareState) -> Command[Any]:
-        return Command(goto="conclude")
-
-    async def conclude(state: BareState) -> Command[Any]:
-        return Command(goto=END)
-
     graph = StateGraph(BareState)
     for node in (review_history, generate_differential, check_evidence, reflect, conclude):
-        graph.add_node(node.__name__, node)
+        reads = BareCheck if node is check_evidence else BareState
+        graph.add_node(node.__name__, as_async(node) if asynchronous else node, input_schema=reads)
     graph.add_edge(START, "review_history")
     graph.add_edge("check_evidence", "reflect")
     return graph.compile()
 
 
-async def milliseconds(walk: Callable[[], Awaitable[Any]], walks: int) -> float:
+async def milliseconds(walk: Callable[[], Any], walks: int) -> float:
     start = time.perf_counter()
     for _ in range(walks):
-        await walk()
+        result = walk()
+        if inspect.isawaitable(result):
+            await result
     return (time.perf_counter() - start) / walks * 1e3
 
 
-async def measure(pairs: int, walks: int) -> dict[str, float]:
-    ours, bare = build_graph(ScriptedChatModel(record=False)), bare_graph()
-    timed = [
-        (
-            await milliseconds(lambda: ours.ainvoke({"case": CASE}), walks),
-            await milliseconds(lambda: bare.ainvoke({"case": CASE}), walks),
-        )
-        for _ in range(pairs + 1)
-    ][1:]  # the first pair warms up
+async def measure(pairs: int, walks: int) -> dict[str, dict[str, float]]:
+    ours = build_graph(ScriptedChatModel(record=False))
+    plain, asynchronous = bare_graph(asynchronous=False), bare_graph(asynchronous=True)
+    given = {"case": CASE}
+    return {
+        "plain_functions_ainvoke": await compare(
+            lambda: ours.ainvoke(given), lambda: plain.ainvoke(given), pairs, walks
+        ),
+        "async_functions_ainvoke": await compare(
+            lambda: ours.ainvoke(given), lambda: asynchronous.ainvoke(given), pairs, walks
+        ),
+        "plain_functions_invoke": await compare(
+            lambda: ours.invoke(given), lambda: plain.invoke(given), pairs, walks
+        ),
+    }
+
+
+async def compare(
+    ours: Callable[[], Any], bare: Callable[[], Any], pairs: int, walks: int
+) -> dict[str, float]:
+    timed = [(await milliseconds(ours, walks), await milliseconds(bare, walks)) for _ in range(pairs + 1)][
+        1:
+    ]  # the first pair warms up
     return {
         "ddxgraph_ms": round(statistics.median(a for a, _ in timed), 3),
         "bare_langgraph_ms": round(statistics.median(b for _, b in timed), 3),

@@ -76,6 +76,8 @@ class PromptSet:
         self._templates: Mapping[str, Template] = {
             name: environment.get_template(f"{name}.jinja") for name in PROMPTS
         }
+        for template in self._templates.values():
+            template.globals = {}  # the prompts use none, and merging Jinja's own costs more than rendering
         sources = {name: (self.folder / f"{name}.jinja").read_bytes() for name in PROMPTS}
         self.hashes: Mapping[str, str] = {name: _short(source) for name, source in sources.items()}
         """Content hash of each prompt, 12 hex digits."""

@@ -46,7 +46,9 @@ def weighing(**strengths: int) -> dict[str, Any]:
     return {"reasoning": "expected", "weights": weights, "missing": "a radiograph"}
 
 
-def reflection(verdict: str = "conclude", refuted: Iterable[str] = (), targets: Iterable[str] = ()) -> dict[str, Any]:
+def reflection(
+    verdict: str = "conclude", refuted: Iterable[str] = (), targets: Iterable[str] = ()
+) -> dict[str, Any]:
     """A reply to reflect."""
     gone = [{"hypothesis": key, "because": f"{key} does not fit"} for key in refuted]
     return {"critique": f"so: {verdict}", "refuted": gone, "verdict": verdict, "targets": list(targets)}
@@ -71,7 +73,10 @@ STRAIGHT: dict[str, Any] = {
 
 ROUND = [f"check_evidence:{letter} -> reflect [self]" for letter in "BACD"]
 """The checks of `STRAIGHT`, by falling prior."""
-OPENING = ["review_history -> generate_differential [self]", "generate_differential -> check_evidence B,A,C,D [self]"]
+OPENING = [
+    "review_history -> generate_differential [self]",
+    "generate_differential -> check_evidence B,A,C,D [self]",
+]
 CONCLUDING = ["reflect -> conclude [self]", "conclude -> end [self]"]
 
 

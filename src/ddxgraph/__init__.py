@@ -7,7 +7,7 @@ from ddxgraph.eval.casefile import CaseFileError, Gold, read_cases
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.plan import CaseTooLong
 from ddxgraph.graph.routing import Policy
-from ddxgraph.graph.topology import JourneyGraph, build_graph
+from ddxgraph.graph.topology import build_graph
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.graph.traversal import Traversal, asolve, solve, trace_of
 from ddxgraph.nodes.case import Case
@@ -22,7 +22,6 @@ __all__ = [
     "CaseTooLong",
     "EndpointError",
     "Gold",
-    "JourneyGraph",
     "Limits",
     "Policy",
     "Sampling",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from journeys import CASE, FREE, OPENING, ROUND, STRAIGHT, VIGNETTE, Whimsy
-from journeys import answer, course, reflection, weighing
+from journeys import answer, course, reading, reflection, weighing
 from pydantic import ValidationError
 
 from ddxgraph import Budget, Case, Policy, Trace, asolve, build_graph, solve
@@ -27,7 +27,9 @@ def test_a_spent_budget_leaves_nothing_and_never_less():
     assert budget.left(Usage(calls=9, prompt_tokens=300)) == Allowance(0, 0)
 
 
-@pytest.mark.parametrize("wrong", [{"max_tokens": 0}, {"max_calls": -1}, {"max_backtracks": -1}, {"calls": 3}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_tokens": 0}, {"max_calls": -1}, {"max_backtracks": -1}, {"calls": 3}]
+)
 def test_a_limit_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValidationError):
         Budget(**wrong)
@@ -37,7 +39,12 @@ def test_a_limit_that_makes_no_sense_is_refused(wrong):
     ("left", "tokens", "wanted", "given_out"),
     [
         (Allowance(4, 400), 100, 4, [Allowance(1, 100)] * 4),
-        (Allowance(6, 400), 100, 4, [Allowance(2, 100), Allowance(2, 100), Allowance(1, 100), Allowance(1, 100)]),
+        (
+            Allowance(6, 400),
+            100,
+            4,
+            [Allowance(2, 100), Allowance(2, 100), Allowance(1, 100), Allowance(1, 100)],
+        ),
         (Allowance(2, 400), 100, 4, [Allowance(1, 200)] * 2),
         (Allowance(9, 250), 100, 4, [Allowance(5, 125), Allowance(4, 125)]),
         (Allowance(9, 99), 100, 4, []),
@@ -129,7 +136,13 @@ def test_backtracks_run_out(max_backtracks):
     script = STRAIGHT | {"reflect": reflection("recheck_evidence", targets=["A"])}
     trace, model = walk(script, max_backtracks=max_backtracks)
     again = ["reflect -> check_evidence A [self, back]", "check_evidence:A -> reflect [self]"]
-    assert course(trace) == [*OPENING, *ROUND, *again * max_backtracks, "reflect -> conclude [budget]", ANSWERS]
+    assert course(trace) == [
+        *OPENING,
+        *ROUND,
+        *again * max_backtracks,
+        "reflect -> conclude [budget]",
+        ANSWERS,
+    ]
     assert (trace.outcome, trace.ended, trace.answer) == ("answered", "budget_backtracks", "B")
     assert trace.backtracks == max_backtracks
     assert trace.usage.calls == len(model.requests) == 8 + 2 * max_backtracks
@@ -162,7 +175,9 @@ def test_tokens_run_out_at_every_stop_and_the_walk_still_concludes():
 
 
 def test_tokens_run_out_in_the_middle_of_a_round():
-    rounds = {len([s for s in walk(max_tokens=tokens)[0].steps if s.branch]) for tokens in range(5_000, 40_000, 500)}
+    rounds = {
+        len([s for s in walk(max_tokens=tokens)[0].steps if s.branch]) for tokens in range(5_000, 40_000, 500)
+    }
     assert rounds == {0, 1, 2, 3, 4}
 
 
@@ -215,15 +230,17 @@ def test_a_budget_spent_before_there_is_a_differential_abstains():
 
 
 def test_a_refuted_hypothesis_does_not_stand_where_another_does():
-    findings = [{"quote": q, "kind": "sign", "polarity": "present", "salience": 3} for q in VIGNETTE.split()[3:9]]
+    quotes = ["fever", "productive cough", "three days", "Crackles", "right lower lobe"]
     strong = {f"F{number}": 2 for number in range(1, 6)}
     script = STRAIGHT | {
-        "review_history": {"reasoning": "", "asks": "diagnosis", "findings": findings},
+        "review_history": reading(*quotes),
         "check_evidence:B": weighing(**strong),
         "reflect": reflection("widen_differential", refuted=["B"]),
     }
     trace = callless(script, least=8)
-    assert {r.hypothesis for step in trace.steps if step.node == "reflect" for r in step.output.refuted} == {"B"}
+    assert {r.hypothesis for step in trace.steps if step.node == "reflect" for r in step.output.refuted} == {
+        "B"
+    }
     assert trace.answer == "A"
 
 
@@ -251,7 +268,9 @@ def budgets(draw):
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(cases(), budgets(), st.integers(0, 10**6), st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.0, 0.05]))
+@given(
+    cases(), budgets(), st.integers(0, 10**6), st.sampled_from([0.0, 0.1, 0.5]), st.sampled_from([0.0, 0.05])
+)
 def test_every_walk_ends_within_its_budget(case, budget, seed, garbage, breaks):
     line = Whimsy(seed, garbage=garbage, breaks=breaks)
     model = ScriptedChatModel(script=dict.fromkeys(NODES, line))

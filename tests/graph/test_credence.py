@@ -122,4 +122,6 @@ def test_credence_does_not_depend_on_order(situation, dice):
     hypotheses, weights, refuted = situation
     shuffled = dice.sample(hypotheses, k=len(hypotheses))
     turned = {key: dict(reversed(weights[key].items())) for key in reversed(weights)}
-    assert credence(shuffled, turned, sorted(refuted)) == pytest.approx(credence(hypotheses, weights, refuted))
+    assert credence(shuffled, turned, sorted(refuted)) == pytest.approx(
+        credence(hypotheses, weights, refuted)
+    )

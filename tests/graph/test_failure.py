@@ -4,7 +4,12 @@ import httpx
 import pytest
 from journeys import CASE, CONCLUDING, FREE, OPENING, ROUND, STRAIGHT
 from journeys import answer, course, differential, reading, reflection, weighing
-from langchain_core.exceptions import ModelAuthenticationError, ModelConnectionError, ModelRateLimitError, ModelTimeoutError
+from langchain_core.exceptions import (
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelRateLimitError,
+    ModelTimeoutError,
+)
 
 from ddxgraph import asolve, build_graph, solve
 from ddxgraph.nodes.failure import FailureKind
@@ -28,7 +33,9 @@ def broken(stop):
     return f"{stop} -> end [engine]"
 
 
-@pytest.mark.parametrize("error", [ModelTimeoutError("30 s"), ConnectionError("refused")], ids=["timeout", "gone"])
+@pytest.mark.parametrize(
+    "error", [ModelTimeoutError("30 s"), ConnectionError("refused")], ids=["timeout", "gone"]
+)
 @pytest.mark.parametrize(
     ("stop", "steps"),
     [
@@ -52,7 +59,10 @@ def test_an_engine_that_breaks_on_the_trunk_ends_the_walk_and_keeps_what_came_be
 
 
 async def test_one_check_of_four_that_breaks_leaves_the_others_standing():
-    for solved in (walk(STRAIGHT | {"check_evidence:C": ModelTimeoutError("30 s")})[0], await _walk_async("C")):
+    for solved in (
+        walk(STRAIGHT | {"check_evidence:C": ModelTimeoutError("30 s")})[0],
+        await _walk_async("C"),
+    ):
         assert course(solved) == [*OPENING, *ROUND[:2], broken("check_evidence:C"), ROUND[3]]
         assert (solved.outcome, solved.ended) == ("error", "failure")
         assert solved.failure.kind == FailureKind.TIMEOUT
@@ -114,7 +124,9 @@ REPLIES = {
 }
 
 
-@pytest.mark.parametrize("bad", ["I would say B.", "", '{"reasoning": "cut of', "[]"], ids=["prose", "empty", "cut", "list"])
+@pytest.mark.parametrize(
+    "bad", ["I would say B.", "", '{"reasoning": "cut of', "[]"], ids=["prose", "empty", "cut", "list"]
+)
 @pytest.mark.parametrize("stop", STOPS)
 def test_a_reply_that_cannot_be_read_is_repaired_once(stop, bad):
     trace, model = walk(STRAIGHT | {stop: [bad, REPLIES[stop]]})
@@ -144,7 +156,9 @@ def test_a_reply_that_cannot_be_read_twice_is_recorded_and_the_walk_goes_on(stop
     ]
     assert (trace.outcome, trace.ended, trace.answer) == ("answered", "concluded", "B")
     failed = [step for step in trace.steps if step.failure]
-    assert [(step.node, step.branch) for step in failed] == [(stop.partition(":")[0], stop.partition(":")[2] or None)]
+    assert [(step.node, step.branch) for step in failed] == [
+        (stop.partition(":")[0], stop.partition(":")[2] or None)
+    ]
     assert (failed[0].failure.boundary, failed[0].failure.kind) == ("parse", FailureKind.MALFORMED)
     assert [attempt.text for attempt in failed[0].attempts] == ["no", "still no"]
     assert failed[0].text == "still no"

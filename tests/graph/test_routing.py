@@ -33,16 +33,28 @@ CONCLUSION = {"to": "conclude", "targets": (), "trigger": "self", "backtrack": F
             now("recheck_evidence", ("C",)), LAX, back("check_evidence", ("C",)), id="recheck what is named"
         ),
         pytest.param(
-            now("recheck_evidence", ("C", "Z")), LAX, back("check_evidence", ("C",)), id="recheck only what stands"
+            now("recheck_evidence", ("C", "Z")),
+            LAX,
+            back("check_evidence", ("C",)),
+            id="recheck only what stands",
         ),
         pytest.param(
-            now("recheck_evidence"), LAX, back("check_evidence", ("B", "A")), id="recheck the leaders by default"
+            now("recheck_evidence"),
+            LAX,
+            back("check_evidence", ("B", "A")),
+            id="recheck the leaders by default",
         ),
         pytest.param(
-            now("recheck_evidence", ("Z",)), LAX, back("check_evidence", ("B", "A")), id="recheck of the refuted"
+            now("recheck_evidence", ("Z",)),
+            LAX,
+            back("check_evidence", ("B", "A")),
+            id="recheck of the refuted",
         ),
         pytest.param(
-            now("recheck_evidence", ranking=("A",)), LAX, back("check_evidence", ("A",)), id="recheck the last one"
+            now("recheck_evidence", ranking=("A",)),
+            LAX,
+            back("check_evidence", ("A",)),
+            id="recheck the last one",
         ),
         pytest.param(
             now("recheck_evidence", ("A",), ranking=()),
@@ -56,7 +68,10 @@ CONCLUSION = {"to": "conclude", "targets": (), "trigger": "self", "backtrack": F
         ),
         pytest.param(now("reread_history"), LAX, back("review_history"), id="reread"),
         pytest.param(
-            now(ranking=()), LAX, back("generate_differential", trigger="verifier"), id="all refuted goes back"
+            now(ranking=()),
+            LAX,
+            back("generate_differential", trigger="verifier"),
+            id="all refuted goes back",
         ),
         pytest.param(now(ranking=(), overruled=True), LAX, CONCLUSION, id="all refuted goes back once only"),
         pytest.param(now(ranking=(), left=0), LAX, forced("backtracks"), id="all refuted, no backtrack left"),
@@ -69,7 +84,9 @@ CONCLUSION = {"to": "conclude", "targets": (), "trigger": "self", "backtrack": F
         ),
         pytest.param(now(margin=0.3), STRICT, CONCLUSION, id="margin just enough"),
         pytest.param(now(margin=0.0, overruled=True), STRICT, CONCLUSION, id="narrow margin overrules once"),
-        pytest.param(now(margin=0.0, ranking=("A",)), STRICT, CONCLUSION, id="narrow margin over refuted rivals"),
+        pytest.param(
+            now(margin=0.0, ranking=("A",)), STRICT, CONCLUSION, id="narrow margin over refuted rivals"
+        ),
         pytest.param(now(margin=0.0, left=0), STRICT, forced("backtracks"), id="narrow margin, none left"),
     ],
 )

@@ -83,7 +83,10 @@ def test_a_refuted_leader_sends_the_journey_back_to_the_differential():
 
 def test_rereading_the_history_continues_the_ids_and_weighs_everything_anew():
     script = STRAIGHT | {
-        "review_history": [reading("fever", "productive cough"), reading("fever", "crackles", "no leg swelling")],
+        "review_history": [
+            reading("fever", "productive cough"),
+            reading("fever", "crackles", "no leg swelling"),
+        ],
         "check_evidence:D": [weighing(F1=-1, F2=-1), weighing(F3=-2)],
         "reflect": [reflection("reread_history"), reflection()],
     }
@@ -183,7 +186,9 @@ def test_a_narrow_margin_is_sent_back_once_to_the_two_leaders():
 def test_a_free_form_case_names_its_own_hypotheses_and_answers_in_words():
     script = {
         "review_history": reading("fever"),
-        "generate_differential": differential(named("Pneumonia", 60), named("Bronchitis", 30), named("pneumonia.", 5)),
+        "generate_differential": differential(
+            named("Pneumonia", 60), named("Bronchitis", 30), named("pneumonia.", 5)
+        ),
         "check_evidence:H1": weighing(F1=2),
         "check_evidence:H2": weighing(F1=1),
         "conclude": answer("Pneumonia"),
@@ -248,14 +253,18 @@ def test_what_the_question_asks_is_settled_by_the_first_reading():
 
 
 def test_findings_that_are_not_in_the_case_are_dropped_and_counted():
-    trace, _ = walk(STRAIGHT | {"review_history": reading("Fever", "haemoptysis", "PRODUCTIVE  cough", "fever")})
+    trace, _ = walk(
+        STRAIGHT | {"review_history": reading("Fever", "haemoptysis", "PRODUCTIVE  cough", "fever")}
+    )
     history = trace.steps[0].output
     assert [finding.quote for finding in history.findings] == ["Fever", "PRODUCTIVE  cough"]
     assert (history.unquoted, history.repeated) == (1, 1)
 
 
 def test_samples_differ_in_seed_and_id_alone():
-    graph = build_graph(model := ScriptedChatModel(script=STRAIGHT), sampling=Sampling(temperature=0.7, seed=40))
+    graph = build_graph(
+        model := ScriptedChatModel(script=STRAIGHT), sampling=Sampling(temperature=0.7, seed=40)
+    )
     traces = [solve(graph, CASE, sample) for sample in range(3)]
     assert len({trace.id for trace in traces}) == 3
     assert [trace.sample for trace in traces] == [0, 1, 2]
@@ -266,12 +275,18 @@ def test_samples_differ_in_seed_and_id_alone():
 
 def test_without_a_seed_none_is_sent():
     _, model = walk(STRAIGHT, sample=2)
-    assert not any("seed" in request.options or "temperature" in request.options for request in model.requests)
+    assert not any(
+        "seed" in request.options or "temperature" in request.options for request in model.requests
+    )
 
 
 BACK_AND_FORTH = STRAIGHT | {
     "check_evidence:A": ["not JSON", weighing(F1=1)],
-    "reflect": [reflection("recheck_evidence", targets=["B", "D"]), reflection("reread_history"), reflection()],
+    "reflect": [
+        reflection("recheck_evidence", targets=["B", "D"]),
+        reflection("reread_history"),
+        reflection(),
+    ],
 }
 
 

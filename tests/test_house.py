@@ -1,0 +1,58 @@
+"""The house: imports go one way, importing has no side effects, no room is left out of the checks."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MAY_IMPORT = {
+    "prompts": set(),
+    "nodes": {"prompts"},
+    "graph": {"nodes", "prompts"},
+    "serving": {"nodes"},
+    "eval": {"graph", "nodes", "prompts"},
+    "training": {"graph", "nodes", "prompts"},
+    "view": {"graph", "nodes", "prompts"},
+}
+"""Room -> rooms below it. `serving` names the metadata keys of a call, which the nodes define."""
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("ddxgraph.")}
+    return found
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_only_what_lies_below_it(room):
+    for path in (ROOT / room).glob("*.py"):
+        assert imported_rooms(path) <= MAY_IMPORT[room] | {room}, path
+
+
+def test_importing_starts_nothing_and_says_nothing():
+    script = (
+        "import logging, sys, threading; before = len(logging.root.handlers)\n"
+        "import ddxgraph, ddxgraph.cli, ddxgraph.testing\n"
+        "assert len(logging.root.handlers) == before, 'logging was set up'\n"
+        "assert threading.active_count() == 1, 'a thread was started'\n"
+        "assert 'xllamacpp' not in sys.modules, 'the engine was loaded'\n"
+        "assert 'openai' not in sys.modules, 'the client was loaded'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_public_names_are_documented():
+    import ddxgraph
+
+    for name in ddxgraph.__all__:
+        assert (getattr(ddxgraph, name).__doc__ or "").strip(), name

@@ -1,0 +1,94 @@
+"""What ends up in site-packages."""
+
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("eval", "graph", "nodes", "prompts", "serving", "training", "view")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from a copy so that no build folder of the checkout gets into it."""
+    source = tmp_path_factory.mktemp("source")
+    files = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if files.returncode:
+        pytest.skip("not a git checkout: there is no list of the files to build from")
+    for name in filter(None, files.stdout.decode().split("\0")):
+        target = source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_symlink():
+            target.symlink_to((ROOT / name).readlink())
+        elif (ROOT / name).is_file():
+            target.write_bytes((ROOT / name).read_bytes())
+    out = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)],
+        check=True,
+        capture_output=True,
+    )
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.split("/", 1)[0] for name in names}
+    assert tops == {"ddxgraph", f"ddxgraph-{wheel.name.split('-')[1]}.dist-info"}
+
+
+def test_the_wheel_holds_every_module_and_prompt_of_every_room(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    wanted = {
+        f"ddxgraph/{path.relative_to(ROOT).as_posix()}"
+        for room in ROOMS
+        for path in (ROOT / room).iterdir()
+        if path.suffix in {".py", ".jinja"}
+    }
+    assert len(wanted) > 30
+    assert wanted <= names
+    assert {"ddxgraph/py.typed", "ddxgraph/cli.py", "ddxgraph/testing.py"} <= names
+
+
+def test_the_links_below_src_name_every_room():
+    links = {path.name for path in (ROOT / "src" / "ddxgraph").iterdir() if path.is_symlink()}
+    assert links == set(ROOMS)
+
+
+@pytest.mark.slow
+def test_an_install_into_an_empty_environment_works_from_outside_the_checkout(wheel, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=True)
+    bin_folder = tmp_path / "venv" / "bin"
+
+    def run(*command: str) -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run(str(bin_folder / "python"), "-m", "pip", "install", "--quiet", str(wheel))
+    where = run(str(bin_folder / "python"), "-c", "import ddxgraph; print(ddxgraph.__file__)")
+    assert where.startswith(str(tmp_path))
+    assert "solve" in run(str(bin_folder / "ddxgraph"), "--help")
+    site_packages = Path(where).parents[1]
+    for room in ROOMS:
+        assert not (site_packages / room).exists()
+        assert not (site_packages / f"{room}.py").exists()
+    offline = subprocess.run(
+        [str(bin_folder / "ddxgraph"), "solve", "--text", "Fever."],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert offline.returncode == 1
+    assert "pip install 'ddxgraph[embedded]'" in offline.stderr
