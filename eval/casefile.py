@@ -54,8 +54,10 @@ def read_cases(path: Path | str) -> Iterator[CaseEntry]:
         raise CaseFileError(
             f"{str(path)!r} is not UTF-8 text ({error.reason} at byte {error.start})"
         ) from None
-    except OSError as error:
-        raise CaseFileError(f"cannot read {str(path)!r}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise CaseFileError(
+            f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}"
+        ) from None
     yield from parse_cases(text, str(path))
 
 
@@ -67,7 +69,7 @@ def parse_cases(text: str, where: str) -> Iterator[CaseEntry]:
     """
     if not text.strip():
         raise CaseFileError(f"{where}: empty; it must hold a case as a JSON object")
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if len(lines) > 1 and _is_object(lines[0][1]):
         for number, line in lines:
             yield parse_case(line, f"{where}, line {number}")
@@ -84,10 +86,9 @@ def parse_case(text: str, where: str) -> CaseEntry:
     try:
         data = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
-        raise CaseFileError(
-            f"{where}: broken JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        ) from None
-    except CaseFileError as error:
+        line = "" if ", line " in where else f"line {error.lineno}, "  # a JSONL file's line is in `where`
+        raise CaseFileError(f"{where}: broken JSON at {line}column {error.colno}: {error.msg}") from None
+    except ValueError as error:
         raise CaseFileError(f"{where}: {error}") from None
     except RecursionError:
         raise CaseFileError(f"{where}: nested too deeply for a case") from None
@@ -120,9 +121,10 @@ def _gold(case: Case, answer: Any, where: str) -> Gold | None:
         return None
     if not isinstance(answer, str) or not answer.strip():
         raise CaseFileError(f"{where}: answer: give text, or leave the field out")
+    answer = answer.strip()
     if case.options and answer not in case.options:
         raise CaseFileError(f"{where}: answer {answer!r} is none of the options {', '.join(case.letters)}")
-    return Gold(case=case.id, answer=answer.strip())
+    return Gold(case=case.id, answer=answer)
 
 
 def _said(error: ValidationError) -> Iterable[str]:
@@ -143,5 +145,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _is_object(line: str) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

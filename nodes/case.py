@@ -14,6 +14,10 @@ MAX_VIGNETTE_CHARS: Final = 100_000
 MAX_OPTIONS: Final = 26
 
 _LETTER: Final = re.compile(r"[A-Z]")
+_HIDES: Final = frozenset(
+    map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)))
+)
+"""Bidirectional overrides and tag letters: what a reader sees would not be what the model reads."""
 _SPACE: Final = re.compile(r"[^\S\n]+")
 
 
@@ -21,7 +25,10 @@ def _clean(text: str) -> str:
     """Drop control characters (they hide text from a reader and break terminals); keep lines and scripts."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     kept = (
-        c if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cs", "Co", "Cn"} else " " for c in text
+        c
+        if c in "\n\t" or (unicodedata.category(c) not in {"Cc", "Cs", "Co", "Cn"} and c not in _HIDES)
+        else " "
+        for c in text
     )
     return _SPACE.sub(" ", "".join(kept)).strip()
 
@@ -48,7 +55,7 @@ class Case(BaseModel):
     """Where the case comes from, such as a benchmark's name."""
     split: str = ""
 
-    @field_validator("vignette", "question", mode="before")
+    @field_validator("id", "vignette", "question", "source", "split", mode="before")
     @classmethod
     def _text(cls, value: Any) -> Any:
         return _clean(value) if isinstance(value, str) else value

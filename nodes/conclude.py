@@ -114,15 +114,18 @@ def _letter_token(text: str, tokens: Sequence[Mapping[str, Any]]) -> _Place | No
     What follows the letter is ASCII (a quote, a brace, white space), so characters can be counted there
     even where earlier tokens are pieces of a character.
     """
-    end = text.rstrip()
-    end = end[: end.rfind('"')] if '"' in end else ""
-    after = len(text) - len(end)
+    place = text.rfind('"') - 1
+    if place < 0:
+        return None
+    shown = text
     for token in reversed(tokens):
         piece = str(token.get("token", ""))
-        if len(piece) > after:
-            offset = len(piece) - after - 1
-            return _Place(token, offset) if end[-1:] == piece[offset] else None
-        after -= len(piece)
+        if shown.endswith(piece):
+            shown = shown[: len(shown) - len(piece)]
+            if len(shown) <= place:
+                return _Place(token, place - len(shown))
+        elif shown != text:
+            return None
     return None
 
 

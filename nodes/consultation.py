@@ -10,7 +10,7 @@ from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
@@ -206,7 +206,7 @@ class Consultation:
             if truncated is not None:
                 return truncated
             # Whatever a chat model raises is, by definition, the engine's boundary breaking.
-            raise EngineFailed(engine_failure(error, turn.node)) from error
+            raise EngineFailed(engine_failure(error, turn.node, _secrets(model))) from error
 
     def _config(self, turn: Turn[Any]) -> RunnableConfig:
         metadata = {
@@ -242,6 +242,12 @@ def read_reply(text: str, output: type[OutputT]) -> _Reading[OutputT]:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "reply"
         return _Reading(None, f"{where}: {first['msg']}"[:_ERROR_CHARS])
+
+
+def _secrets(model: BaseChatModel) -> list[str]:
+    """Keys that the chat model holds: a server may repeat them in its error, and no trace may."""
+    held = (value for value in vars(model).values() if isinstance(value, SecretStr))
+    return [secret.get_secret_value() for secret in held if secret.get_secret_value()]
 
 
 def _malformed(node: str, attempts: Sequence[Attempt]) -> Failure:

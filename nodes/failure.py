@@ -1,5 +1,6 @@
 """What went wrong, typed by the boundary that broke: recorded data, never a silent wrong answer."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Literal
 
@@ -77,8 +78,8 @@ def _is_context_overflow(error: Exception) -> bool:
     return "context" in said and any(word in said for word in ("exceed", "maximum", "too long"))
 
 
-def engine_failure(error: Exception, node: str) -> Failure:
-    """Type whatever a chat model raised."""
+def engine_failure(error: Exception, node: str, secrets: Iterable[str] = ()) -> Failure:
+    """Type whatever a chat model raised; `secrets` are left out of the message."""
     kind, mend = FailureKind.OTHER, "see the server's log"
     for cls, known, advice in _KINDS:
         if isinstance(error, cls):
@@ -86,7 +87,10 @@ def engine_failure(error: Exception, node: str) -> Failure:
             break
     if kind is FailureKind.OTHER and _is_context_overflow(error):
         kind, mend = FailureKind.CONTEXT_LENGTH, "shorten the case or serve a longer context"
-    said = " ".join(str(error).split())[:500]
+    said = str(error)
+    for secret in secrets:
+        said = said.replace(secret, "***")
+    said = " ".join(said.split())[:500]
     return Failure(
         boundary="engine",
         kind=kind,

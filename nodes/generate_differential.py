@@ -1,6 +1,6 @@
 """Generate the differential: every option is a hypothesis, others may be added, each with a prior."""
 
-import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, Final, Literal
@@ -157,9 +157,9 @@ def _hypothesis(key: str, label: str, said: Any, letter: str | None) -> Hypothes
     return Hypothesis(id=key, label=label, letter=letter, rationale=said.rationale, prior=said.prior / 100)
 
 
-_NOT_WORD: Final = re.compile(r"[\W_]+")
-
-
 def name_key(label: str) -> str:
     """What makes two names the same: letters and digits, case folded."""
-    return _NOT_WORD.sub(" ", label.casefold()).strip()
+    folded = unicodedata.normalize("NFKC", label).casefold()
+    return " ".join(
+        "".join(c if c == "+" or unicodedata.category(c)[0] in "LNM" else " " for c in folded).split()
+    )

@@ -133,7 +133,12 @@ def settle(output: Any, case: Case, known: Sequence[Finding]) -> History:
     )
 
 
-_SIGNS: Final = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"})
+_SIGNS: Final = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u2032\u02bc", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"')
+    | dict.fromkeys("\u2010\u2012\u2013\u2014\u2015\u2212", "-")
+    | {"\u2033": '"'}
+)
 _SPACE: Final = re.compile(r"\s+")
 _EDGE: Final = " \"'.,;:()…"
 
@@ -143,5 +148,5 @@ def comparable(text: str) -> str:
 
     Spaces that `disarm` put into a template token are white space too, so they are taken out altogether.
     """
-    folded = unicodedata.normalize("NFKC", text).translate(_SIGNS).casefold()
-    return _SPACE.sub("", folded.strip(_EDGE))
+    folded = unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold()
+    return _SPACE.sub("", folded).strip(_EDGE)

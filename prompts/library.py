@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Undefined
 
 PROMPTS: Final = (
     "system",
@@ -22,9 +22,10 @@ PROMPTS: Final = (
 )
 """The files that a prompt set holds, each with the ending `.jinja`."""
 
-_OWN_TAGS: Final = re.compile(r"<(?=\s*/?\s*(?:case|question|options|data)\b)", re.IGNORECASE)
+_OWN_TAGS: Final = re.compile(r"<(?=(?:/\s*)?(?:case|question|options|data)\b)", re.IGNORECASE)
 _TEMPLATE_TOKENS: Final = re.compile(
-    r"<(?=\||｜|/?s>|/?think>|(?:start|end)_of_turn>|(?:bos|eos|pad|unk)>)|(?<=\|)>|\[(?=/?INST\]|/?SYSTEM_PROMPT\])",
+    r"<(?=\||｜|/?s>|<SYS>|</SYS>|/?(?:think|tool_\w+)>|(?:start|end)_of_\w+>|(?:bos|eos|pad|unk)(?:_token)?>|SPECIAL_\d+>)"
+    r"|(?<=\|)>|\[(?=/?(?:INST|SYSTEM_PROMPT|[A-Z]+_(?:TOOLS|RESULTS|CALLS))\]|\|)",
     re.IGNORECASE,
 )
 
@@ -46,7 +47,7 @@ def _spaced(match: re.Match[str]) -> str:
 
 
 def _finalize(value: Any) -> Any:
-    return disarm(value) if isinstance(value, str) else value
+    return value if isinstance(value, Undefined) else disarm(str(value))
 
 
 class PromptSet:
@@ -81,7 +82,11 @@ class PromptSet:
         sources = {name: (self.folder / f"{name}.jinja").read_bytes() for name in PROMPTS}
         self.hashes: Mapping[str, str] = {name: _short(source) for name, source in sources.items()}
         """Content hash of each prompt, 12 hex digits."""
-        self.hash = _short(b"\0".join(name.encode() + b"\0" + sources[name] for name in PROMPTS))
+        parts = {
+            path.relative_to(self.folder).as_posix(): path.read_bytes()
+            for path in sorted(self.folder.rglob("*.jinja"))
+        }
+        self.hash = _short(b"\0".join(name.encode() + b"\0" + part for name, part in parts.items()))
         """Content hash of the whole set, 12 hex digits; part of every trace's id."""
 
     def render(self, name: str, /, **variables: Any) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
+from ddxgraph.serving.modellist import ServedModel, ServerError, served_models, without_password
 from ddxgraph.serving.weights import SMOLLM2, WeightsError, pull
 
 URL_VARIABLE: Final = "DDXGRAPH_BASE_URL"
@@ -39,16 +40,29 @@ def resolve(
     """Settle the endpoint: each argument wins over its environment variable. Pure.
 
     Raises:
-        EndpointError: the address is no http(s) URL.
+        EndpointError: the address is no http(s) URL, or the key cannot be sent.
     """
     url = base_url or environment.get(URL_VARIABLE) or None
-    if url is not None and (urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc):
+    if url is not None and not _is_address(url):
         raise EndpointError(f"{url!r} is no address of a server: give a URL such as http://127.0.0.1:8000/v1")
+    key = api_key or environment.get(KEY_VARIABLE) or None
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise EndpointError(
+            f"the API key holds characters that cannot be sent in a header; check {KEY_VARIABLE}"
+        )
     return Endpoint(
         base_url=url.rstrip("/") if url else None,
         model=model or environment.get(MODEL_VARIABLE) or None,
-        api_key=api_key or environment.get(KEY_VARIABLE) or None,
+        api_key=key,
     )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
 
 
 def connect(
@@ -85,7 +99,9 @@ def connect(
     sampling = {"temperature": temperature, "seed": seed}
     if endpoint.base_url is None:
         return _embedded(endpoint, concurrency, sampling)
-    return _served(endpoint, {**sampling, "timeout": timeout_s, "max_retries": max_retries})
+    return _served(
+        endpoint, endpoint.base_url, {**sampling, "timeout": timeout_s, "max_retries": max_retries}
+    )
 
 
 def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) -> BaseChatModel:
@@ -118,14 +134,14 @@ def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) ->
         raise EndpointError(f"the embedded engine cannot load {named or SMOLLM2.name}: {error}") from error
 
 
-def _served(endpoint: Endpoint, settings: dict[str, Any]) -> BaseChatModel:
+def _served(endpoint: Endpoint, base_url: str, settings: dict[str, Any]) -> BaseChatModel:
     from langchain_openai import ChatOpenAI  # noqa: PLC0415 - takes a second to import
 
-    found = _find_model(endpoint)
+    found = _find_model(endpoint, base_url)
     window = {"max_input_tokens": found.context_tokens} if found.context_tokens else {}
     return ChatOpenAI(
         model=found.name,
-        base_url=endpoint.base_url,
+        base_url=base_url,
         api_key=SecretStr(endpoint.api_key or NO_KEY),
         use_responses_api=False,
         metadata={"engine": found.engine},
@@ -134,37 +150,17 @@ def _served(endpoint: Endpoint, settings: dict[str, Any]) -> BaseChatModel:
     )
 
 
-class _Served(NamedTuple):
-    name: str
-    engine: str
-    context_tokens: int | None
-
-
-def _find_model(endpoint: Endpoint) -> _Served:
-    """Ask the server what it serves, and pick the model that was named or the only one."""
-    import openai  # noqa: PLC0415 - takes a second to import
-
-    client = openai.OpenAI(
-        base_url=endpoint.base_url, api_key=endpoint.api_key or NO_KEY, timeout=20.0, max_retries=1
-    )
+def _find_model(endpoint: Endpoint, base_url: str) -> ServedModel:
+    """The model that was named, or the only one that the server has."""
     try:
-        models = {entry.id: entry for entry in client.models.list().data}
-    except openai.AuthenticationError as error:
-        raise EndpointError(f"{endpoint.base_url} refuses the API key; set {KEY_VARIABLE}") from error
-    except openai.NotFoundError as error:
-        raise EndpointError(
-            f"{endpoint.base_url} answers, but has no model list below it; the address usually ends in /v1"
-        ) from error
-    except openai.OpenAIError as error:
-        raise EndpointError(f"no server answers at {endpoint.base_url} ({error}); is it running?") from error
-    finally:
-        client.close()
+        models = {m.name: m for m in served_models(base_url, endpoint.api_key or NO_KEY, KEY_VARIABLE)}
+    except ServerError as error:
+        raise EndpointError(str(error)) from error
+    shown = without_password(base_url)
+    if not models:
+        raise EndpointError(f"{shown} serves no model; load one there first")
     name = endpoint.model or (next(iter(models)) if len(models) == 1 else None)
     if name is None or name not in models:
         wish = f"model {name!r} is not served" if name else "several models are served"
-        raise EndpointError(
-            f"{wish} at {endpoint.base_url}; set {MODEL_VARIABLE} to one of: {', '.join(models) or 'none there'}"
-        )
-    extra: Mapping[str, Any] = models[name].model_extra or {}
-    window = extra.get("max_model_len") or (extra.get("meta") or {}).get("n_ctx")
-    return _Served(name, models[name].owned_by or "", int(window) if window else None)
+        raise EndpointError(f"{wish} at {shown}; set {MODEL_VARIABLE} to one of: {', '.join(models)}")
+    return models[name]

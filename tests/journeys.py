@@ -131,10 +131,9 @@ class Whimsy:
 def _fitting(schema: Mapping[str, Any], defs: Mapping[str, Any], dice: Random) -> Any:
     if "$ref" in schema:
         return _fitting(defs[schema["$ref"].rsplit("/", 1)[1]], defs, dice)
-    if "const" in schema:
-        return schema["const"]
-    if "enum" in schema:
-        return dice.choice(schema["enum"])
+    choices = [schema["const"]] if "const" in schema else schema.get("enum")
+    if choices:
+        return dice.choice(choices)
     least = schema.get("minItems", schema.get("minLength", schema.get("minimum", 0)))
     most = schema.get("maxItems", schema.get("maxLength", schema.get("maximum", 0)))
     match schema["type"]:
@@ -144,9 +143,8 @@ def _fitting(schema: Mapping[str, Any], defs: Mapping[str, Any], dice: Random) -
             return [_fitting(schema["items"], defs, dice) for _ in range(dice.randint(least, most))]
         case "integer":
             return dice.randint(least, most)
-        case "string":
+        case _:
             return _words(least, most, dice)
-    raise AssertionError(f"no value for {schema}")
 
 
 def _words(least: int, most: int, dice: Random) -> str:

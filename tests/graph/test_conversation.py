@@ -5,21 +5,35 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from journeys import CASE, FREE, OPTIONS, STRAIGHT, VIGNETTE, Whimsy
-from journeys import differential, named, prompt_of, reading, reflection, weighing
+from journeys import (
+    CASE,
+    FREE,
+    OPTIONS,
+    STRAIGHT,
+    VIGNETTE,
+    Whimsy,
+    differential,
+    named,
+    prompt_of,
+    reading,
+    reflection,
+    weighing,
+)
 from langchain_core.messages import AIMessage, HumanMessage
 
-from ddxgraph import Budget, Case, CaseTooLong, asolve, build_graph, solve
+from ddxgraph import Budget, Case, CaseTooLong, Limits, asolve, build_graph, solve
 from ddxgraph.graph.conversation import assemble
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.testing import ScriptedChatModel
 
 NODES = ["review_history", "generate_differential", "check_evidence", "reflect", "conclude"]
+SHORT = Limits.brief().model_copy(update={"others": 1, "weights": 4})
+"""For a short context window."""
 
 
-def walk(script=STRAIGHT, case=CASE, **given_settings):
+def walk(script=STRAIGHT, case=CASE, window=None):
     model = ScriptedChatModel(script=script)
-    return solve(build_graph(model, **given_settings), case), model
+    return solve(build_graph(model, limits=SHORT, context_window=window), case), model
 
 
 def alternates(request):
@@ -106,7 +120,9 @@ def test_the_reflection_continues_the_check_that_ran_last():
     assert told == [step.text for step in reversed(trace.steps[2:6])]
 
 
-@pytest.mark.parametrize("stop", ["review_history", "generate_differential", "check_evidence:D", "reflect", "conclude"])
+@pytest.mark.parametrize(
+    "stop", ["review_history", "generate_differential", "check_evidence:D", "reflect", "conclude"]
+)
 def test_a_repair_shows_the_reply_and_what_is_wrong_with_it(stop):
     trace, model = walk(STRAIGHT | {stop: ["B, surely", STRAIGHT[stop]]})
     node, _, branch = stop.partition(":")
@@ -146,7 +162,7 @@ def rebuilt(trace, reply):
 @pytest.mark.parametrize("window", [None, 3_000, 6_000])
 @pytest.mark.parametrize("script", [STRAIGHT, LONG_WAY], ids=["straight", "long way"])
 def test_a_trace_gives_back_what_the_model_saw(script, window):
-    trace, model = walk(script, context_window=window)
+    trace, model = walk(script, window=window)
     assert trace.outcome == "answered"
     last = model.requests[-1]
     assert rebuilt(trace, trace.steps[-1].text) == transcript(last, trace.steps[-1].text)
@@ -154,7 +170,7 @@ def test_a_trace_gives_back_what_the_model_saw(script, window):
 
 @pytest.mark.parametrize("window", [None, 3_000])
 def test_a_trace_gives_back_what_each_step_on_the_trunk_saw(window):
-    trace, model = walk(LONG_WAY, context_window=window)
+    trace, model = walk(LONG_WAY, window=window)
     steps = [step for step in trace.steps if step.branch is None]
     for step, request in zip(steps, trunk(model), strict=True):
         before = trace.messages(step.index)
@@ -164,14 +180,16 @@ def test_a_trace_gives_back_what_each_step_on_the_trunk_saw(window):
 
 
 def test_a_long_conversation_is_cut_down_to_the_case_and_a_summary():
-    trace, model = walk(LONG_WAY, context_window=3_000)
+    trace, model = walk(LONG_WAY, window=3_000)
     assert trace.outcome == "answered"
     assert trace.compactions
     for compaction in trace.compactions:
         assert compaction.estimated_tokens > 3_000
         first = trace.steps[compaction.before]
         request = next(
-            r for r in model.requests if (r.node, r.branch) == (first.node, first.branch) and compaction.text in prompt_of(r)
+            r
+            for r in model.requests
+            if (r.node, r.branch) == (first.node, first.branch) and compaction.text in prompt_of(r)
         )
         assert len(request.messages) == 2
     for request in model.requests:
@@ -181,7 +199,7 @@ def test_a_long_conversation_is_cut_down_to_the_case_and_a_summary():
 
 
 def test_a_summary_names_findings_hypotheses_and_why_some_were_given_up():
-    trace, _ = walk(LONG_WAY, context_window=3_000)
+    trace, _ = walk(LONG_WAY, window=3_000)
     text = trace.compactions[-1].text
     assert "productive cough" in text
     assert "Pneumonia" in text
@@ -189,23 +207,24 @@ def test_a_summary_names_findings_hypotheses_and_why_some_were_given_up():
     assert "C: " not in text.split("Refuted", 1)[0]
 
 
-def test_a_conversation_is_not_cut_down_twice_at_one_stop():
-    """A visit that has just compacted need not do so again for the checks that it starts."""
-    trace, _ = walk(LONG_WAY, context_window=3_000)
+@pytest.mark.parametrize("window", range(2_500, 4_300, 200))
+def test_a_stop_that_has_just_compacted_need_not_do_so_again_for_its_checks(window):
+    trace, _ = walk(LONG_WAY, window=window)
     before = [compaction.before for compaction in trace.compactions]
+    assert before
     assert [place for place in before if place + 1 in before] == []
 
 
 async def test_compaction_is_the_same_on_an_event_loop():
-    trace, model = walk(LONG_WAY, context_window=3_000)
+    trace, model = walk(LONG_WAY, window=3_000)
     other = ScriptedChatModel(script=LONG_WAY)
-    awaited = await asolve(build_graph(other, context_window=3_000), CASE)
+    awaited = await asolve(build_graph(other, limits=SHORT, context_window=3_000), CASE)
     assert awaited.compactions == trace.compactions
     assert sorted(map(prompt_of, other.requests)) == sorted(map(prompt_of, model.requests))
 
 
 def test_a_context_window_that_holds_everything_compacts_nothing():
-    trace, _ = walk(LONG_WAY, context_window=100_000)
+    trace, _ = walk(LONG_WAY, window=100_000)
     assert trace.compactions == ()
 
 
@@ -217,7 +236,7 @@ def test_a_context_window_that_holds_everything_compacts_nothing():
     st.sampled_from([0.0, 0.3]),
 )
 def test_every_request_of_every_walk_alternates(seed, case, window, garbage):
-    model = ScriptedChatModel(script=dict.fromkeys(NODES, Whimsy(seed, garbage=garbage)))
+    model = ScriptedChatModel(script=dict.fromkeys(NODES, Whimsy(seed, garbage=garbage, breaks=0)))
     trace = solve(build_graph(model, context_window=window), case)
     assert all(alternates(request) for request in model.requests)
     assert all(case.vignette in prompt_of(request) for request in model.requests)
@@ -227,25 +246,50 @@ def test_every_request_of_every_walk_alternates(seed, case, window, garbage):
 
 
 def largest_call(model):
-    """Tokens of the prompt, as estimated, and of the reply, at most."""
+    """Tokens of prompt and reply together, as the graph estimates them, were each reply as long as allowed."""
     return max(
         estimate_tokens(str(message.content) for message in request.messages) + request.options["max_tokens"]
         for request in model.requests
     )
 
 
-@pytest.mark.parametrize("count", [0, 2, 4, 5, 10])
-@pytest.mark.parametrize("garbage", [0.0, 0.2], ids=["tidy", "untidy"])
-def test_no_call_overflows_a_window_that_the_case_was_accepted_for(count, garbage):
-    """Whatever is asked and whatever comes back, prompt and reply fit the window."""
-    case = Case(vignette=VIGNETTE * 4, options={letter: f"candidate {letter}" for letter in "ABCDEFGHIJ"[:count]})
-    walked = 0
-    for window in range(2_000, 6_000, 100):
-        model = ScriptedChatModel(script=dict.fromkeys(NODES, Whimsy(window, garbage=garbage, breaks=0)))
+def walk_every_window(case, line, windows):
+    """Walks in each window that the case is accepted for."""
+    for window in windows:
+        model = ScriptedChatModel(script=dict.fromkeys(NODES, line))
         try:
-            solve(build_graph(model, context_window=window, budget=Budget(max_calls=40)), case)
+            solve(build_graph(model, context_window=window, budget=Budget(max_calls=60)), case)
         except CaseTooLong:
             continue
-        walked += 1
-        assert largest_call(model) <= window
-    assert walked > 20
+        yield window, model
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(0, 0), (2, 20), (5, 20), (10, 20), (10, 200), (26, 20), (4, 1_500)], ids=str
+)
+def test_no_call_overflows_a_window_that_the_case_was_accepted_for(count, size):
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:count]
+    case = Case(vignette=VIGNETTE, options={letter: f"{letter} ".ljust(size, "x") for letter in letters})
+    tidy = Whimsy(0, garbage=0, breaks=0)
+    excess = {w: largest_call(m) - w for w, m in walk_every_window(case, tidy, range(2_000, 5_000, 100))}
+    assert max(excess.values()) <= 0
+
+
+def test_no_call_about_a_long_case_overflows_a_long_window():
+    """Longer replies are allowed there, so a case must leave more room to be accepted."""
+    window, walked = 20_000, 0
+    for words in range(2_000, 10_000, 500):
+        case = Case(vignette="fever " * words, options=OPTIONS)
+        for _, model in walk_every_window(case, Whimsy(0, garbage=0, breaks=0), [window]):
+            walked += 1
+            assert largest_call(model) <= window
+    assert 0 < walked < 16
+
+
+def test_a_repair_does_not_overflow_the_window_either():
+    """A reply that ran on until it was cut off stands in the repair's prompt."""
+    script = LONG_WAY | {"conclude": lambda request: "{" * (4 * request.options["max_tokens"])}
+    excess = {
+        window: largest_call(walk(script, window=window)[1]) - window for window in range(2_000, 5_000, 50)
+    }
+    assert max(excess.values()) <= 0

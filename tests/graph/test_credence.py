@@ -117,6 +117,13 @@ def test_a_refuted_twin_ranks_below_its_unrefuted_one(prior, strengths):
     assert ranked(credence(twins, evidence(A=strengths, B=strengths), ["A"])) == ["B", "A"]
 
 
+def test_a_refuted_hypothesis_does_not_lead_while_another_stands():
+    """However much spoke for it before: five findings in strong support outweigh 1000 to 1."""
+    support = evidence(B={f"F{number}": 2 for number in range(5)})
+    shares = credence([hypothesis("A"), hypothesis("B")], support, refuted=["B"])
+    assert ranked(shares) == ["A", "B"]
+
+
 @given(situations(), st.randoms(use_true_random=False))
 def test_credence_does_not_depend_on_order(situation, dice):
     hypotheses, weights, refuted = situation

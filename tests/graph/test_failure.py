@@ -2,8 +2,20 @@
 
 import httpx
 import pytest
-from journeys import CASE, CONCLUDING, FREE, OPENING, ROUND, STRAIGHT
-from journeys import answer, course, differential, reading, reflection, weighing
+from journeys import (
+    CASE,
+    CONCLUDING,
+    FREE,
+    OPENING,
+    ROUND,
+    STRAIGHT,
+    answer,
+    course,
+    differential,
+    reading,
+    reflection,
+    weighing,
+)
 from langchain_core.exceptions import (
     ModelAuthenticationError,
     ModelConnectionError,
@@ -83,6 +95,16 @@ def test_checks_that_all_break_are_all_recorded():
     assert course(trace) == OPENING + [broken(f"check_evidence:{key}") for key in "BACD"]
     assert all(step.failure.kind == FailureKind.CONNECTION for step in trace.steps[2:])
     assert trace.ended == "failure"
+
+
+def test_of_several_breaks_the_first_names_the_failure():
+    script = {
+        "check_evidence:A": ModelTimeoutError("30 s"),
+        "check_evidence:D": ModelConnectionError("refused"),
+    }
+    trace, _ = walk(STRAIGHT | script)
+    assert [step.failure.kind for step in trace.steps if step.failure] == ["timeout", "connection"]
+    assert trace.failure.kind == FailureKind.TIMEOUT
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,29 @@
 
 import asyncio
 import math
+import threading
 
 import pytest
-from journeys import CASE, CONCLUDING, FREE, OPENING, OPTIONS, ROUND, STRAIGHT, VIGNETTE
-from journeys import answer, course, differential, named, prompt_of, reading, reflection, timeless, weighing
-from pydantic import ValidationError
+from journeys import (
+    CASE,
+    CONCLUDING,
+    FREE,
+    OPENING,
+    OPTIONS,
+    ROUND,
+    STRAIGHT,
+    VIGNETTE,
+    answer,
+    course,
+    differential,
+    named,
+    prompt_of,
+    reading,
+    reflection,
+    timeless,
+    weighing,
+)
+from pydantic import PrivateAttr, ValidationError
 
 from ddxgraph import Case, CaseTooLong, Policy, Sampling, Traversal, asolve, build_graph, solve
 from ddxgraph.nodes.consultation import SERIAL_KEY
@@ -117,7 +135,7 @@ def test_only_the_targets_are_rechecked_and_their_new_weights_replace_the_old():
         "check_evidence:A": [weighing(F1=2, F2=2), weighing(F1=-2, F2=-1)],
         "reflect": [reflection("recheck_evidence", targets=["A"]), reflection()],
     }
-    trace, model = walk(script)
+    trace, _ = walk(script)
     assert course(trace) == [
         *OPENING,
         *ROUND,
@@ -333,10 +351,52 @@ def test_a_serial_engine_is_asked_in_turn():
     assert [request.branch for request in model.requests if request.branch] == IN_TURN
 
 
-async def test_a_serial_engine_is_asked_in_turn_on_an_event_loop():
-    model = serial_model()
+class Yielding(ScriptedChatModel):
+    """Lets other tasks run during a call, and notes how many calls were under way at once."""
+
+    _now: int = PrivateAttr(0)
+    _most: int = PrivateAttr(0)
+
+    async def ainvoke(self, *args, **kwargs):
+        self._now += 1
+        self._most = max(self._most, self._now)
+        await asyncio.sleep(0)
+        message = await super().ainvoke(*args, **kwargs)
+        self._now -= 1
+        return message
+
+
+@pytest.mark.parametrize(
+    ("metadata", "at_once"), [({SERIAL_KEY: True}, 1), ({}, 4)], ids=["serial", "parallel"]
+)
+async def test_on_an_event_loop_checks_run_side_by_side_unless_the_engine_is_serial(metadata, at_once):
+    model = Yielding(script=STRAIGHT, metadata=metadata)
     await asolve(build_graph(model), CASE)
-    assert [request.branch for request in model.requests if request.branch] == IN_TURN
+    assert model._most == at_once
+
+
+def test_checks_run_side_by_side_on_threads():
+    together = threading.Barrier(4, timeout=10)
+
+    def met(request):
+        together.wait()
+        return weighing(F1=0)
+
+    trace, _ = walk({key: line for key, line in STRAIGHT.items() if ":" not in key} | {"check_evidence": met})
+    assert trace.outcome == "answered"
+
+
+def test_checks_on_a_serial_engine_never_overlap_on_threads():
+    threads = []
+
+    def noted(request):
+        threads.append(threading.get_ident())
+        return weighing(F1=0)
+
+    script = {key: line for key, line in STRAIGHT.items() if ":" not in key} | {"check_evidence": noted}
+    solve(build_graph(ScriptedChatModel(script=script, metadata={SERIAL_KEY: True})), CASE)
+    assert len(threads) == 4
+    assert len(set(threads)) == 1
 
 
 @pytest.mark.parametrize("taken", [1, 2, 4, 7])
@@ -353,6 +413,15 @@ def test_a_walk_stopped_early_keeps_its_steps_and_says_that_it_was_interrupted(t
     assert len(trace.steps) == taken
     assert [step.index for step in trace.steps] == list(range(taken))
     assert {step.branch for step in trace.steps} <= {None, *"ABCD"}
+
+
+def test_a_walk_left_at_its_last_step_is_whole():
+    traversal = Traversal(build_graph(ScriptedChatModel(script=STRAIGHT)), CASE)
+    for step in traversal:
+        if step.node == "conclude":
+            break
+    trace = traversal.trace()
+    assert (trace.outcome, trace.ended, trace.answer) == ("answered", "concluded", "B")
 
 
 async def test_a_walk_stopped_early_on_an_event_loop_keeps_its_steps():

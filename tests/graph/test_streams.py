@@ -1,0 +1,143 @@
+"""What LangGraph's users watch: plain input, streams, events and callback handlers."""
+
+import pytest
+from journeys import CASE, STRAIGHT, course, timeless
+from langchain_core.callbacks import BaseCallbackHandler
+
+from ddxgraph import build_graph, solve, trace_of
+from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY
+from ddxgraph.testing import ScriptedChatModel
+
+CALLS = [
+    ("check_evidence", "A"),
+    ("check_evidence", "B"),
+    ("check_evidence", "C"),
+    ("check_evidence", "D"),
+    ("conclude", ""),
+    ("generate_differential", ""),
+    ("reflect", ""),
+    ("review_history", ""),
+]
+"""Node and branch of the calls of a straight walk, sorted."""
+
+
+def straight():
+    return build_graph(ScriptedChatModel(script=STRAIGHT))
+
+
+def called(metadata):
+    return metadata[NODE_KEY], metadata.get(BRANCH_KEY, "")
+
+
+class Listener(BaseCallbackHandler):
+    """Notes which calls a handler gets to see."""
+
+    def __init__(self):
+        self.started, self.ended, self.failed = [], 0, 0
+
+    def on_chat_model_start(self, serialized, messages, *, metadata=None, **_):
+        self.started.append(called(metadata))
+
+    def on_llm_end(self, response, **_):
+        self.ended += 1
+
+    def on_llm_error(self, error, **_):
+        self.failed += 1
+
+
+def test_a_case_may_be_a_plain_mapping():
+    state = straight().invoke({"case": CASE.model_dump()})
+    assert state["case"] == CASE
+    assert timeless(trace_of(state)) == timeless(solve(straight(), CASE))
+
+
+async def test_a_case_may_be_a_plain_mapping_on_an_event_loop():
+    state = await straight().ainvoke({"case": CASE.model_dump(mode="json"), "sample": 2})
+    assert trace_of(state) == trace_of(state).model_copy(update={"case": CASE, "sample": 2})
+
+
+def test_updates_stream_a_step_a_stop():
+    chunks = list(straight().stream({"case": CASE}, stream_mode="updates"))
+    stops = [stop for chunk in chunks for stop in chunk]
+    assert stops == [
+        "review_history",
+        "generate_differential",
+        *["check_evidence"] * 4,
+        "reflect",
+        "conclude",
+    ]
+    steps = [step for chunk in chunks for update in chunk.values() for step in update["steps"]]
+    assert [step.node for step in steps] == stops
+    assert sorted(step.branch for step in steps if step.branch) == ["A", "B", "C", "D"]
+    assert chunks[-1]["conclude"]["conclusion"].answer == "B"
+
+
+async def test_values_stream_a_growing_journey():
+    seen = [len(v.get("steps", [])) async for v in straight().astream({"case": CASE}, stream_mode="values")]
+    assert seen == [0, 1, 2, 6, 7, 8]
+
+
+def test_messages_stream_each_reply_with_its_stop():
+    seen = sorted(called(about) for _, about in straight().stream({"case": CASE}, stream_mode="messages"))
+    assert seen == CALLS
+
+
+async def test_events_tell_of_every_call():
+    events = [event async for event in straight().astream_events({"case": CASE}, version="v2")]
+    ends = [event for event in events if event["event"] == "on_chat_model_end"]
+    assert sorted(called(event["metadata"]) for event in ends) == CALLS
+    assert all(event["data"]["output"].usage_metadata["total_tokens"] > 0 for event in ends)
+    stops = {event["name"] for event in events if event["event"] == "on_chain_start"}
+    assert {"review_history", "generate_differential", "check_evidence", "reflect", "conclude"} <= stops
+
+
+def test_a_callback_handler_sees_every_call():
+    listener = Listener()
+    trace = trace_of(straight().invoke({"case": CASE}, {"callbacks": [listener]}))
+    assert sorted(listener.started) == CALLS
+    assert listener.ended == 8
+    assert course(trace)[-1] == "conclude -> end [self]"
+
+
+async def test_a_callback_handler_sees_every_call_on_an_event_loop():
+    listener = Listener()
+    await straight().ainvoke({"case": CASE}, {"callbacks": [listener]})
+    assert sorted(listener.started) == CALLS
+    assert listener.ended == 8
+
+
+def test_a_callback_handler_sees_a_failure():
+    listener = Listener()
+    graph = build_graph(ScriptedChatModel(script=STRAIGHT | {"reflect": ConnectionError("refused")}))
+    state = graph.invoke({"case": CASE}, {"callbacks": [listener]})
+    assert (listener.ended, listener.failed) == (6, 1)
+    assert trace_of(state).ended == "failure"
+
+
+def test_a_handler_of_the_model_itself_sees_every_call():
+    listener = Listener()
+    solve(build_graph(ScriptedChatModel(script=STRAIGHT, callbacks=[listener])), CASE)
+    assert sorted(listener.started) == CALLS
+
+
+def test_being_watched_changes_nothing():
+    watched = trace_of(straight().invoke({"case": CASE}, {"callbacks": [Listener()]}))
+    assert timeless(watched) == timeless(solve(straight(), CASE))
+
+
+def test_a_users_metadata_and_tags_reach_the_calls():
+    seen = []
+
+    class Tagged(BaseCallbackHandler):
+        def on_chat_model_start(self, serialized, messages, *, metadata=None, tags=None, **_):
+            seen.append((metadata["ward"], tags))
+
+    config = {"callbacks": [Tagged()], "metadata": {"ward": 7}, "tags": ["night"]}
+    straight().invoke({"case": CASE}, config)
+    assert len(seen) == 8
+    assert all(ward == 7 and "night" in tags for ward, tags in seen)
+
+
+@pytest.mark.parametrize("given", [{}, {"case": CASE, "sample": 0}], ids=["no sample", "sample 0"])
+def test_the_sample_is_zero_unless_said(given):
+    assert trace_of(straight().invoke({"case": CASE, **given})).sample == 0
