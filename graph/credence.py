@@ -25,6 +25,9 @@ def credence(
 ) -> dict[str, float]:
     """Priors and evidence strengths added as log-odds, then a softmax over the hypotheses.
 
+    A refuted hypothesis falls by `REFUTED_NATS`, from the best that stands if it was above: it never leads
+    while another stands.
+
     Args:
         hypotheses: the differential.
         evidence: what each finding says about each hypothesis, in steps of -2 to 2.
@@ -37,11 +40,13 @@ def credence(
     logits = {
         h.id: math.log(h.prior / (1 - h.prior))
         + NATS_PER_STEP * sum(w.strength for w in evidence.get(h.id, {}).values())
-        - (REFUTED_NATS if h.id in gone else 0.0)
         for h in hypotheses
     }
     if not logits:
         return {}
+    best = max((value for key, value in logits.items() if key not in gone), default=math.inf)
+    for key in gone & logits.keys():
+        logits[key] = min(logits[key], best) - REFUTED_NATS
     top = max(logits.values())
     odds = {key: math.exp(value - top) for key, value in logits.items()}
     total = sum(odds.values())

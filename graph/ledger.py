@@ -57,6 +57,13 @@ class Ledger(NamedTuple):
             conclusion=conclude.room(setting.strategy.limits),
         )
 
+    def compacted(self, state: Journey, summary: str) -> "Ledger":
+        """The ledger once a summary stands in for the turns so far."""
+        setting = state["setting"]
+        return self._replace(
+            prompt=estimate_tokens((setting.system, setting.opening, summary)) + ASKING_TOKENS
+        )
+
     def after(self, reply: Reply[Any] | None) -> "Ledger":
         """The ledger once a reply has been paid for and stands in the conversation."""
         if reply is None:

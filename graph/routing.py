@@ -60,7 +60,6 @@ class Standing(NamedTuple):
     backtracks_left: int
     overruled: bool
     """A rule has sent this traversal back before."""
-    free_form: bool = False
 
 
 def after_reflection(now: Standing, policy: Policy) -> Move:

@@ -2,9 +2,11 @@
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, Final
 
+from langgraph.types import Overwrite
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
 from ddxgraph.graph.conversation import Compaction
 from ddxgraph.graph.credence import credence, ranked
@@ -82,7 +84,42 @@ class Journey(TypedDict, total=False):
     steps: Annotated[list[Step], append_steps]
     compactions: Annotated[list[Compaction], operator.add]
     failure: Annotated[Failure | None, first_failure]
-    conclusion: Conclusion
+    conclusion: Conclusion | None
+
+
+STATE_TYPES: Final = (
+    Case,
+    Setting,
+    Finding,
+    Hypothesis,
+    Refutation,
+    Weight,
+    Step,
+    Compaction,
+    Conclusion,
+    Failure,
+)
+"""What a checkpoint of the state holds; savers refuse to read types that they were not told of."""
+
+
+def goes_back(state: Journey) -> bool:
+    """Whether the history is entered by a backtrack, rather than by the next case of a thread."""
+    last = last_on_trunk(state.get("steps", []))
+    return last is not None and last.move.to == "review_history"
+
+
+def restarting(state: Journey, update: Journey) -> dict[str, Any]:
+    """The update that starts a thread's next journey: whatever the last one left is overwritten."""
+    blank: Journey = {"hypotheses": [], "refuted": [], "critique": "", "conclusion": None}
+    fresh: dict[str, Any] = {
+        **blank,
+        **update,
+        "steps": Overwrite(update["steps"]),
+        "evidence": Overwrite({}),
+        "compactions": Overwrite(update.get("compactions", [])),
+    }
+    # A channel without a start value stores the first thing that it is given, the wrapper included.
+    return {**fresh, "failure": Overwrite(update.get("failure"))} if "failure" in state else fresh
 
 
 def applied(state: Journey, update: Journey) -> Journey:

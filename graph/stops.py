@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END
@@ -16,8 +16,10 @@ from ddxgraph.graph.state import (
     Journey,
     backtracks_so_far,
     credence_of,
+    goes_back,
     last_on_trunk,
     refuted_ids,
+    restarting,
     standing_ids,
 )
 from ddxgraph.graph.visit import Check, Entry, Told, Visit, broken_by, open_line, step_of
@@ -53,11 +55,25 @@ class Stops:
 
     async def review_history(self, state: Journey, entry: Entry) -> Command[Any]:
         """Open the journey, or read the case again."""
-        opening = self._opening(state)
-        state = {**state, **opening}
+        if not goes_back(state):
+            return await self._open(state, entry)
+        return await self._read(state, {}, entry)
+
+    async def _open(self, state: Journey, entry: Entry) -> Command[Any]:
+        case = Case.model_validate(state.get("case"))
+        sample = state.get("sample", 0)
+        opening: Journey = {"case": case, "sample": sample, "setting": self._plan.setting(case, sample)}
+        command = await self._read(opening, opening, entry)
+        if "setting" in state and isinstance(command.update, dict):
+            return Command(update=restarting(state, cast(Journey, command.update)), goto=command.goto)
+        return command
+
+    async def _read(self, state: Journey, opening: Journey, entry: Entry) -> Command[Any]:
         known = state.get("findings", [])
         critique = state.get("critique", "")
         visit = Visit(self._plan, state, "review_history", entry)
+        if visit.spent:
+            return visit.skip(None, over_budget(visit.spent, "no room left to read the case"), opening)
         try:
             history = await review_history.review_history(
                 state["case"], known, critique, visit.line, self._limits
@@ -119,7 +135,8 @@ class Stops:
         if visit.spent:
             return visit.skip(None, over_budget(visit.spent, "no room left to reflect"))
         shares = credence_of(state)
-        active = tuple(standing_ids(state, shares))
+        # In a fixed order: the form of the reply depends on it, and forms are kept.
+        active = tuple(sorted(standing_ids(state, shares)))
         try:
             reflection = await reflect.reflect(
                 _standing_lines(state, shares), active, visit.line, self._limits
@@ -155,13 +172,6 @@ class Stops:
         except EngineFailed as error:
             return visit.broken(error.failure)
         return visit.leave({"conclusion": conclusion}, conclusion, lambda *_: Move(to="end"))
-
-    def _opening(self, state: Journey) -> Journey:
-        """What the first visit adds to the state; nothing at a later one."""
-        if "setting" in state:
-            return {}
-        case = Case.model_validate(state.get("case"))
-        return {"case": case, "setting": self._plan.setting(case, state.get("sample", 0))}
 
     def _after_reflection(self, state: Journey, shares: Mapping[str, float], reflection: Reflection) -> Move:
         now = Standing(

@@ -1,8 +1,11 @@
 """The graph itself: which stops there are, and which ways lead from one to another."""
 
+from copy import copy
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
@@ -10,7 +13,7 @@ from langgraph.types import Checkpointer
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.plan import Plan, plan
 from ddxgraph.graph.routing import Policy
-from ddxgraph.graph.state import Journey, JourneyInput
+from ddxgraph.graph.state import STATE_TYPES, Journey, JourneyInput
 from ddxgraph.graph.stops import Stop, Stops
 from ddxgraph.graph.visit import Check
 from ddxgraph.nodes.consultation import Sampling
@@ -35,7 +38,7 @@ def build_graph(
 
     The result is an ordinary compiled LangGraph: `invoke({"case": case})`, `ainvoke`, `stream`, interrupts
     (`interrupt_before=["conclude"]`), checkpointers and LangGraph Studio work as usual. The final state holds
-    the whole journey; `Trace.from_state(state)` makes a trace of it.
+    the whole journey; `trace_of(state)` makes a trace of it.
 
     Args:
         model: any LangChain chat model that takes OpenAI's `response_format`, such as `ddxgraph.connect()`.
@@ -66,6 +69,17 @@ def build_graph(
     )
 
 
+def _told_of_our_types(checkpointer: Checkpointer) -> Checkpointer:
+    """The saver with a serializer that may read our types back; LangGraph refuses what it was not told of."""
+    if not isinstance(checkpointer, BaseCheckpointSaver):
+        return checkpointer
+    if not isinstance(checkpointer.serde, JsonPlusSerializer):
+        return checkpointer
+    told = copy(checkpointer)
+    told.serde = JsonPlusSerializer(allowed_msgpack_modules=STATE_TYPES)
+    return told
+
+
 def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> JourneyGraph:
     """Compile the graph of a plan."""
     stops = Stops(settled)
@@ -85,7 +99,7 @@ def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> Journey
     add("conclude", stops.conclude, (END,))
     graph.add_edge(START, "review_history")
     graph.add_edge("check_evidence", "reflect")
-    compiled = graph.compile(checkpointer=checkpointer, name="ddxgraph")
+    compiled = graph.compile(checkpointer=_told_of_our_types(checkpointer), name="ddxgraph")
     compiled = compiled.with_config(recursion_limit=settled.strategy.budget.recursion_limit)
     # An engine that keeps a conversation in one place runs its calls in turn: one at a time, and in order, so
     # that a traversal is reproducible. (`with_config` bounds one traversal; traversals still run side by side.)

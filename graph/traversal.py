@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final, cast
 
 from ddxgraph.graph.routing import Limit
-from ddxgraph.graph.state import Journey, append_steps, last_on_trunk, usage_so_far
+from ddxgraph.graph.state import Journey, applied, last_on_trunk, usage_so_far
 from ddxgraph.graph.topology import JourneyGraph
 from ddxgraph.graph.trace import EndReason, Outcome, Step, Trace
 from ddxgraph.nodes.case import Case
@@ -26,6 +26,8 @@ _INTERRUPTED: Final = Failure(
 class Traversal:
     """One walk of a case through a graph; iterate over it to see each step as it is taken.
 
+    Checks of one round come as they finish; the trace has them in the order of their hypotheses.
+
     Whoever stops it early (break, cancellation, Ctrl-C) still gets what there is from `trace()`, marked as
     interrupted.
 
@@ -39,7 +41,6 @@ class Traversal:
         self._graph = graph
         self._input: Any = {"case": case, "sample": sample}
         self._state: Journey = {}
-        self._ahead: list[Step] = []
         self._start = time.perf_counter()
         self._elapsed: float | None = None
 
@@ -62,22 +63,20 @@ class Traversal:
         """
         if "setting" not in self._state:
             raise ValueError("the walk was stopped before its first step was done: there is nothing to trace")
-        if self._elapsed is not None:
-            return trace_of(self._state, self._elapsed)
-        steps = append_steps(self._state.get("steps", []), self._ahead)
-        partial: Journey = {**self._state, "steps": steps, "failure": _INTERRUPTED}
-        return trace_of(partial, time.perf_counter() - self._start)
+        elapsed = time.perf_counter() - self._start if self._elapsed is None else self._elapsed
+        if self._state.get("conclusion") or self._state.get("failure"):
+            return trace_of(self._state, elapsed)
+        return trace_of({**self._state, "failure": _INTERRUPTED}, elapsed)
 
     def _taken(self, mode: str, chunk: Any) -> Iterator[Step]:
         """Steps out of LangGraph's stream: updates come as stops finish, values once a superstep is joined."""
         if mode == "values":
-            self._state, self._ahead = cast(Journey, chunk), []
+            self._state = cast(Journey, chunk)
             return
         for update in chunk.values():
-            for step in (update or {}).get("steps", ()):
-                place = len(self._state.get("steps", ())) + len(self._ahead)
-                self._ahead.append(step)
-                yield step.model_copy(update={"index": place})
+            self._state = applied(self._state, cast(Journey, update or {}))
+            if update and "steps" in update:
+                yield from self._state["steps"][-len(update["steps"]) :]
 
 
 def solve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:

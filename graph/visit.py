@@ -1,11 +1,12 @@
 """One visit to a stop: the line it is given, the step it leaves, and where it sends the journey."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
 from langgraph.types import Command, Send
+from typing_extensions import TypedDict
 
 from ddxgraph.graph.budget import shares as shares_of
 from ddxgraph.graph.conversation import Compaction, Exchange, assemble
@@ -62,6 +63,7 @@ def open_line(
         allowance=allowance,
         config=entry.config,
         conversation=setting.trace_id,
+        window=setting.strategy.context_window,
         blocking=entry.blocking,
     )
 
@@ -105,11 +107,12 @@ class Visit:
         steps = state.get("steps", [])
         last = last_on_trunk(steps)
         self._place: dict[str, Any] = {"index": len(steps), "parent": last.index if last else None}
-        self._ledger = ledger = Ledger.of(state)
+        ledger = Ledger.of(state)
         cap = completion_cap(node, state)
+        told = self._told(state, ledger, cap)
+        self._ledger = ledger = ledger.compacted(state, told.summary) if self._compactions else ledger
         self.spent = ledger.spent(cap, last=node == "conclude")
         """The limit that forbids this visit's call, if any."""
-        told = self._told(state, ledger, cap)
         purse = ledger.left if node == "conclude" else ledger.spared
         self.line = open_line(plan, state["setting"], state.get("sample", 0), told, purse, entry)
 
@@ -123,6 +126,7 @@ class Visit:
 
     def skip(self, output: Output | None, move: Move, update: Journey | None = None) -> Command[Any]:
         """Write a step that made no call."""
+        self._compactions.clear()
         return self._go(update or {}, output, move, credence_of(self._state), self._ledger, [])
 
     def broken(self, failure: Failure, update: Journey | None = None) -> Command[Any]:
@@ -159,7 +163,7 @@ class Visit:
             "sample": after.get("sample", 0),
             "findings": after.get("findings", []),
             "asks": after.get("asks", "other"),
-            "told": told.exchanges,
+            "told": [tuple(exchange) for exchange in told.exchanges],
             "summary": told.summary,
             "parent": self._place["index"],
         }

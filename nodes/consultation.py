@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure
+from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure, window_failure
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 
@@ -28,6 +28,9 @@ BRANCH_KEY: Final = "ddxgraph_branch"
 
 SERIAL_KEY: Final = "ddxgraph_serial"
 """In a chat model's own `metadata`: the engine runs the calls of one conversation in turn."""
+
+MIN_REPLY_TOKENS: Final = 64
+"""Room below which a reply cannot even close its braces."""
 
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
 _THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
@@ -132,6 +135,8 @@ class Consultation:
     config: RunnableConfig
     conversation: str
     """Names the conversation to engines that keep one in a place of its own."""
+    window: int | None = None
+    """Tokens that the model's context holds; None: unbounded."""
     blocking: bool = False
     reply: Reply[Any] | None = field(default=None, init=False)
     """The last reply; what the visit's trace step records."""
@@ -170,7 +175,7 @@ class Consultation:
                     return None
         except EngineFailed as error:
             reply.failure = error.failure
-            spent.append(Usage(calls=1))
+            spent.append(Usage(calls=int(error.called)))
             raise
         finally:
             reply.usage = spent[0] if len(spent) == 1 else total_usage(spent)
@@ -183,14 +188,25 @@ class Consultation:
 
     def _affords_repair(self, spent: list[Usage], turn: Turn[Any], messages: list[BaseMessage]) -> bool:
         usage = total_usage(spent)
-        needed = estimate_tokens(str(m.text) for m in messages) + turn.max_tokens
-        return usage.calls < self.allowance.calls and usage.total_tokens + needed <= self.allowance.tokens
+        prompt = estimate_tokens(str(m.text) for m in messages)
+        needed = usage.total_tokens + prompt + turn.max_tokens
+        fits = self.window is None or prompt + MIN_REPLY_TOKENS <= self.window
+        return fits and usage.calls < self.allowance.calls and needed <= self.allowance.tokens
+
+    def _cap(self, turn: Turn[Any], messages: list[BaseMessage]) -> int:
+        """The reply's cap, within the window: servers refuse a prompt whose cap would reach beyond it."""
+        if self.window is None:
+            return turn.max_tokens
+        room = self.window - estimate_tokens(str(m.text) for m in messages)
+        if room < MIN_REPLY_TOKENS:
+            raise EngineFailed(window_failure(turn.node, self.window), called=False)
+        return min(turn.max_tokens, room)
 
     async def _call(self, turn: Turn[Any], messages: list[BaseMessage]) -> AIMessage:
         form: type[BaseModel] = turn.output
         kwargs: dict[str, Any] = {
             "response_format": response_format(form, turn.node),
-            "max_tokens": turn.max_tokens,
+            "max_tokens": self._cap(turn, messages),
             **self.wording.sampling.as_kwargs(),
         }
         if turn.logprobs:

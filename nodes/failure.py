@@ -49,9 +49,11 @@ class Failure(BaseModel):
 class EngineFailed(Exception):  # noqa: N818 - reads as what happened
     """The engine gave no reply; carries the typed failure that the trace records."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, *, called: bool = True) -> None:
         super().__init__(failure.message)
         self.failure = failure
+        self.called = called
+        """Whether a call was made at all."""
 
 
 _KINDS: tuple[tuple[type[Exception], FailureKind, str], ...] = (
@@ -76,6 +78,17 @@ def _is_context_overflow(error: Exception) -> bool:
     """Servers other than OpenAI's say it in words only (vLLM, llama.cpp)."""
     said = str(error).lower()
     return "context" in said and any(word in said for word in ("exceed", "maximum", "too long"))
+
+
+def window_failure(node: str, window: int) -> Failure:
+    """A prompt that leaves no room for a reply, found out before the call."""
+    return Failure(
+        boundary="engine",
+        kind=FailureKind.CONTEXT_LENGTH,
+        node=node,
+        message=f"{node}: the prompt leaves no room for a reply in the context window of {window} tokens; "
+        "shorten the case or serve a longer context",
+    )
 
 
 def engine_failure(error: Exception, node: str, secrets: Iterable[str] = ()) -> Failure:

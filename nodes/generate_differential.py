@@ -97,6 +97,7 @@ async def generate_differential(
         NODE,
         letters=case.letters,
         others=others,
+        again=bool(known),
         refuted=[f"{labels.get(r.hypothesis, r.hypothesis)}: {r.because}" for r in refuted],
         critique=critique,
     )

@@ -92,7 +92,7 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AIMessage:
         """Reply to the messages."""
-        if config is None or _listened_to(config):
+        if config is None or self.callbacks or _listened_to(config):
             return super().invoke(input, config, stop=stop, **kwargs)
         return self._prompter.reply(self._messages(input), config.get("metadata") or {}, kwargs)
 
@@ -105,7 +105,7 @@ class ScriptedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AIMessage:
         """Reply to the messages."""
-        if config is None or _listened_to(config):
+        if config is None or self.callbacks or _listened_to(config):
             return await super().ainvoke(input, config, stop=stop, **kwargs)
         return self._prompter.reply(self._messages(input), config.get("metadata") or {}, kwargs)
 
