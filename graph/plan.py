@@ -11,8 +11,9 @@ from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.state import Setting
 from ddxgraph.graph.trace import Provenance, Strategy, plan_digest, provenance_of, trace_id
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import SERIAL_KEY, Sampling, Wording
+from ddxgraph.nodes.consultation import SERIAL_KEY, Wording
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet, shipped_prompts
 

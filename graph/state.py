@@ -110,7 +110,14 @@ def goes_back(state: Journey) -> bool:
 
 def restarting(state: Journey, update: Journey) -> dict[str, Any]:
     """The update that starts a thread's next journey: whatever the last one left is overwritten."""
-    blank: Journey = {"hypotheses": [], "refuted": [], "critique": "", "conclusion": None}
+    blank: Journey = {
+        "asks": "other",
+        "findings": [],
+        "hypotheses": [],
+        "refuted": [],
+        "critique": "",
+        "conclusion": None,
+    }
     fresh: dict[str, Any] = {
         **blank,
         **update,

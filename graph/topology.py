@@ -16,8 +16,8 @@ from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.state import STATE_TYPES, Journey, JourneyInput
 from ddxgraph.graph.stops import Stop, Stops
 from ddxgraph.graph.visit import Check
-from ddxgraph.nodes.consultation import Sampling
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.prompts.library import PromptSet
 
 JourneyGraph = CompiledStateGraph[Journey, None, JourneyInput, Journey]

@@ -17,12 +17,13 @@ from ddxgraph.graph.routing import Move, Policy
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
 from ddxgraph.nodes.conclude import Conclusion
-from ddxgraph.nodes.consultation import Attempt, NodeName, Sampling
+from ddxgraph.nodes.consultation import Attempt, NodeName
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.generate_differential import Differential, Hypothesis
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.nodes.review_history import History
+from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage
 
 TRACE_VERSION: Final = 1

@@ -1,23 +1,23 @@
 """The gateway to the chat model: one structured call, one repair, all of it accounted for and typed."""
 
-import re
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure, window_failure
+from ddxgraph.nodes.form import response_format
+from ddxgraph.nodes.reading import OutputT, cut_off, read_reply
+from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 
 NodeName = Literal["review_history", "generate_differential", "check_evidence", "reflect", "conclude"]
-OutputT = TypeVar("OutputT", bound=BaseModel)
 
 TOP_LOGPROBS: Final = 20
 """Alternatives asked for at each token; the most that vLLM and OpenAI give by default."""
@@ -31,31 +31,6 @@ SERIAL_KEY: Final = "ddxgraph_serial"
 
 MIN_REPLY_TOKENS: Final = 64
 """Room below which a reply cannot even close its braces."""
-
-_FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
-_THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
-_ERROR_CHARS: Final = 300
-
-
-class Sampling(BaseModel):
-    """Sampling settings sent with every call. What is None is left to the model's own configuration."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    seed: int | None = None
-    """Seed of sample 0; sample k uses seed + k."""
-
-    def for_sample(self, sample: int) -> "Sampling":
-        """The settings of the k-th sample of a case: the same, with another seed."""
-        return (
-            self if self.seed is None or not sample else self.model_copy(update={"seed": self.seed + sample})
-        )
-
-    def as_kwargs(self) -> dict[str, float | int]:
-        """Keyword arguments for a chat model's `invoke`."""
-        return self.model_dump(exclude_none=True)
 
 
 class Allowance(NamedTuple):
@@ -101,11 +76,6 @@ class Reply(Generic[OutputT]):
     failure: Failure | None = None
     logprobs: Sequence[Mapping[str, Any]] | None = None
     """OpenAI's `choices[0].logprobs.content`, where asked for and given."""
-
-
-class _Reading(NamedTuple, Generic[OutputT]):
-    output: OutputT | None
-    error: str
 
 
 class Wording(NamedTuple):
@@ -218,7 +188,7 @@ class Consultation:
                 return model.invoke(messages, config, **kwargs)
             return await model.ainvoke(messages, config, **kwargs)
         except Exception as error:
-            truncated = _truncated(error)
+            truncated = cut_off(error)
             if truncated is not None:
                 return truncated
             # Whatever a chat model raises is, by definition, the engine's boundary breaking.
@@ -237,29 +207,6 @@ class Consultation:
         return config
 
 
-@lru_cache(maxsize=4096)
-def response_format(output: type[BaseModel], name: str) -> Mapping[str, Any]:
-    """OpenAI's `response_format` for a pydantic model (understood by vLLM and llama.cpp as well)."""
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": name, "strict": True, "schema": output.model_json_schema()},
-    }
-
-
-def read_reply(text: str, output: type[OutputT]) -> _Reading[OutputT]:
-    """Read a reply; a code fence or a leading `<think>` block around the JSON is taken off first."""
-    if not text.startswith("{"):
-        text = _THOUGHT.sub("", text, count=1)
-        fenced = _FENCE.match(text)
-        text = fenced.group(1) if fenced else text
-    try:
-        return _Reading(output.model_validate_json(text), "")
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "reply"
-        return _Reading(None, f"{where}: {first['msg']}"[:_ERROR_CHARS])
-
-
 def _secrets(model: BaseChatModel) -> list[str]:
     """Keys that the chat model holds: a server may repeat them in its error, and no trace may."""
     held = (value for value in vars(model).values() if isinstance(value, SecretStr))
@@ -274,22 +221,6 @@ def _malformed(node: str, attempts: Sequence[Attempt]) -> Failure:
         message=f"{node}: {len(attempts)} replies did not fit the schema (last: {attempts[-1].error}); "
         "serve the model with JSON-schema output enforced",
     )
-
-
-def _truncated(error: Exception) -> AIMessage | None:
-    """The cut-off reply that the OpenAI client raises instead of returning, as an ordinary message."""
-    completion = getattr(error, "completion", None)
-    if type(error).__name__ != "LengthFinishReasonError" or completion is None:
-        return None
-    usage = completion.usage
-    message = AIMessage(completion.choices[0].message.content or "")
-    if usage is not None:
-        message.usage_metadata = {
-            "input_tokens": usage.prompt_tokens,
-            "output_tokens": usage.completion_tokens,
-            "total_tokens": usage.total_tokens,
-        }
-    return message
 
 
 ResultT = TypeVar("ResultT")

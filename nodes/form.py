@@ -4,7 +4,8 @@ Every field is required, nothing else may stand beside them, and every text and 
 a small model that falls into repetition fills whatever room it is given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -34,3 +35,12 @@ def one_of(choices: Sequence[str]) -> Any:
 def list_of(item: Any, most: int, least: int = 0) -> Any:
     """A list of so many items."""
     return Annotated[list[item], Field(min_length=least, max_length=most)]
+
+
+@lru_cache(maxsize=4096)
+def response_format(output: type[BaseModel], name: str) -> Mapping[str, Any]:
+    """OpenAI's `response_format` for a pydantic model (understood by vLLM and llama.cpp as well)."""
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "strict": True, "schema": output.model_json_schema()},
+    }

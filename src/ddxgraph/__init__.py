@@ -11,8 +11,8 @@ from ddxgraph.graph.topology import build_graph
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.graph.traversal import Traversal, asolve, solve, trace_of
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import Sampling
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.serving.connect import EndpointError, connect
 
 __all__ = [

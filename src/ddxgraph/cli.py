@@ -21,7 +21,7 @@ from ddxgraph.graph.topology import compile_plan
 from ddxgraph.graph.trace import Trace, code_version
 from ddxgraph.graph.tracefile import TraceFileError, append_trace, find_trace
 from ddxgraph.graph.traversal import Traversal
-from ddxgraph.nodes.consultation import Sampling
+from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.serving import weights
 from ddxgraph.serving.connect import EndpointError, connect
 from ddxgraph.view.terminal import NOTICE, JourneyPrinter, print_result

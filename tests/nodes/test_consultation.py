@@ -8,8 +8,10 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ddxgraph.nodes.consultation import Allowance, Sampling, Turn, read_reply, run_blocking
+from ddxgraph.nodes.consultation import Allowance, Turn, run_blocking
 from ddxgraph.nodes.failure import EngineFailed, FailureKind
+from ddxgraph.nodes.reading import read_reply
+from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 

@@ -1,0 +1,50 @@
+"""Reading a reply: from the text that came to the form that was asked for."""
+
+import re
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from langchain_core.messages import AIMessage
+from pydantic import BaseModel, ValidationError
+
+OutputT = TypeVar("OutputT", bound=BaseModel)
+
+_FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
+_THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+_ERROR_CHARS: Final = 300
+
+
+class Reading(NamedTuple, Generic[OutputT]):
+    """What a reply said, or why it could not be read."""
+
+    output: OutputT | None
+    error: str
+
+
+def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
+    """Read a reply; a code fence or a leading `<think>` block around the JSON is taken off first."""
+    if not text.startswith("{"):
+        text = _THOUGHT.sub("", text, count=1)
+        fenced = _FENCE.match(text)
+        text = fenced.group(1) if fenced else text
+    try:
+        return Reading(output.model_validate_json(text), "")
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "reply"
+        return Reading(None, f"{where}: {first['msg']}"[:_ERROR_CHARS])
+
+
+def cut_off(error: Exception) -> AIMessage | None:
+    """The cut-off reply that the OpenAI client raises instead of returning, as an ordinary message."""
+    completion = getattr(error, "completion", None)
+    if type(error).__name__ != "LengthFinishReasonError" or completion is None:
+        return None
+    usage = completion.usage
+    message = AIMessage(completion.choices[0].message.content or "")
+    if usage is not None:
+        message.usage_metadata = {
+            "input_tokens": usage.prompt_tokens,
+            "output_tokens": usage.completion_tokens,
+            "total_tokens": usage.total_tokens,
+        }
+    return message
