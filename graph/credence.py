@@ -13,8 +13,8 @@ NATS_PER_STEP: Final = math.log(3)
 The likelihood ratios that bedside rules of thumb call small (2 to 5) and large (near 10): McGee, J Gen Intern
 Med 2002;17:647-650.
 """
-REFUTED_NATS: Final = math.log(1_000)
-"""A refuted hypothesis loses odds of 1000 to 1: all but gone, yet still ranked where all are refuted."""
+REFUTED_SHARE: Final = 0.001
+"""Credence that all refuted hypotheses together keep at most while another stands: all but gone, yet ranked."""
 
 Evidence = Mapping[str, Mapping[str, Weight]]
 """Hypothesis id -> finding id -> weight."""
@@ -25,8 +25,8 @@ def credence(
 ) -> dict[str, float]:
     """Priors and evidence strengths added as log-odds, then a softmax over the hypotheses.
 
-    A refuted hypothesis falls by `REFUTED_NATS`, from the best that stands if it was above: it never leads
-    while another stands.
+    While a hypothesis stands, the refuted ones together keep `REFUTED_SHARE` at most, so that none of them
+    leads; what they lose goes to those that stand, in proportion.
 
     Args:
         hypotheses: the differential.
@@ -36,7 +36,6 @@ def credence(
     Returns:
         Hypothesis id to credence in 0..1, summing to one; in the differential's order; empty for an empty one.
     """
-    gone = set(refuted)
     logits = {
         h.id: math.log(h.prior / (1 - h.prior))
         + NATS_PER_STEP * sum(w.strength for w in evidence.get(h.id, {}).values())
@@ -44,13 +43,17 @@ def credence(
     }
     if not logits:
         return {}
-    best = max((value for key, value in logits.items() if key not in gone), default=math.inf)
-    for key in gone & logits.keys():
-        logits[key] = min(logits[key], best) - REFUTED_NATS
     top = max(logits.values())
     odds = {key: math.exp(value - top) for key, value in logits.items()}
     total = sum(odds.values())
-    return {key: value / total for key, value in odds.items()}
+    shares = {key: value / total for key, value in odds.items()}
+    gone = {key for key in refuted if key in shares}
+    lost = sum(shares[key] for key in gone)
+    if lost <= REFUTED_SHARE or len(gone) == len(shares):
+        return shares
+    fall = REFUTED_SHARE / lost
+    rise = (1 - REFUTED_SHARE) / sum(share for key, share in shares.items() if key not in gone)
+    return {key: share * (fall if key in gone else rise) for key, share in shares.items()}
 
 
 def ranked(shares: Mapping[str, float]) -> list[str]:

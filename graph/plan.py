@@ -11,7 +11,7 @@ from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.state import Setting
 from ddxgraph.graph.trace import Provenance, Strategy, plan_digest, provenance_of, trace_id
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import SERIAL_KEY, Wording
+from ddxgraph.nodes.consultation import BRIEF_KEY, SERIAL_KEY, Wording
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import estimate_tokens
@@ -84,12 +84,13 @@ def plan(
     context_window: int | None = None,
 ) -> Plan:
     """Settle what a graph on this model will do; the arguments are those of `build_graph`."""
+    brief = bool((model.metadata or {}).get(BRIEF_KEY))
     window = context_window or (model.profile or {}).get("max_input_tokens")
     sampling = sampling or Sampling()
     prompts = prompts or shipped_prompts()
     strategy = Strategy(
         budget=budget or Budget(),
-        limits=limits or Limits.for_context(window),
+        limits=limits or (Limits.brief() if brief else Limits()),
         policy=policy or Policy(),
         context_window=window,
     )

@@ -43,7 +43,7 @@ def build_graph(
     Args:
         model: any LangChain chat model that takes OpenAI's `response_format`, such as `ddxgraph.connect()`.
         budget: limits on tokens, calls and backtracks.
-        limits: how much each node may write; by default according to the model's context window.
+        limits: how much each node may write; by default brief for the embedded 135M model.
         policy: rules that may overrule the model's verdict.
         sampling: temperature, top_p and seed of every call; by default the model's own.
         prompts: another prompt set than the shipped one.

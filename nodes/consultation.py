@@ -29,6 +29,9 @@ BRANCH_KEY: Final = "ddxgraph_branch"
 SERIAL_KEY: Final = "ddxgraph_serial"
 """In a chat model's own `metadata`: the engine runs the calls of one conversation in turn."""
 
+BRIEF_KEY: Final = "ddxgraph_brief"
+"""In a chat model's own `metadata`: the model is so small that it does best with `Limits.brief()`."""
+
 MIN_REPLY_TOKENS: Final = 64
 """Room below which a reply cannot even close its braces."""
 

@@ -1,11 +1,6 @@
 """How much a node may write: list lengths and text lengths that its schema enforces."""
 
-from typing import Final
-
 from pydantic import BaseModel, ConfigDict, Field
-
-BRIEF_BELOW_TOKENS: Final = 16_384
-"""A context window below this gets `Limits.brief()`: a whole journey must fit into it."""
 
 
 class Limits(BaseModel):
@@ -32,22 +27,17 @@ class Limits(BaseModel):
 
     @classmethod
     def brief(cls) -> "Limits":
-        """For small models and short contexts: a four-option case stays below 900 completion tokens."""
+        """For very small models: a straight walk of a four-option case stays below 900 completion tokens."""
         return cls(
             reasoning_chars=80,
-            note_chars=50,
+            note_chars=40,
             quote_chars=60,
-            findings=4,
+            findings=3,
             others=0,
             hypotheses=4,
             weights=2,
             refutations=1,
         )
-
-    @classmethod
-    def for_context(cls, window_tokens: int | None) -> "Limits":
-        """The default for a context window of so many tokens (unknown counts as large)."""
-        return cls.brief() if window_tokens is not None and window_tokens < BRIEF_BELOW_TOKENS else cls()
 
     def completion_tokens(self, items: int, chars_per_item: int) -> int:
         """Room for `items` JSON objects of so many characters after the reasoning field.

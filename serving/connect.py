@@ -121,6 +121,7 @@ def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) ->
             name=named.stem if named else SMOLLM2.name,
             slots=concurrency,
             context_tokens=SMOLLM2.context_tokens,
+            brief=named is None,
             **settings,
         )
     except ImportError as error:

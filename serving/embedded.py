@@ -18,7 +18,7 @@ from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 
-from ddxgraph.nodes.consultation import CONVERSATION_KEY, SERIAL_KEY
+from ddxgraph.nodes.consultation import BRIEF_KEY, CONVERSATION_KEY, SERIAL_KEY
 
 QUIET: Final = -1
 """llama.cpp's verbosity below which it writes nothing."""
@@ -107,10 +107,27 @@ class EmbeddedChatModel(ChatOpenAI):
 
     @classmethod
     def start(
-        cls, weights: Path, *, name: str, slots: int, context_tokens: int, **settings: Any
+        cls,
+        weights: Path,
+        *,
+        name: str,
+        slots: int,
+        context_tokens: int,
+        brief: bool = False,
+        **settings: Any,
     ) -> "EmbeddedChatModel":
-        """Load the weights, start the engine and connect to it; `settings` are ChatOpenAI's."""
+        """Load the weights, start the engine and connect to it.
+
+        Args:
+            weights: a GGUF file.
+            name: the model's name.
+            slots: conversations kept at a time.
+            context_tokens: context window of each.
+            brief: the model is so small that its replies are best kept brief.
+            settings: ChatOpenAI's own.
+        """
         engine = EmbeddedEngine(weights, slots, context_tokens)
+        release = f"llama.cpp (xllamacpp {version('xllamacpp')})"
         model = cls(
             model=name,
             base_url=engine.base_url,
@@ -118,7 +135,7 @@ class EmbeddedChatModel(ChatOpenAI):
             timeout=REQUEST_TIMEOUT_S,
             max_retries=0,
             use_responses_api=False,
-            metadata={"engine": f"llama.cpp (xllamacpp {version('xllamacpp')})", SERIAL_KEY: True},
+            metadata={"engine": release, SERIAL_KEY: True, BRIEF_KEY: brief},
             profile={"max_input_tokens": context_tokens},
             **settings,
         )

@@ -35,7 +35,9 @@ def evidence(**strengths: dict[str, int]) -> Weights:
         ({"A": 0.5, "B": 0.5}, {"A": {"F1": 2}}, (), {"A": 0.9, "B": 0.1}),
         ({"A": 0.5, "B": 0.5}, {"A": {"F1": 2, "F2": -2}}, (), {"A": 0.5, "B": 0.5}),
         ({"A": 0.5, "B": 0.5}, {"B": {"F1": -1}}, (), {"A": 0.75, "B": 0.25}),
-        ({"A": 0.5, "B": 0.5}, {}, ("A",), {"A": 1 / 1001, "B": 1000 / 1001}),
+        ({"A": 0.5, "B": 0.5}, {}, ("A",), {"A": 0.001, "B": 0.999}),
+        ({"A": 0.9, "B": 0.1}, {}, ("A",), {"A": 0.001, "B": 0.999}),
+        ({"A": 0.001, "B": 0.999}, {"A": {"F1": -2}}, ("A",), {"A": 1 / (1 + 9 * 999**2), "B": 1.0}),
         ({"A": 0.5, "B": 0.5}, {}, ("A", "B"), {"A": 0.5, "B": 0.5}),
         ({"A": 0.5, "B": 0.5}, {"Z": {"F1": 2}}, ("Z",), {"A": 0.5, "B": 0.5}),
     ],
@@ -118,7 +120,7 @@ def test_a_refuted_twin_ranks_below_its_unrefuted_one(prior, strengths):
 
 
 def test_a_refuted_hypothesis_does_not_lead_while_another_stands():
-    """However much spoke for it before: five findings in strong support outweigh 1000 to 1."""
+    """However much spoke for it before: five findings in strong support would win otherwise."""
     support = evidence(B={f"F{number}": 2 for number in range(5)})
     shares = credence([hypothesis("A"), hypothesis("B")], support, refuted=["B"])
     assert ranked(shares) == ["A", "B"]

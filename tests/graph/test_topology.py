@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from ddxgraph import Budget, build_graph
+from ddxgraph import Budget, Limits, build_graph
+from ddxgraph.graph.plan import plan
+from ddxgraph.nodes.consultation import BRIEF_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 SNAPSHOT = Path(__file__).parent / "topology.mmd"
@@ -23,3 +25,10 @@ def test_studio_can_ask_what_the_graph_takes_and_gives():
     graph = build_graph(ScriptedChatModel())
     assert set(graph.get_input_jsonschema()["properties"]) == {"case", "sample"}
     assert "conclusion" in graph.get_output_jsonschema()["properties"]
+
+
+def test_a_model_that_says_it_is_small_gets_brief_limits_unless_told_otherwise():
+    small = ScriptedChatModel(metadata={BRIEF_KEY: True})
+    assert plan(small).strategy.limits == Limits.brief()
+    assert plan(small, limits=Limits()).strategy.limits == Limits()
+    assert plan(ScriptedChatModel()).strategy.limits == Limits()

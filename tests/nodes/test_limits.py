@@ -5,24 +5,10 @@ from pydantic import ValidationError
 
 from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.limits import BRIEF_BELOW_TOKENS, Limits
+from ddxgraph.nodes.limits import Limits
 
 CHARS_PER_TOKEN = 3
 """JSON in English, at least."""
-
-
-@pytest.mark.parametrize(
-    ("window", "wanted"),
-    [
-        (None, Limits()),
-        (BRIEF_BELOW_TOKENS, Limits()),
-        (131_072, Limits()),
-        (BRIEF_BELOW_TOKENS - 1, Limits.brief()),
-        (2_048, Limits.brief()),
-    ],
-)
-def test_a_short_context_gets_brief_limits(window, wanted):
-    assert Limits.for_context(window) == wanted
 
 
 @pytest.mark.parametrize("field", Limits.model_fields)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ddxgraph import Budget, Case, Traversal, asolve, build_graph, connect, read_cases, solve
+from ddxgraph import Budget, Case, Limits, Traversal, asolve, build_graph, connect, read_cases, solve
 from ddxgraph.graph.trace import Trace
 from ddxgraph.serving.embedded import EmbeddedChatModel, Slots
 
@@ -110,7 +110,8 @@ def test_it_serves_as_any_openai_compatible_server_does(embedded):
     """The plain client path, with `response_format` and no grammar of ours, against a real engine."""
     plain = connect(embedded._engine.base_url, api_key=embedded._engine.api_key)
     assert not isinstance(plain, EmbeddedChatModel)
-    trace = solve(build_graph(plain, budget=STRAIGHT, context_window=8_192), OTHER)
+    graph = build_graph(plain, budget=STRAIGHT, limits=Limits.brief(), context_window=8_192)
+    trace = solve(graph, OTHER)
     assert trace.outcome == "answered"
     assert trace.answer in OTHER.options
     assert embedded._engine.api_key not in trace.to_json()
