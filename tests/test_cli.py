@@ -208,6 +208,8 @@ def test_ctrl_c_keeps_the_steps_so_far_and_says_so(tmp_path):
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "DDXGRAPH_BASE_URL": served.base_url},
+            # A shell that runs the tests in the background has them ignore the signal, and children inherit it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert asked.wait(60)
         process.send_signal(signal.SIGINT)
