@@ -28,10 +28,7 @@ class Budget(BaseModel):
 
     def left(self, usage: Usage) -> Allowance:
         """What remains after so much use; never negative."""
-        return Allowance(
-            calls=max(self.max_calls - usage.calls, 0),
-            tokens=max(self.max_tokens - usage.total_tokens, 0),
-        )
+        return Allowance(self.max_calls, self.max_tokens).less(usage.calls, usage.total_tokens)
 
 
 def shares(left: Allowance, tokens: int, wanted: int) -> list[Allowance]:

@@ -1,4 +1,4 @@
-"""The one growing conversation: how turns become messages, and how they are compacted when room runs out."""
+"""The one growing conversation: how turns become messages, and what records that they were cut down."""
 
 from collections.abc import Sequence
 from functools import lru_cache

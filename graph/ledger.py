@@ -1,9 +1,11 @@
 """What a traversal has spent and may still spend, and what stands in for turns that no longer fit. Pure."""
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from ddxgraph.graph.conversation import Exchange
 from ddxgraph.graph.routing import Limit
-from ddxgraph.graph.state import Journey, refuted_ids, usage_so_far
+from ddxgraph.graph.state import Journey, Setting, refuted_ids, usage_so_far
 from ddxgraph.graph.trace import exchanges
 from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
 from ddxgraph.nodes.consultation import Allowance, NodeName, Reply
@@ -47,39 +49,30 @@ class Ledger(NamedTuple):
         """The ledger as the state stands."""
         setting = state["setting"]
         compactions = state.get("compactions", [])
-        texts = [setting.system, setting.opening, compactions[-1].text if compactions else ""]
-        for exchange in exchanges(state.get("steps", []), compactions):
-            texts += exchange
+        summary = compactions[-1].text if compactions else ""
         return cls(
             left=setting.strategy.budget.left(usage_so_far(state)),
-            prompt=estimate_tokens(texts) + ASKING_TOKENS,
+            prompt=_prompt_tokens(setting, summary, exchanges(state.get("steps", []), compactions)),
             window=setting.strategy.context_window,
             conclusion=conclude.room(setting.strategy.limits),
         )
 
     def compacted(self, state: Journey, summary: str) -> "Ledger":
         """The ledger once a summary stands in for the turns so far."""
-        setting = state["setting"]
-        return self._replace(
-            prompt=estimate_tokens((setting.system, setting.opening, summary)) + ASKING_TOKENS
-        )
+        return self._replace(prompt=_prompt_tokens(state["setting"], summary))
 
     def after(self, reply: Reply[Any] | None) -> "Ledger":
         """The ledger once a reply has been paid for and stands in the conversation."""
         if reply is None:
             return self
-        usage = reply.usage
-        left = Allowance(
-            calls=max(self.left.calls - usage.calls, 0), tokens=max(self.left.tokens - usage.total_tokens, 0)
-        )
+        left = self.left.less(reply.usage.calls, reply.usage.total_tokens)
         said = (reply.turn.text, reply.text) if reply.failure is None else ()
         return self._replace(left=left, prompt=self.prompt + estimate_tokens(said))
 
     @property
     def spared(self) -> Allowance:
         """What may be spent while one call is kept for the conclusion."""
-        reserve = self.prompt + self.conclusion
-        return Allowance(calls=max(self.left.calls - 1, 0), tokens=max(self.left.tokens - reserve, 0))
+        return self.left.less(1, self.prompt + self.conclusion)
 
     def spent(self, completion: int, *, last: bool = False) -> Limit | None:
         """The limit that forbids a call of so many completion tokens, if any.
@@ -96,6 +89,14 @@ class Ledger(NamedTuple):
     def overflows(self, completion: int) -> bool:
         """Whether the next prompt and its reply would not fit the context window."""
         return self.window is not None and self.prompt + completion > self.window
+
+
+def _prompt_tokens(setting: Setting, summary: str, told: Sequence[Exchange] = ()) -> int:
+    """Estimate of the next prompt: what it repeats, and a turn's own words."""
+    texts = [setting.system, setting.opening, summary]
+    for exchange in told:
+        texts += exchange
+    return estimate_tokens(texts) + ASKING_TOKENS
 
 
 def summary_of(state: Journey, prompts: PromptSet) -> str:

@@ -14,7 +14,7 @@ class TraceFileError(ValueError):
 
 
 def read_traces(path: Path) -> Iterator[Trace]:
-    """Traces of a file in its order; where an id stands twice, a later one replaces the earlier.
+    """Traces of a file, in its order. Where an id stands twice, the later one counts (see `find_trace`).
 
     Raises:
         TraceFileError: the file cannot be read, or a line of it is no trace.

@@ -43,6 +43,10 @@ class Allowance(NamedTuple):
     tokens: int
     """Prompt and completion tokens together."""
 
+    def less(self, calls: int, tokens: int) -> "Allowance":
+        """What remains after so much; never negative."""
+        return Allowance(max(self.calls - calls, 0), max(self.tokens - tokens, 0))
+
 
 @dataclass(slots=True)
 class Turn(Generic[OutputT]):
