@@ -13,6 +13,7 @@ from ddxgraph.graph.trace import Provenance, Strategy, plan_digest, provenance_o
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import BRIEF_KEY, SERIAL_KEY, Wording
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet, shipped_prompts
@@ -82,6 +83,7 @@ def plan(
     sampling: Sampling | None = None,
     prompts: PromptSet | None = None,
     context_window: int | None = None,
+    patience: Patience | None = None,
 ) -> Plan:
     """Settle what a graph on this model will do; the arguments are those of `build_graph`."""
     brief = bool((model.metadata or {}).get(BRIEF_KEY))
@@ -96,7 +98,7 @@ def plan(
     )
     provenance = provenance_of(model, sampling, prompts.hash)
     return Plan(
-        wording=Wording(model, prompts, sampling),
+        wording=Wording(model, prompts, sampling, patience or Patience()),
         strategy=strategy,
         provenance=provenance,
         system=prompts.render("system"),

@@ -17,6 +17,7 @@ from ddxgraph.graph.state import STATE_TYPES, Journey, JourneyInput
 from ddxgraph.graph.stops import Stop, Stops
 from ddxgraph.graph.visit import Check
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.prompts.library import PromptSet
 
@@ -32,6 +33,7 @@ def build_graph(
     sampling: Sampling | None = None,
     prompts: PromptSet | None = None,
     context_window: int | None = None,
+    patience: Patience | None = None,
     checkpointer: Checkpointer = None,
 ) -> JourneyGraph:
     """Compile the clinical reasoning graph on a chat model.
@@ -48,6 +50,7 @@ def build_graph(
         sampling: temperature, top_p and seed of every call; by default the model's own.
         prompts: another prompt set than the shipped one.
         context_window: tokens of the model's context; by default what `model.profile` says.
+        patience: how long to bear with an engine in trouble before the traversal ends with a failure.
         checkpointer: a LangGraph checkpointer.
 
     Raises (from `invoke`):
@@ -64,6 +67,7 @@ def build_graph(
             sampling=sampling,
             prompts=prompts,
             context_window=context_window,
+            patience=patience,
         ),
         checkpointer=checkpointer,
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure, window_failure
 from ddxgraph.nodes.form import response_format
+from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.reading import OutputT, cut_off, read_reply
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
@@ -91,6 +92,7 @@ class Wording(NamedTuple):
     model: BaseChatModel
     prompts: PromptSet
     sampling: Sampling
+    patience: Patience = Patience()
 
     def for_sample(self, sample: int) -> "Wording":
         """The same for the k-th sample of a case."""
@@ -189,11 +191,11 @@ class Consultation:
         if turn.logprobs:
             kwargs |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         config = self._config(turn)
-        model = self.wording.model
+        model, patience = self.wording.model, self.wording.patience
         try:
             if self.blocking:
-                return model.invoke(messages, config, **kwargs)
-            return await model.ainvoke(messages, config, **kwargs)
+                return patience.through_blocking(lambda: model.invoke(messages, config, **kwargs))
+            return await patience.through(lambda: model.ainvoke(messages, config, **kwargs))
         except Exception as error:
             truncated = cut_off(error)
             if truncated is not None:

@@ -39,7 +39,8 @@ class Failure(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    boundary: Literal["engine", "parse", "user"]
+    boundary: Literal["engine", "parse", "user", "strategy"]
+    """`strategy`: the code that took the case raised what it should not."""
     kind: FailureKind
     message: str
     """What was tried and how to mend it."""
@@ -80,6 +81,21 @@ def _is_context_overflow(error: Exception) -> bool:
     return "context" in said and any(word in said for word in ("exceed", "maximum", "too long"))
 
 
+def _typed(error: Exception) -> tuple[FailureKind, str]:
+    """The kind of an error and how to mend it."""
+    for cls, kind, mend in _KINDS:
+        if isinstance(error, cls):
+            return kind, mend
+    if _is_context_overflow(error):
+        return FailureKind.CONTEXT_LENGTH, "shorten the case or serve a longer context"
+    return FailureKind.OTHER, "see the server's log"
+
+
+def kind_of(error: Exception) -> FailureKind:
+    """How the engine's boundary broke, from what a chat model raised."""
+    return _typed(error)[0]
+
+
 def window_failure(node: str, window: int) -> Failure:
     """A prompt that leaves no room for a reply, found out before the call."""
     return Failure(
@@ -93,13 +109,7 @@ def window_failure(node: str, window: int) -> Failure:
 
 def engine_failure(error: Exception, node: str, secrets: Iterable[str] = ()) -> Failure:
     """Type whatever a chat model raised; `secrets` are left out of the message."""
-    kind, mend = FailureKind.OTHER, "see the server's log"
-    for cls, known, advice in _KINDS:
-        if isinstance(error, cls):
-            kind, mend = known, advice
-            break
-    if kind is FailureKind.OTHER and _is_context_overflow(error):
-        kind, mend = FailureKind.CONTEXT_LENGTH, "shorten the case or serve a longer context"
+    kind, mend = _typed(error)
     said = str(error)
     for secret in secrets:
         said = said.replace(secret, "***")

@@ -74,7 +74,6 @@ def connect(
     temperature: float = 0.0,
     seed: int = 0,
     timeout_s: float = 600.0,
-    max_retries: int = 4,
 ) -> BaseChatModel:
     """A chat model to build the graph on.
 
@@ -90,7 +89,8 @@ def connect(
         temperature: sampling temperature; 0 is greedy.
         seed: sampling seed.
         timeout_s: seconds to wait for one reply.
-        max_retries: retries of a failed request, with exponential back-off and jitter.
+
+    The chat model makes each call once: `Patience`, a setting of the graph, decides what is tried again.
 
     Raises:
         EndpointError: no server answers, the model is not served there, or the embedded engine is missing.
@@ -99,9 +99,7 @@ def connect(
     sampling = {"temperature": temperature, "seed": seed}
     if endpoint.base_url is None:
         return _embedded(endpoint, concurrency, sampling)
-    return _served(
-        endpoint, endpoint.base_url, {**sampling, "timeout": timeout_s, "max_retries": max_retries}
-    )
+    return _served(endpoint, endpoint.base_url, {**sampling, "timeout": timeout_s, "max_retries": 0})
 
 
 def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) -> BaseChatModel:

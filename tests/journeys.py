@@ -8,7 +8,11 @@ from typing import Any
 from langchain_core.exceptions import ModelConnectionError
 
 from ddxgraph import Case, Step, Trace
+from ddxgraph.nodes.patience import Patience
 from ddxgraph.testing import Request
+
+AT_ONCE = Patience(away_s=0, attempts=1)
+"""A failed call is not made again."""
 
 VIGNETTE = (
     "A 62-year-old man has had fever and a productive cough for three days. He has no leg swelling. "

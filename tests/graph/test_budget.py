@@ -5,7 +5,19 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journeys import CASE, FREE, OPENING, ROUND, STRAIGHT, VIGNETTE, Whimsy, answer, course, reflection
+from journeys import (
+    AT_ONCE,
+    CASE,
+    FREE,
+    OPENING,
+    ROUND,
+    STRAIGHT,
+    VIGNETTE,
+    Whimsy,
+    answer,
+    course,
+    reflection,
+)
 from pydantic import ValidationError
 
 from ddxgraph import Budget, Case, Policy, Trace, asolve, build_graph, solve
@@ -271,7 +283,7 @@ def budgets(draw):
 def test_every_walk_ends_within_its_budget(case, budget, seed, garbage, breaks):
     line = Whimsy(seed, garbage=garbage, breaks=breaks)
     model = ScriptedChatModel(script=dict.fromkeys(NODES, line))
-    trace = solve(build_graph(model, budget=budget), case)
+    trace = solve(build_graph(model, budget=budget, patience=AT_ONCE), case)
     assert trace.usage.calls == len(model.requests) <= budget.max_calls
     assert trace.backtracks <= budget.max_backtracks
     assert trace.usage.total_tokens <= budget.max_tokens

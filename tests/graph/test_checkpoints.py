@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from journeys import CASE, STRAIGHT, answer, course, timeless
+from journeys import AT_ONCE, CASE, STRAIGHT, answer, course, timeless
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.event_hooks import register_serde_event_listener
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -20,7 +20,7 @@ STOPS = ["review_history", "generate_differential", "check_evidence", "reflect",
 
 
 def graph_on(saver, script=STRAIGHT):
-    return build_graph(ScriptedChatModel(script=script), checkpointer=saver)
+    return build_graph(ScriptedChatModel(script=script), patience=AT_ONCE, checkpointer=saver)
 
 
 @pytest.fixture

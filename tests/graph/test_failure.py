@@ -3,6 +3,7 @@
 import httpx
 import pytest
 from journeys import (
+    AT_ONCE,
     CASE,
     CONCLUDING,
     FREE,
@@ -33,7 +34,7 @@ STRAIGHT_COURSE = OPENING + ROUND + CONCLUDING
 
 def walk(script, case=CASE, **settings):
     model = ScriptedChatModel(script=script)
-    return solve(build_graph(model, **settings), case), model
+    return solve(build_graph(model, patience=AT_ONCE, **settings), case), model
 
 
 def checked_by(line):
@@ -87,7 +88,7 @@ async def test_one_check_of_four_that_breaks_leaves_the_others_standing():
 
 async def _walk_async(branch):
     script = STRAIGHT | {f"check_evidence:{branch}": ModelTimeoutError("30 s")}
-    return await asolve(build_graph(ScriptedChatModel(script=script)), CASE)
+    return await asolve(build_graph(ScriptedChatModel(script=script), patience=AT_ONCE), CASE)
 
 
 def test_checks_that_all_break_are_all_recorded():

@@ -1,7 +1,7 @@
 """What LangGraph's users watch: plain input, streams, events and callback handlers."""
 
 import pytest
-from journeys import CASE, STRAIGHT, course, timeless
+from journeys import AT_ONCE, CASE, STRAIGHT, course, timeless
 from langchain_core.callbacks import BaseCallbackHandler
 
 from ddxgraph import build_graph, solve, trace_of
@@ -108,7 +108,9 @@ async def test_a_callback_handler_sees_every_call_on_an_event_loop():
 
 def test_a_callback_handler_sees_a_failure():
     listener = Listener()
-    graph = build_graph(ScriptedChatModel(script=STRAIGHT | {"reflect": ConnectionError("refused")}))
+    graph = build_graph(
+        ScriptedChatModel(script=STRAIGHT | {"reflect": ConnectionError("refused")}), patience=AT_ONCE
+    )
     state = graph.invoke({"case": CASE}, {"callbacks": [listener]})
     assert (listener.ended, listener.failed) == (6, 1)
     assert trace_of(state).ended == "failure"

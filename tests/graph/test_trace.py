@@ -7,6 +7,7 @@ import re
 import jsonschema
 import pytest
 from journeys import (
+    AT_ONCE,
     CASE,
     FREE,
     STRAIGHT,
@@ -62,7 +63,7 @@ WALKS = {
 @pytest.fixture(params=WALKS, ids=str)
 def trace(request):
     script, case, settings = WALKS[request.param]
-    return solve(build_graph(ScriptedChatModel(script=script), **settings), case)
+    return solve(build_graph(ScriptedChatModel(script=script), patience=AT_ONCE, **settings), case)
 
 
 def test_a_trace_survives_json(trace):
@@ -155,7 +156,12 @@ def test_the_same_work_has_the_same_id():
 
 
 def test_the_id_does_not_depend_on_how_it_went():
-    assert name() == solve(build_graph(ScriptedChatModel(script={"reflect": ConnectionError()})), CASE).id
+    assert (
+        name()
+        == solve(
+            build_graph(ScriptedChatModel(script={"reflect": ConnectionError()}), patience=AT_ONCE), CASE
+        ).id
+    )
 
 
 def test_the_id_is_known_before_the_walk():

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from journeys import AT_ONCE
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
@@ -26,7 +27,7 @@ def line_to() -> LineTo:
         **settings: Any,
     ) -> Consultation:
         return Consultation(
-            wording=Wording(model, shipped_prompts(), sampling or Sampling()),
+            wording=Wording(model, shipped_prompts(), sampling or Sampling(), AT_ONCE),
             messages=lambda asking: [SystemMessage("You think in JSON."), HumanMessage(asking)],
             allowance=allowance or Allowance(calls=10, tokens=100_000),
             config=settings.pop("config", {}),

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from journeys import AT_ONCE
 
 from ddxgraph import Case, build_graph, solve
 from ddxgraph.nodes.failure import FailureKind
@@ -329,7 +330,7 @@ def test_the_answers_probabilities_come_through(server):
         return completion(body, "".join(pieces), logprobs={"content": content, "refusal": None})
 
     server.chat = chat
-    trace = solve(build_graph(connect(server.url)), CASE)
+    trace = solve(build_graph(connect(server.url), patience=AT_ONCE), CASE)
     assert trace.distribution_from == "logprobs"
     assert trace.distribution == pytest.approx({"A": 0.5, "B": 0.5})
 
@@ -344,7 +345,7 @@ def test_a_reply_that_met_its_token_limit_is_repaired(server):
         return completion(body)
 
     server.chat = chat
-    trace = solve(build_graph(connect(server.url)), CASE)
+    trace = solve(build_graph(connect(server.url), patience=AT_ONCE), CASE)
     assert cut
     assert trace.outcome == "answered"
     reflection = next(step for step in trace.steps if step.node == "reflect")
@@ -367,7 +368,7 @@ def test_a_reply_that_met_its_token_limit_is_repaired(server):
 )
 def test_what_a_server_refuses_is_a_typed_failure(server, status, said, kind):
     server.chat = lambda _: (status, {"error": {"message": said}})
-    trace = solve(build_graph(connect(server.url, max_retries=0)), CASE)
+    trace = solve(build_graph(connect(server.url), patience=AT_ONCE), CASE)
     assert (trace.outcome, trace.answer) == ("error", None)
     assert (trace.failure.boundary, trace.failure.kind) == ("engine", kind)
     assert said in trace.failure.message
@@ -383,12 +384,12 @@ def test_the_key_is_sent_and_written_nowhere(server):
 
 def test_a_key_that_the_server_repeats_is_not_written_into_the_trace(server):
     server.chat = lambda _: (401, {"error": {"message": f"Incorrect API key provided: {KEY}."}})
-    trace = solve(build_graph(connect(server.url, api_key=KEY, max_retries=0)), CASE)
+    trace = solve(build_graph(connect(server.url, api_key=KEY), patience=AT_ONCE), CASE)
     assert trace.failure.kind is FailureKind.AUTHENTICATION
     assert KEY not in trace.to_json()
 
 
 def test_without_a_key_the_users_key_for_openai_is_not_sent_elsewhere(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    solve(build_graph(connect(server.url)), CASE)
+    solve(build_graph(connect(server.url), patience=AT_ONCE), CASE)
     assert KEY not in {key for _, key, _ in server.seen}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from journeys import AT_ONCE
 
 from ddxgraph import Budget, Case, Limits, Traversal, asolve, build_graph, connect, read_cases, solve
 from ddxgraph.graph.trace import Trace
@@ -120,7 +121,7 @@ def test_it_serves_as_any_openai_compatible_server_does(embedded):
 def test_an_engine_stopped_midway_ends_the_trace_with_a_typed_error_and_keeps_the_steps():
     model = connect(concurrency=1)
     assert isinstance(model, EmbeddedChatModel)
-    walk = Traversal(build_graph(model, budget=STRAIGHT), OTHER)
+    walk = Traversal(build_graph(model, budget=STRAIGHT, patience=AT_ONCE), OTHER)
     for step in walk:
         if step.node == "generate_differential":
             model.close()
