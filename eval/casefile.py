@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import StringIO
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -34,18 +37,31 @@ class CaseEntry(NamedTuple):
     gold: Gold | None
 
 
+@dataclass(frozen=True)
+class CaseFile:
+    """A case file that can be read again and again, a case at a time (see `read_cases`)."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[CaseEntry]:
+        return read_cases(self.path)
+
+
 def read_cases(path: Path | str) -> Iterator[CaseEntry]:
     """Cases of a file: one JSON object (`.json`), or one a line (`.jsonl`); told apart by content.
 
     Fields: `vignette` (required), `id`, `question`, `options` ({letter: text}; absent for free-form),
-    `answer` (optional; kept apart), `source`, `split`.
+    `answer` (optional; kept apart), `source`, `split`. Of a JSONL file no more than a line is held at a time.
 
     Raises:
         CaseFileError: the file is missing or unreadable, or a case in it is malformed.
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as lines:
+            yield from _parse_lines(lines, str(path))
+    except CaseFileError:
+        raise
     except FileNotFoundError:
         raise CaseFileError(f"no file {str(path)!r}") from None
     except IsADirectoryError:
@@ -58,7 +74,6 @@ def read_cases(path: Path | str) -> Iterator[CaseEntry]:
         raise CaseFileError(
             f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}"
         ) from None
-    yield from parse_cases(text, str(path))
 
 
 def parse_cases(text: str, where: str) -> Iterator[CaseEntry]:
@@ -67,14 +82,23 @@ def parse_cases(text: str, where: str) -> Iterator[CaseEntry]:
     Raises:
         CaseFileError: see `read_cases`.
     """
-    if not text.strip():
+    yield from _parse_lines(StringIO(text), where)
+
+
+def _parse_lines(source: TextIO, where: str) -> Iterator[CaseEntry]:
+    lines = ((number, line) for number, line in enumerate(source, 1) if line.strip())
+    first = next(lines, None)
+    if first is None:
         raise CaseFileError(f"{where}: empty; it must hold a case as a JSON object")
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if len(lines) > 1 and _is_object(lines[0][1]):
-        for number, line in lines:
+    second = next(lines, None)
+    if second is not None and _is_object(first[1]):
+        for number, line in chain((first, second), lines):
             yield parse_case(line, f"{where}, line {number}")
     else:
-        yield parse_case(text, where)
+        # One object, over as many lines as it likes; blank lines are put back, so that errors count right.
+        blank = "\n" * (first[0] - 1)
+        gap = "\n" * (second[0] - first[0] - 1) if second else ""
+        yield parse_case(blank + first[1] + gap + (second[1] if second else "") + source.read(), where)
 
 
 def parse_case(text: str, where: str) -> CaseEntry:

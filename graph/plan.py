@@ -9,7 +9,7 @@ from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.conversation import REPLY_ROOM
 from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.state import Setting
-from ddxgraph.graph.trace import Provenance, Strategy, plan_digest, provenance_of, trace_id
+from ddxgraph.graph.trace import Provenance, StrategySettings, plan_digest, provenance_of, trace_id
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import BRIEF_KEY, SERIAL_KEY, Wording
 from ddxgraph.nodes.limits import Limits
@@ -27,7 +27,7 @@ class Plan(NamedTuple):
     """Everything but the case."""
 
     wording: Wording
-    strategy: Strategy
+    strategy: StrategySettings
     provenance: Provenance
     system: str
     """The system message."""
@@ -90,7 +90,7 @@ def plan(
     window = context_window or (model.profile or {}).get("max_input_tokens")
     sampling = sampling or Sampling()
     prompts = prompts or shipped_prompts()
-    strategy = Strategy(
+    strategy = StrategySettings(
         budget=budget or Budget(),
         limits=limits or (Limits.brief() if brief else Limits()),
         policy=policy or Policy(),

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from ddxgraph.graph.conversation import Compaction
 from ddxgraph.graph.credence import credence, ranked
-from ddxgraph.graph.trace import Provenance, Step, Strategy
+from ddxgraph.graph.trace import Provenance, Step, StrategySettings
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import Weight
 from ddxgraph.nodes.conclude import Conclusion
@@ -28,7 +28,7 @@ class Setting(BaseModel):
     trace_id: str
     system: str
     opening: str
-    strategy: Strategy
+    strategy: StrategySettings
     provenance: Provenance
 
 

@@ -91,12 +91,13 @@ def exchanges(steps: Sequence[Step], compactions: Sequence[Compaction]) -> list[
     return told
 
 
-class Strategy(BaseModel):
+class StrategySettings(BaseModel):
     """What, beside the model and its sampling, shapes a traversal."""
 
     model_config = _FROZEN
 
     name: str = "graph"
+    """Which strategy they are of."""
     budget: Budget = Budget()
     limits: Limits = Limits()
     policy: Policy = Policy()
@@ -133,7 +134,7 @@ class Trace(BaseModel):
     """Hash of case, strategy, sampling, prompt set, model and sample: the same work has the same id."""
     case: Case
     sample: int = 0
-    strategy: Strategy
+    strategy: StrategySettings
     provenance: Provenance
     system: str = ""
     """The system message; with `opening` and the steps it gives the whole conversation back."""
@@ -197,7 +198,7 @@ class Trace(BaseModel):
         return self.model_dump_json()
 
 
-def plan_digest(strategy: Strategy, provenance: Provenance) -> str:
+def plan_digest(strategy: StrategySettings, provenance: Provenance) -> str:
     """SHA-256 (hex) over what decides a traversal beside its case.
 
     Version and time of the code are left out: an upgrade does not undo work that was paid for.

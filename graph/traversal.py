@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final, cast
 
+from ddxgraph.graph.checkpoints import DURABILITY, resume_point
 from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, applied, last_on_trunk, usage_so_far
 from ddxgraph.graph.topology import JourneyGraph
@@ -35,14 +36,19 @@ class Traversal:
         graph: from `build_graph`.
         case: the case.
         sample: number of the sample, from 0; changes the seed.
+        thread: as in `asolve`, for `async for`; the steps that are kept come first, at once.
     """
 
-    def __init__(self, graph: JourneyGraph, case: Case, sample: int = 0) -> None:
+    def __init__(
+        self, graph: JourneyGraph, case: Case, sample: int = 0, *, thread: str | None = None
+    ) -> None:
         self._graph = graph
+        self._thread = thread
         self._input: Any = {"case": case, "sample": sample}
         self._state: Journey = {}
         self._start = time.perf_counter()
         self._elapsed: float | None = None
+        self._resumed = False
 
     def __iter__(self) -> Iterator[Step]:
         for mode, chunk in self._graph.stream(self._input, stream_mode=["updates", "values"]):
@@ -50,7 +56,18 @@ class Traversal:
         self._elapsed = time.perf_counter() - self._start
 
     async def __aiter__(self) -> AsyncIterator[Step]:
-        async for mode, chunk in self._graph.astream(self._input, stream_mode=["updates", "values"]):
+        given, config, durability = self._input, None, None
+        if self._thread is not None:
+            place = await resume_point(self._graph, self._thread)
+            self._state, self._resumed = place.state, bool(place.state)
+            for step in place.state.get("steps", []):
+                yield step
+            if place.ended:
+                return
+            given, config, durability = None if place.state else given, place.config, DURABILITY
+        async for mode, chunk in self._graph.astream(
+            given, config, stream_mode=["updates", "values"], durability=durability
+        ):
             for step in self._taken(mode, chunk):
                 yield step
         self._elapsed = time.perf_counter() - self._start
@@ -63,7 +80,9 @@ class Traversal:
         """
         if "setting" not in self._state:
             raise ValueError("the walk was stopped before its first step was done: there is nothing to trace")
-        elapsed = time.perf_counter() - self._start if self._elapsed is None else self._elapsed
+        elapsed: float | None = time.perf_counter() - self._start if self._elapsed is None else self._elapsed
+        if self._resumed:
+            elapsed = None  # part of it passed in another process
         if self._state.get("conclusion") or self._state.get("failure"):
             return trace_of(self._state, elapsed)
         return trace_of({**self._state, "failure": _INTERRUPTED}, elapsed)
@@ -86,11 +105,25 @@ def solve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
     return trace_of(cast(Journey, state), time.perf_counter() - start)
 
 
-async def asolve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
-    """`solve` on the running event loop; many at a time share the engine."""
+async def asolve(graph: JourneyGraph, case: Case, sample: int = 0, *, thread: str | None = None) -> Trace:
+    """`solve` on the running event loop; many at a time share the engine.
+
+    Args:
+        graph: from `build_graph`.
+        case: the case.
+        sample: number of the sample, from 0; changes the seed.
+        thread: where the graph has a checkpointer, the name to keep the walk under. A walk that is kept under
+            that name goes on from its last step; one that has ended is not walked again.
+    """
     start = time.perf_counter()
-    state = await graph.ainvoke(cast(Any, {"case": case, "sample": sample}))
-    return trace_of(cast(Journey, state), time.perf_counter() - start)
+    given: Any = {"case": case, "sample": sample}
+    if thread is None:
+        return trace_of(cast(Journey, await graph.ainvoke(given)), time.perf_counter() - start)
+    place = await resume_point(graph, thread)
+    if place.ended:
+        return trace_of(place.state)
+    state = await graph.ainvoke(None if place.state else given, place.config, durability=DURABILITY)
+    return trace_of(cast(Journey, state), None if place.state else time.perf_counter() - start)
 
 
 def trace_of(state: Journey, elapsed_s: float | None = None) -> Trace:

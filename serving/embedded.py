@@ -4,8 +4,9 @@ import json
 import os
 import secrets
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -78,25 +79,41 @@ def usable_cores() -> int:
 
 
 class Slots:
-    """Which slot a conversation lives in: its own as long as it is among the most recent.
+    """Which slot a conversation lives in: its own, until it has fallen silent and a new one needs the place.
 
     A llama.cpp slot keeps one conversation. Requests of one conversation that went to several slots would
-    share no prefix, so each conversation is pinned, and its calls run in turn.
+    share no prefix, so each conversation is pinned, and its calls run in turn. Between two calls a conversation
+    is silent for some milliseconds only: of the slots without a call in flight, the one silent for longest
+    belongs to a conversation that has ended.
     """
 
     def __init__(self, count: int) -> None:
         self._free = list(range(count))
-        self._held: OrderedDict[str, int] = OrderedDict()
+        self._held: OrderedDict[str, int] = OrderedDict()  # by the end of the last call
+        self._calls: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def of(self, conversation: str) -> int:
-        """The slot of a conversation; a new one takes a free slot or the one used longest ago."""
+    @contextmanager
+    def held(self, conversation: str) -> Iterator[int]:
+        """The slot of a conversation for the time of a call."""
         with self._lock:
-            slot = self._held.pop(conversation, None)
+            slot = self._held.get(conversation)
             if slot is None:
-                slot = self._free.pop(0) if self._free else self._held.popitem(last=False)[1]
-            self._held[conversation] = slot
-            return slot
+                slot = self._free.pop(0) if self._free else self._held.pop(self._silent())
+                self._held[conversation] = slot
+            self._calls[conversation] += 1
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                self._calls[conversation] -= 1
+                if conversation in self._held:
+                    self._held.move_to_end(conversation)
+                self._calls += Counter()  # drops those at zero
+
+    def _silent(self) -> str:
+        """The conversation to give way; where all are in the middle of a call, two must share a slot."""
+        return next((key for key in self._held if not self._calls[key]), next(iter(self._held)))
 
 
 class EmbeddedChatModel(ChatOpenAI):
@@ -153,8 +170,8 @@ class EmbeddedChatModel(ChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        pinned = self._pinned(run_manager.metadata if run_manager else {}, kwargs)
-        return super()._generate(messages, stop, run_manager, **pinned)
+        with self._pinned(run_manager, kwargs) as pinned:
+            return super()._generate(messages, stop, run_manager, **pinned)
 
     async def _agenerate(
         self,
@@ -163,15 +180,22 @@ class EmbeddedChatModel(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        pinned = self._pinned(run_manager.metadata if run_manager else {}, kwargs)
-        return await super()._agenerate(messages, stop, run_manager, **pinned)
+        with self._pinned(run_manager, kwargs) as pinned:
+            return await super()._agenerate(messages, stop, run_manager, **pinned)
 
-    def _pinned(self, metadata: Mapping[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        conversation = metadata.get(CONVERSATION_KEY)
+    @contextmanager
+    def _pinned(
+        self,
+        run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
+        kwargs: dict[str, Any],
+    ) -> Iterator[dict[str, Any]]:
+        """The call's arguments with its conversation's slot; as they are where it belongs to none."""
+        conversation = run_manager.metadata.get(CONVERSATION_KEY) if run_manager else None
         if conversation is None:
-            return kwargs
-        body = {**(kwargs.get("extra_body") or {}), "id_slot": self._slots.of(conversation)}
-        return {**kwargs, "extra_body": body}
+            yield kwargs
+            return
+        with self._slots.held(conversation) as slot:
+            yield {**kwargs, "extra_body": {**(kwargs.get("extra_body") or {}), "id_slot": slot}}
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from scripted_server import HttpError, scripted_server
 
-from ddxgraph.cli import trace_schema
+from ddxgraph.cli.schema import trace_schema
 from ddxgraph.graph.tracefile import read_traces
 from ddxgraph.testing import Request
 

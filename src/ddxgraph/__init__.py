@@ -7,11 +7,16 @@ from ddxgraph.eval.casefile import CaseFileError, Gold, read_cases
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.plan import CaseTooLong
 from ddxgraph.graph.routing import Policy
+from ddxgraph.graph.runfolder import RunFolderError
+from ddxgraph.graph.runner import TooManyFailures, run
+from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.graph.topology import build_graph
 from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.graph.tracefile import TraceFileError, read_traces
 from ddxgraph.graph.traversal import Traversal, asolve, solve, trace_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.serving.connect import EndpointError, connect
 
@@ -22,16 +27,24 @@ __all__ = [
     "CaseTooLong",
     "EndpointError",
     "Gold",
+    "GraphStrategy",
     "Limits",
+    "Patience",
     "Policy",
+    "RunFolderError",
     "Sampling",
     "Step",
+    "Strategy",
+    "TooManyFailures",
     "Trace",
+    "TraceFileError",
     "Traversal",
     "asolve",
     "build_graph",
     "connect",
     "read_cases",
+    "read_traces",
+    "run",
     "solve",
     "trace_of",
 ]

@@ -1,0 +1,124 @@
+"""The manifest of a run: everything that is needed to repeat it."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ddxgraph.graph.strategy import Settled
+from ddxgraph.graph.trace import Provenance, StrategySettings
+from ddxgraph.nodes.case import Case
+
+MANIFEST_VERSION: Final = 1
+
+_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
+_INFORMS: Final = frozenset({"created_at", "forked_from"})
+"""Fields that may differ between two manifests of the same run."""
+_SHOWN_CHARS: Final = 16
+
+
+class CaseSet(BaseModel):
+    """The cases of a run, by their content."""
+
+    model_config = _FROZEN
+
+    count: int
+    """Cases, the same one counted once."""
+    sha256: str
+    """Over every case's id and digest, in their order; hex."""
+
+
+class CaseConflict(ValueError):  # noqa: N818 - reads as what happened
+    """Two different cases go by one id, so that nothing said of it could be told apart."""
+
+
+def case_set(cases: Iterable[Case]) -> CaseSet:
+    """Read through cases once and say which they are; holds some 200 bytes a case.
+
+    Raises:
+        CaseConflict: two cases of different content have the same id.
+    """
+    seen: dict[str, bytes] = {}
+    whole = hashlib.sha256()
+    for case in cases:
+        digest = bytes.fromhex(case.digest)
+        if case.id not in seen:
+            seen[case.id] = digest
+            whole.update(f"{case.id}\0".encode() + digest)
+        elif seen[case.id] != digest:
+            raise CaseConflict(f"two different cases have the id {case.id!r}; give each its own")
+    return CaseSet(count=len(seen), sha256=whole.hexdigest())
+
+
+class Change(NamedTuple):
+    """A field in which two manifests differ."""
+
+    field: str
+    """Dotted path, such as `provenance.sampling.seed`."""
+    was: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{self.field} was {_short(self.was)}, now {_short(self.now)}"
+
+
+class Manifest(BaseModel):
+    """What a run is: which cases, how often, by which strategy, on which model."""
+
+    model_config = _FROZEN
+
+    version: Literal[1] = MANIFEST_VERSION
+    cases: CaseSet
+    samples: int = Field(ge=1)
+    """Traversals of each case."""
+    strategy: StrategySettings
+    provenance: Provenance
+    """Model, adapter, engine, sampling, prompt set and code version; `started_at` is each trace's own."""
+    forked_from: str | None = None
+    """Name of the run folder whose traces were carried over."""
+    created_at: str = ""
+    """UTC, ISO 8601."""
+
+    @property
+    def total(self) -> int:
+        """Traversals of the whole run."""
+        return self.cases.count * self.samples
+
+    def changes(self, now: "Manifest") -> list[Change]:
+        """The fields in which another manifest describes another run."""
+        old, new = dict(_leaves(self.model_dump(mode="json"))), dict(_leaves(now.model_dump(mode="json")))
+        return [
+            Change(field, old.get(field), new.get(field))
+            for field in sorted(old.keys() | new.keys())
+            if field.split(".")[0] not in _INFORMS and old.get(field) != new.get(field)
+        ]
+
+
+def manifest(cases: Iterable[Case], samples: int, settled: Settled) -> Manifest:
+    """Describe a run.
+
+    Raises:
+        CaseConflict: two cases of different content have the same id.
+    """
+    return Manifest(
+        cases=case_set(cases),
+        samples=samples,
+        strategy=settled.strategy,
+        provenance=settled.provenance,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, dict) and tree:
+        for key, branch in tree.items():
+            yield from _leaves(branch, f"{path}.{key}" if path else key)
+    else:
+        yield path, tree
+
+
+def _short(value: Any) -> str:
+    said = "not there" if value is None else str(value)
+    return said if len(said) <= _SHOWN_CHARS else f"{said[:_SHOWN_CHARS]}..."

@@ -1,0 +1,109 @@
+"""Strategies: ways to take a case to a trace on a chat model. The graph is one."""
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from langchain_core.language_models import BaseChatModel
+from langgraph.types import Checkpointer
+
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.plan import Plan, plan
+from ddxgraph.graph.routing import Policy
+from ddxgraph.graph.topology import JourneyGraph, compile_plan
+from ddxgraph.graph.trace import Provenance, StrategySettings, Trace
+from ddxgraph.graph.traversal import asolve
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.prompts.library import PromptSet
+
+
+class Settled(Protocol):
+    """What a strategy will do on a certain model; known before any case is taken."""
+
+    @property
+    def strategy(self) -> StrategySettings:
+        """The strategy's name and settings, as its traces hold them."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Model, sampling and prompts, as its traces hold them."""
+
+    def trace_id(self, case: Case, sample: int = 0) -> str:
+        """The id that the trace of a case will have; the same for the same work."""
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """Takes a case to a trace on a chat model.
+
+    An engine's failure is no exception: it is typed in the trace, whose outcome is then `error`.
+    """
+
+    def settle(self, model: BaseChatModel) -> Settled:
+        """What will be done on this model."""
+
+    def __call__(self, case: Case, model: BaseChatModel, sample: int = 0) -> Awaitable[Trace]:
+        """Take the k-th sample of a case; its trace has the id that `settle(model).trace_id` names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphStrategy:
+    """The clinical reasoning graph; the settings are those of `build_graph`.
+
+    Example:
+        >>> import asyncio
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> asyncio.run(GraphStrategy(budget=Budget(max_calls=20))(case, ScriptedChatModel())).answer
+        'A'
+    """
+
+    budget: Budget | None = None
+    limits: Limits | None = None
+    policy: Policy | None = None
+    sampling: Sampling | None = None
+    prompts: PromptSet | None = None
+    context_window: int | None = None
+    patience: Patience | None = None
+    checkpointer: Checkpointer = None
+    """Keeps every traversal step by step, under its trace's id; one that was broken off goes on from there."""
+
+    _compiled: list[tuple[BaseChatModel, Plan, JourneyGraph]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    def settle(self, model: BaseChatModel) -> Plan:
+        """What will be done on this model."""
+        return self._on(model)[0]
+
+    async def __call__(self, case: Case, model: BaseChatModel, sample: int = 0) -> Trace:
+        """Walk a case through the graph.
+
+        Raises:
+            CaseTooLong: the case does not fit the model's context window.
+        """
+        settled, graph = self._on(model)
+        thread = settled.trace_id(case, sample) if self.checkpointer else None
+        return await asolve(graph, case, sample, thread=thread)
+
+    def _on(self, model: BaseChatModel) -> tuple[Plan, JourneyGraph]:
+        """Plan and graph on a model, settled once."""
+        for known, settled, graph in self._compiled:
+            if known is model:
+                return settled, graph
+        settled = plan(
+            model,
+            budget=self.budget,
+            limits=self.limits,
+            policy=self.policy,
+            sampling=self.sampling,
+            prompts=self.prompts,
+            context_window=self.context_window,
+            patience=self.patience,
+        )
+        graph = compile_plan(settled, checkpointer=self.checkpointer)
+        self._compiled.append((model, settled, graph))
+        return settled, graph

@@ -1,0 +1,76 @@
+"""The tally of a run: how far it is, what it cost, how it goes."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.usage import Usage, total_usage
+
+
+@dataclass
+class Tally:
+    """Counts over a run. What an earlier process did counts towards the whole, not towards the rates."""
+
+    total: int
+    """Traversals of the whole run."""
+    before: int = 0
+    """Traversals that were there already."""
+    ended: int = 0
+    """Traversals that this process brought to an end."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Outcome to traversals, earlier ones included; errors are this process's own."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Kind of failure to traversals; this process's own."""
+    retried: Counter[str] = field(default_factory=Counter)
+    """Kind of failure to calls that were made again; this process's own."""
+    correct: int = 0
+    judged: int = 0
+    """Traversals whose case has a gold answer; errors are unscored."""
+    usage: Usage = Usage()  # noqa: RUF009 - frozen
+    """Of this process."""
+    started: float = field(default_factory=time.monotonic)
+
+    def add(self, trace: Trace, correct: bool | None) -> None:
+        """Count a traversal that has just ended; `correct` is None where there is no gold answer."""
+        self.ended += 1
+        self.usage = total_usage((self.usage, trace.usage))
+        if trace.outcome == "error":
+            self.outcomes["error"] += 1
+            self.errors[trace.failure.kind if trace.failure else "other"] += 1
+        else:
+            self._count(trace.outcome, correct)
+
+    def add_earlier(self, record: Mapping[str, Any], correct: bool | None) -> None:
+        """Count a traversal that was there already, from its plain JSON object."""
+        self.before += 1
+        self._count(record["outcome"], correct)
+
+    def _count(self, outcome: str, correct: bool | None) -> None:
+        self.outcomes[outcome] += 1
+        if correct is not None:
+            self.judged += 1
+            self.correct += correct
+
+    @property
+    def done(self) -> int:
+        """Traversals that need not be done again."""
+        return self.before + self.ended - self.outcomes["error"]
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since this process began."""
+        return time.monotonic() - self.started
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the judged traversals whose answer is the gold one; None where none was judged."""
+        return self.correct / self.judged if self.judged else None
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds that the rest will take at the pace so far; None before there is one."""
+        left = self.total - self.before - self.ended
+        return self.elapsed_s / self.ended * left if self.ended else None

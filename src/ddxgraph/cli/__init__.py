@@ -1,0 +1,42 @@
+"""The command line: progress on stderr, results on stdout, no traceback."""
+
+from typing import Annotated
+
+import typer
+
+from ddxgraph.cli import run, schema, solve, weights
+from ddxgraph.graph.trace import code_version
+from ddxgraph.view.terminal import NOTICE
+
+app = typer.Typer(
+    name="ddxgraph",
+    help=f"Take clinical cases through a reasoning graph and keep the journey.\n\n{NOTICE}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="markdown",
+)
+app.command("solve")(solve.solve)
+app.command("run")(run.run)
+app.command("schema")(schema.schema)
+app.add_typer(weights.models)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ddxgraph {code_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the `ddxgraph` command."""
+    app()

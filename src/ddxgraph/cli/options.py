@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from typing import Annotated, Final, TypeAlias
+
+import typer
+from langchain_core.language_models import BaseChatModel
+
+from ddxgraph.cli.speech import say
+from ddxgraph.graph.budget import Budget
+from ddxgraph.serving.connect import connect
+from ddxgraph.serving.weights import CAVEAT, SMOLLM2
+
+BUDGET: Final = Budget()
+"""The default."""
+
+MaxTokens: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Budget: prompt and completion tokens over a whole traversal.")
+]
+MaxCalls: TypeAlias = Annotated[int, typer.Option(min=0, help="Budget: calls to the model.")]
+MaxBacktracks: TypeAlias = Annotated[int, typer.Option(min=0, help="Budget: moves back.")]
+Temperature: TypeAlias = Annotated[
+    float, typer.Option(min=0, max=2, help="Sampling temperature; 0 is greedy.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Sampling seed.")]
+Checkpoints: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|URL",
+        help="Keep every step in this SQLite file or at this postgresql:// URL, so that a traversal that was "
+        "broken off goes on from its last step.",
+    ),
+]
+BaseUrl: TypeAlias = Annotated[
+    str | None, typer.Option(help="OpenAI-compatible server; else DDXGRAPH_BASE_URL, else embedded.")
+]
+ModelName: TypeAlias = Annotated[str | None, typer.Option(help="Model served there; else DDXGRAPH_MODEL.")]
+Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+
+def connected(
+    base_url: str | None, model: str | None, *, concurrency: int, quiet: bool, timeout_s: float = 600.0
+) -> BaseChatModel:
+    """The chat model, with a word on stderr about what it is."""
+    chat = connect(base_url, model, concurrency=concurrency, timeout_s=timeout_s)
+    engine = (chat.metadata or {}).get("engine", "")
+    if not quiet:
+        say(f"{getattr(chat, 'model_name', '')} on {engine or 'an OpenAI-compatible server'}")
+        if getattr(chat, "model_name", None) == SMOLLM2.name:
+            say(CAVEAT)
+    return chat

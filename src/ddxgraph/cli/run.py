@@ -1,0 +1,295 @@
+"""`ddxgraph run`: many cases, many samples, one folder."""
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from langchain_core.language_models import BaseChatModel
+
+from ddxgraph.cli import options
+from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.eval.casefile import CaseFile
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.checkpoints import open_checkpoints
+from ddxgraph.graph.manifest import manifest
+from ddxgraph.graph.runfolder import RunFolder, open_run
+from ddxgraph.graph.runner import GRACE_S, TooManyFailures, jobs_of
+from ddxgraph.graph.runner import run as run_cases
+from ddxgraph.graph.strategy import GraphStrategy, Strategy
+from ddxgraph.graph.tally import Tally
+from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.patience import LOG, Patience
+from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.view.progress import RunProgress, duration, figures, troubles
+
+GoldLetters = Mapping[str, str]
+"""Case id to the letter of the gold answer; empty where the file has none. No node ever sees it."""
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StrategyName(StrEnum):
+    """Strategies by name."""
+
+    GRAPH = "graph"
+
+
+@dataclass(frozen=True)
+class _Cases:
+    """The cases of a file, without their gold answers."""
+
+    file: CaseFile
+
+    def __iter__(self) -> Iterator[Case]:
+        return (entry.case for entry in self.file)
+
+
+@spoken
+def run(  # noqa: PLR0917 - one parameter an option
+    cases: Annotated[Path, typer.Argument(help="A case file: one case a line (JSONL).")],
+    out: Annotated[
+        Path, typer.Option(help="The run's folder, such as runs/pilot; made where it is missing.")
+    ],
+    strategy: Annotated[StrategyName, typer.Option(help="How to take a case.")] = StrategyName.GRAPH,
+    samples: Annotated[int, typer.Option(min=1, help="Traversals of each case.")] = 1,
+    concurrency: Annotated[int, typer.Option(min=1, help="Traversals at a time.")] = 8,
+    max_tokens: options.MaxTokens = options.BUDGET.max_tokens,
+    max_calls: options.MaxCalls = options.BUDGET.max_calls,
+    max_backtracks: options.MaxBacktracks = options.BUDGET.max_backtracks,
+    temperature: options.Temperature = 0.0,
+    seed: options.Seed = 0,
+    fork: Annotated[
+        bool,
+        typer.Option(
+            "--fork",
+            help="Where the folder is another run's, use NAME-2 beside it, with the traces that hold.",
+        ),
+    ] = False,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for an engine that is away, such as restarting.")
+    ] = 600.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for one reply.")] = 600.0,
+    checkpoints: options.Checkpoints = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
+    quiet: options.Quiet = False,
+    base_url: options.BaseUrl = None,
+    model: options.ModelName = None,
+) -> None:
+    """Take many cases through a strategy, many at a time, into a run folder.
+
+    The same command goes on where it was broken off: what is in the folder is not done again, what failed is
+    tried again. Ctrl-C stops within seconds and loses nothing that has ended.
+
+    Exit code: 0 all done, 1 some failed, 2 bad input, 130 interrupted.
+    """
+    if samples > 1 and temperature == 0:
+        say(
+            "the samples of a case will be alike: at temperature 0 the seed decides nothing; see --temperature"
+        )
+    settings = _Settings(
+        strategy=strategy,
+        budget=Budget(max_tokens=max_tokens, max_calls=max_calls, max_backtracks=max_backtracks),
+        sampling=Sampling(temperature=temperature, seed=seed),
+        patience=Patience(away_s=patience),
+        checkpoints=checkpoints,
+    )
+    file = CaseFile(cases)
+    gold = {entry.gold.case: entry.gold.answer for entry in file if entry.gold and entry.case.options}
+    chat = options.connected(base_url, model, concurrency=concurrency, quiet=quiet, timeout_s=timeout)
+    batch = _Batch(_Cases(file), gold, chat, settings, samples, concurrency)
+    ended = asyncio.run(batch.run(out, fork=fork, quiet=quiet))
+    _summarise(ended, as_json)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """How each case is taken."""
+
+    strategy: StrategyName
+    budget: Budget
+    sampling: Sampling
+    patience: Patience
+    checkpoints: str | None
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a run ended."""
+
+    folder: Path
+    tally: Tally
+    interrupted: bool
+    gave_up: str
+
+
+@dataclass(frozen=True)
+class _Batch:
+    cases: _Cases
+    gold: GoldLetters
+    model: BaseChatModel
+    settings: _Settings
+    samples: int
+    concurrency: int
+
+    async def run(self, out: Path, *, fork: bool, quiet: bool) -> _Ended:
+        """Run to the end, or until interrupted."""
+        async with AsyncExitStack() as held:
+            where = self.settings.checkpoints
+            saver = await held.enter_async_context(open_checkpoints(where)) if where else None
+            strategy = self._strategy(saver)
+            settled = strategy.settle(self.model)
+            wanted = manifest(self.cases, self.samples, settled)
+            tally = Tally(total=wanted.total)
+            folder = held.enter_context(
+                open_run(
+                    out,
+                    wanted,
+                    fork=fork,
+                    ids=lambda: (job.trace_id for job in jobs_of(self.cases, self.samples, settled)),
+                    seen=lambda record: tally.add_earlier(
+                        record, self._correct(record["case"]["id"], record["answer"])
+                    ),
+                )
+            )
+            if not quiet:
+                _greet(folder, tally)
+            progress = held.enter_context(RunProgress(STDERR, tally, folder.path.name)) if not quiet else None
+            held.enter_context(_retries_counted(tally))
+            stop = held.enter_context(_stopped_by_signals(progress))
+            gave_up = ""
+            try:
+                async for trace in run_cases(
+                    self.cases,
+                    self.model,
+                    strategy=strategy,
+                    samples=self.samples,
+                    concurrency=self.concurrency,
+                    out=folder,
+                    stop=stop,
+                ):
+                    tally.add(trace, self._correct_trace(trace))
+                    if saver and trace.outcome != "error":
+                        await saver.adelete_thread(trace.id)
+                    if progress:
+                        progress.update()
+            except TooManyFailures as error:
+                gave_up = str(error)
+        return _Ended(folder.path, tally, stop.is_set(), gave_up)
+
+    def _strategy(self, saver: Any) -> Strategy:
+        match self.settings.strategy:
+            case StrategyName.GRAPH:
+                return GraphStrategy(
+                    budget=self.settings.budget,
+                    sampling=self.settings.sampling,
+                    patience=self.settings.patience,
+                    checkpointer=saver,
+                )
+
+    def _correct_trace(self, trace: Trace) -> bool | None:
+        return self._correct(trace.case.id, trace.answer)
+
+    def _correct(self, case_id: str, answer: str | None) -> bool | None:
+        gold = self.gold.get(case_id)
+        return None if gold is None else answer == gold
+
+
+def _greet(folder: RunFolder, tally: Tally) -> None:
+    if folder.cut:
+        say(f"a crash had cut short the last line of {folder.path}; that traversal is done again")
+    if tally.before:
+        say(f"{tally.before} of {tally.total} traversals are in {folder.path} already")
+    if folder.manifest.forked_from:
+        say(f"{folder.path} is a fork of {folder.manifest.forked_from}")
+
+
+@contextmanager
+def _retries_counted(tally: Tally) -> Iterator[None]:
+    """Count the calls that are made again in the tally, instead of a log line each."""
+
+    class Counting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tally.retried[getattr(record, "kind", "other")] += 1
+
+    handler, propagate = Counting(), LOG.propagate
+    LOG.addHandler(handler)
+    LOG.propagate = False
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        LOG.propagate = propagate
+
+
+@contextmanager
+def _stopped_by_signals(progress: RunProgress | None) -> Iterator[asyncio.Event]:
+    """An event that Ctrl-C (or SIGTERM, as batch systems send) sets; a second one drops what is in flight."""
+    stop, loop, main = asyncio.Event(), asyncio.get_running_loop(), asyncio.current_task()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            if main:
+                main.cancel()
+            return
+        stop.set()
+        if progress:
+            progress.note(f"stopping: what is in flight has {GRACE_S:.0f} s to end; Ctrl-C again drops it")
+
+    with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the run at once
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, on_signal)
+    try:
+        yield stop
+    finally:
+        with suppress(NotImplementedError):
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+
+def _summarise(ended: _Ended, as_json: bool) -> None:
+    """Print how it went, and exit."""
+    tally = ended.tally
+    if as_json:
+        typer.echo(json.dumps(_summary(ended)))
+    else:
+        took = f" in {duration(tally.elapsed_s)}" if tally.ended else ""
+        STDOUT.print(f"{tally.done} of {tally.total} traversals are in {ended.folder}{took}", markup=False)
+        for line in filter(None, (", ".join(figures(tally)), troubles(tally))):
+            STDOUT.print(f"  {line}", markup=False, style="dim")
+    if ended.gave_up:
+        fail(f"{ended.gave_up}; mend that, and the same command goes on", Exit.NOT_DONE)
+    if ended.interrupted:
+        fail("stopped; the same command goes on from there", Exit.INTERRUPTED)
+    if tally.outcomes["error"]:
+        fail(
+            f"{tally.outcomes['error']} traversals failed: see {ended.folder / 'errors.jsonl'}; the same command "
+            "tries them again",
+            Exit.NOT_DONE,
+        )
+
+
+def _summary(ended: _Ended) -> dict[str, Any]:
+    tally = ended.tally
+    return {
+        "folder": str(ended.folder),
+        "total": tally.total,
+        "done": tally.done,
+        "before": tally.before,
+        "outcomes": dict(tally.outcomes),
+        "errors": dict(tally.errors),
+        "calls_made_again": dict(tally.retried),
+        "correct": tally.correct,
+        "judged": tally.judged,
+        "usage": tally.usage.model_dump(),
+        "seconds": round(tally.elapsed_s, 3),
+    }

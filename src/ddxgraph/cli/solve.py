@@ -1,0 +1,138 @@
+"""`ddxgraph solve`: one case through the graph."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from ddxgraph.cli import options
+from ddxgraph.cli.speech import STDERR, STDOUT, Exit, say, spoken
+from ddxgraph.eval.casefile import CaseEntry, CaseFileError, case_entry, parse_cases, read_cases
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.checkpoints import open_checkpoints
+from ddxgraph.graph.plan import Plan, plan
+from ddxgraph.graph.topology import compile_plan
+from ddxgraph.graph.trace import Trace
+from ddxgraph.graph.tracefile import append_trace, find_trace
+from ddxgraph.graph.traversal import Traversal
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.view.terminal import JourneyPrinter, print_result
+
+
+@spoken
+def solve(  # noqa: PLR0917 - one parameter an option
+    case: Annotated[
+        str | None, typer.Argument(help="A case file (JSON), or - to read one from standard input.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="The case in words, instead of a file.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="An answer option as LETTER=TEXT, with --text; repeat it.")
+    ] = None,
+    max_tokens: options.MaxTokens = options.BUDGET.max_tokens,
+    max_calls: options.MaxCalls = options.BUDGET.max_calls,
+    max_backtracks: options.MaxBacktracks = options.BUDGET.max_backtracks,
+    temperature: options.Temperature = 0.0,
+    seed: options.Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="Append the trace to this JSONL file.")] = None,
+    checkpoints: options.Checkpoints = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the trace as JSON on stdout.")] = False,
+    quiet: options.Quiet = False,
+    base_url: options.BaseUrl = None,
+    model: options.ModelName = None,
+) -> None:
+    """Take one case through the graph.
+
+    Exit code: 0 answered, 1 not answered, 2 bad input, 130 interrupted. A trace that stands in --out already is
+    shown from there and not computed again.
+    """
+    entry = _entry(case, text, option or [])
+    settled = plan(
+        options.connected(base_url, model, concurrency=1, quiet=quiet),
+        budget=Budget(max_tokens=max_tokens, max_calls=max_calls, max_backtracks=max_backtracks),
+        sampling=Sampling(temperature=temperature, seed=seed),
+    )
+    known = find_trace(out, settled.trace_id(entry.case)) if out else None
+    if known is not None and known.outcome != "error":
+        say(f"already in {out}: shown from there; another --seed computes it anew")
+        _finish(entry, known, as_json)
+    printer = None if quiet else JourneyPrinter(STDERR, entry.case)
+    trace = asyncio.run(_walk(settled, entry.case, printer, out, checkpoints))
+    _finish(entry, trace, as_json)
+
+
+async def _walk(
+    settled: Plan, case: Case, printer: JourneyPrinter | None, out: Path | None, checkpoints: str | None
+) -> Trace:
+    """Walk to the end on an event loop, so that Ctrl-C drops the call in flight instead of waiting for it."""
+    async with AsyncExitStack() as held:
+        saver = await held.enter_async_context(open_checkpoints(checkpoints)) if checkpoints else None
+        thread = settled.trace_id(case) if saver else None
+        walk = Traversal(compile_plan(settled, checkpointer=saver), case, thread=thread)
+        try:
+            async for step in walk:
+                if printer:
+                    printer.step(step)
+        except asyncio.CancelledError:
+            if saver:
+                say(f"the steps so far are in {checkpoints}; the same command goes on from there")
+            else:
+                _keep(walk, out)
+            raise
+        trace = walk.trace()
+        if out:
+            append_trace(out, trace)
+        if saver and thread and trace.outcome != "error":
+            await saver.adelete_thread(thread)
+        return trace
+
+
+def _keep(walk: Traversal, out: Path | None) -> None:
+    """Save what an interrupted walk has."""
+    if out is None:
+        return
+    try:
+        append_trace(out, walk.trace())
+    except ValueError:
+        return
+    say(f"the steps so far are in {out}; the same command starts the case again")
+
+
+def _finish(entry: CaseEntry, trace: Trace, as_json: bool) -> NoReturn:
+    if as_json:
+        typer.echo(trace.to_json())
+    else:
+        print_result(STDOUT, trace)
+        if entry.gold and trace.answer is not None and trace.case.options:
+            said = "correct" if entry.gold.answer == trace.answer else "not correct"
+            STDOUT.print(f"[dim]The case file's own answer is {entry.gold.answer}: {said}.[/dim]")
+    raise typer.Exit(Exit.DONE if trace.outcome == "answered" else Exit.NOT_DONE)
+
+
+def _entry(case: str | None, text: str | None, given: list[str]) -> CaseEntry:
+    if (case is None) == (text is None):
+        raise CaseFileError("give either a case file (or - for standard input) or --text")
+    if text is not None:
+        return case_entry({"vignette": text, "options": _options(given)}, "--text")
+    if given:
+        raise CaseFileError("--option goes with --text; a case file holds its own options")
+    entries = list(parse_cases(sys.stdin.read(), "standard input") if case == "-" else read_cases(str(case)))
+    if len(entries) > 1:
+        raise CaseFileError(f"{case} holds {len(entries)} cases; solve takes one, run takes many")
+    return entries[0]
+
+
+def _options(pairs: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in pairs:
+        letter, equals, text = pair.partition("=")
+        letter = letter.strip()
+        if not equals:
+            raise CaseFileError(f"--option {pair!r}: write it as LETTER=TEXT, such as --option 'A=Influenza'")
+        if letter in found:
+            raise CaseFileError(f"--option {letter} is given twice")
+        found[letter] = text
+    return found

@@ -1,0 +1,62 @@
+"""How the command line speaks: sentences and exit codes instead of tracebacks."""
+
+from collections.abc import Callable
+from enum import IntEnum
+from functools import wraps
+from typing import Final, NoReturn, ParamSpec, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from ddxgraph.eval.casefile import CaseFileError
+from ddxgraph.graph.checkpoints import CheckpointError
+from ddxgraph.graph.manifest import CaseConflict
+from ddxgraph.graph.plan import CaseTooLong
+from ddxgraph.graph.runfolder import RunFolderError
+from ddxgraph.graph.tracefile import TraceFileError
+from ddxgraph.serving.connect import EndpointError
+from ddxgraph.serving.weights import WeightsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STDERR: Final = Console(stderr=True, highlight=False)
+STDOUT: Final = Console(highlight=False, soft_wrap=True)
+
+
+class Exit(IntEnum):
+    """Exit codes."""
+
+    DONE = 0
+    NOT_DONE = 1
+    BAD_INPUT = 2
+    INTERRUPTED = 130
+
+
+def say(message: str) -> None:
+    """A remark on stderr."""
+    STDERR.print(escape(message), style="dim", soft_wrap=True)
+
+
+def fail(message: str, code: Exit) -> NoReturn:
+    """Say what went wrong, and end."""
+    STDERR.print(f"[red]ddxgraph:[/red] {escape(message)}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def spoken(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn what may go wrong into a sentence and an exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (CaseFileError, CaseConflict, CaseTooLong, TraceFileError, RunFolderError) as error:
+            fail(str(error), Exit.BAD_INPUT)
+        except (EndpointError, WeightsError, CheckpointError) as error:
+            fail(str(error), Exit.NOT_DONE)
+        except KeyboardInterrupt:
+            fail("interrupted", Exit.INTERRUPTED)
+
+    return run
