@@ -48,7 +48,6 @@ class RunProgress:
     ) -> None:
         if self._live:
             self._live.stop()
-        self._speak()
 
     def update(self) -> None:
         """The tally has grown."""
