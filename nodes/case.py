@@ -18,17 +18,20 @@ _HIDES: Final = frozenset(
     map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)))
 )
 """Bidirectional overrides and tag letters: what a reader sees would not be what the model reads."""
+_ASCII_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SPACE: Final = re.compile(r"[^\S\n]+")
 
 
 def _clean(text: str) -> str:
     """Drop control characters (they hide text from a reader and break terminals); keep lines and scripts."""
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.isascii():  # most cases are; 10 times as fast
+        return _SPACE.sub(" ", _ASCII_CONTROL.sub(" ", text)).strip()
     kept = (
         c
         if c in "\n\t" or (unicodedata.category(c) not in {"Cc", "Cs", "Co", "Cn"} and c not in _HIDES)
         else " "
-        for c in text
+        for c in unicodedata.normalize("NFC", text)
     )
     return _SPACE.sub(" ", "".join(kept)).strip()
 
