@@ -10,25 +10,13 @@ traversal ended without an option letter, without a stated reason or with an unr
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from ddxgraph import Budget, Case, Trace, build_graph, connect, solve
+from medqa import cases
+
+from ddxgraph import Budget, Trace, build_graph, connect, solve
 from ddxgraph.graph.tracefile import append_trace
-
-
-def cases(path: Path) -> Iterator[Case]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines):
-            row = json.loads(line)
-            yield Case(
-                id=f"medqa-{path.stem}-{number}",
-                vignette=row["question"],
-                options=row["options"],
-                source="medqa",
-                split=path.stem,
-            )
 
 
 def whole(trace: Trace) -> bool:
