@@ -48,7 +48,7 @@ def credence(
     total = sum(odds.values())
     shares = {key: value / total for key, value in odds.items()}
     gone = {key for key in refuted if key in shares}
-    lost = sum(shares[key] for key in gone)
+    lost = sum(share for key, share in shares.items() if key in gone)  # in one order: sums depend on it
     if lost <= REFUTED_SHARE or len(gone) == len(shares):
         return shares
     fall = REFUTED_SHARE / lost

@@ -1,6 +1,7 @@
 """The manifest of a run: everything that is needed to repeat it."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
@@ -16,7 +17,9 @@ MANIFEST_VERSION: Final = 1
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 _INFORMS: Final = frozenset({"created_at", "forked_from"})
 """Fields that may differ between two manifests of the same run."""
-_SHOWN_CHARS: Final = 16
+_DIGEST: Final = re.compile(r"[0-9a-f]{32,}")
+_DIGEST_CHARS, _VALUE_CHARS = 16, 200
+"""Characters shown of a digest, and of any other value."""
 
 
 class CaseSet(BaseModel):
@@ -106,7 +109,7 @@ def manifest(cases: Iterable[Case], samples: int, settled: Settled) -> Manifest:
         cases=case_set(cases),
         samples=samples,
         strategy=settled.strategy,
-        provenance=settled.provenance,
+        provenance=settled.provenance.model_copy(update={"started_at": ""}),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
@@ -121,4 +124,5 @@ def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _short(value: Any) -> str:
     said = "not there" if value is None else str(value)
-    return said if len(said) <= _SHOWN_CHARS else f"{said[:_SHOWN_CHARS]}..."
+    most = _DIGEST_CHARS if _DIGEST.fullmatch(said) else _VALUE_CHARS
+    return said if len(said) <= most else f"{said[:most]}..."

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -14,12 +14,16 @@ from pydantic import ValidationError
 
 from ddxgraph.graph.manifest import Manifest
 from ddxgraph.graph.trace import Trace
-from ddxgraph.graph.tracefile import TraceLog, read_records, sync_folder
+from ddxgraph.graph.tracefile import TraceLine, line_of, read_lines, read_records
+from ddxgraph.graph.tracelog import TraceLog, make_folder, sync_folder
 
 MANIFEST: Final = "run.json"
 TRACES: Final = "traces.jsonl"
 ERRORS: Final = "errors.jsonl"
 LOCK: Final = "run.lock"
+
+_CARRIED_CHARS: Final = 1 << 20
+"""Characters that a fork reads before it writes them, so that it does not wait for the disk at every trace."""
 
 Seen = Callable[[Mapping[str, Any]], None]
 """Is told of each trace that a run has already, as a plain JSON object."""
@@ -41,11 +45,19 @@ class RunFolder:
         self.manifest = manifest
         self._seen = seen
         self._ids: set[str] = set()
+        if (path / TRACES).exists():
+            self._take_stock()
         self._traces = TraceLog(path / TRACES)
         try:
             self._errors = TraceLog(path / ERRORS)
         except BaseException:
             self._traces.close()
+            raise
+        try:  # only now that all of it was read without a complaint is anything changed
+            self._traces.mend()
+            self._errors.mend()
+        except BaseException:
+            self.close()
             raise
 
     @property
@@ -65,25 +77,14 @@ class RunFolder:
         ended = {
             trace.id: trace for trace in traces if trace.outcome != "error" and trace.id not in self._ids
         }
-        self._traces.append([trace.to_json() for trace in ended.values()])
+        self._traces.append([line_of(trace) for trace in ended.values()])
         self._ids.update(ended)
-        self._errors.append([trace.to_json() for trace in traces if trace.outcome == "error"])
+        self._errors.append([line_of(trace) for trace in traces if trace.outcome == "error"])
 
     def close(self) -> None:
         """Close the files; harmless when repeated."""
         self._traces.close()
         self._errors.close()
-
-    def take_stock(self) -> None:
-        """Learn what is there.
-
-        Raises:
-            TraceFileError: a line is no trace.
-        """
-        for record in read_records(self.path / TRACES):
-            if record["id"] not in self._ids:
-                self._ids.add(record["id"])
-                self._seen(record)
 
     def carry_over(self, source: Path, wanted: Callable[[str], bool]) -> None:
         """Copy the traces that another run has of this one.
@@ -91,11 +92,44 @@ class RunFolder:
         Raises:
             TraceFileError: one of the files cannot be read or written.
         """
-        for record in read_records(source / TRACES):
-            if record["id"] not in self._ids and wanted(record["id"]):
-                self._traces.append([Trace.model_validate(record).to_json()])
-                self._ids.add(record["id"])
-                self._seen(record)
+        if not (source / TRACES).exists():  # that run was stopped before its first trace
+            return
+        waiting: dict[str, TraceLine] = {}
+        chars = 0
+        for line in read_lines(source / TRACES):
+            trace_id = line.record["id"]
+            if trace_id in self._ids or not _is_done(line.record) or not wanted(trace_id):
+                continue
+            waiting[trace_id] = line
+            chars += len(line.text)
+            if chars >= _CARRIED_CHARS:
+                self._carry(waiting)
+                waiting, chars = {}, 0
+        self._carry(waiting)
+
+    def _carry(self, lines: Mapping[str, TraceLine]) -> None:
+        self._traces.append([line.text for line in lines.values()])
+        for line in lines.values():
+            self._count(line.record)
+
+    def _take_stock(self) -> None:
+        """Learn what is there.
+
+        Raises:
+            TraceFileError: a line is no trace.
+        """
+        for record in read_records(self.path / TRACES):
+            if _is_done(record) and record["id"] not in self._ids:
+                self._count(record)
+
+    def _count(self, record: Mapping[str, Any]) -> None:
+        self._ids.add(record["id"])
+        self._seen(record)
+
+
+def _is_done(record: Mapping[str, Any]) -> bool:
+    """An error is no end, even where somebody has put one among the traces."""
+    return bool(record["outcome"] != "error")
 
 
 def _ignore(record: Mapping[str, Any]) -> None:
@@ -131,7 +165,6 @@ def open_run(
     with _locked(path):
         folder = RunFolder(path, _settled(path, wanted, relatives), seen)
         try:
-            folder.take_stock()
             if relatives and ids:
                 every = set(ids())
                 for relative in relatives:
@@ -143,6 +176,8 @@ def open_run(
 
 def _branch(path: Path, wanted: Manifest) -> tuple[Path, list[Path]]:
     """The first folder of a family that is this run's or free, and those before it."""
+    if path.name in {"", ".."}:  # such as `.`: what lies beside it has to be named by its own name
+        path = path.resolve()
     before: list[Path] = []
     for number in count(1):
         candidate = path if number == 1 else path.with_name(f"{path.name}-{number}")
@@ -186,6 +221,8 @@ def _known(path: Path) -> Manifest | None:
         raise RunFolderError(
             f"{path / MANIFEST} is no manifest of version 1 ({place}: {first['msg']})"
         ) from None
+    except NotADirectoryError:
+        raise _in_the_way(path) from None
     except OSError as error:
         raise RunFolderError(f"cannot read {path / MANIFEST}: {error.strerror or error}") from None
 
@@ -209,17 +246,21 @@ def _locked(path: Path) -> Iterator[None]:
     """Hold a folder; the operating system lets go of it when this process ends, however it ends."""
     lock = FileLock(path / LOCK, timeout=0, on_acquired=_sign)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         lock.acquire()
     except Timeout:
         raise RunFolderError(
             f"{path} is being written by {_holder(path / LOCK)}; wait for it, or stop it"
         ) from None
+    except (FileExistsError, NotADirectoryError):
+        raise _in_the_way(path) from None
     except OSError as error:
         raise RunFolderError(f"cannot write in {path}: {error.strerror or error}") from None
     try:
         yield
     finally:
+        with suppress(OSError):  # a free lock names nobody
+            os.truncate(path / LOCK, 0)
         lock.release()
 
 
@@ -235,3 +276,7 @@ def _holder(lock: Path) -> str:
         return lock.read_text(encoding="utf-8", errors="replace")[:200] or "another process"
     except OSError:
         return "another process"
+
+
+def _in_the_way(path: Path) -> RunFolderError:
+    return RunFolderError(f"{path} cannot be a run's folder: a file is in its place; name another")

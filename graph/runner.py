@@ -1,14 +1,17 @@
 """Many traversals: a strategy over cases and samples, bounded, streaming, saved as they end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from langchain_core.language_models import BaseChatModel
+from pydantic import SecretStr
 
 from ddxgraph.graph.manifest import manifest
 from ddxgraph.graph.plan import CaseTooLong
@@ -16,10 +19,12 @@ from ddxgraph.graph.runfolder import RunFolder, open_run
 from ddxgraph.graph.strategy import GraphStrategy, Settled, Strategy
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.failure import Failure, FailureKind
+from ddxgraph.nodes.failure import Failure, FailureKind, kind_of
 
-GRACE_S = 5.0
+GRACE_S: Final = 5.0
 """Seconds that traversals in flight have to end once a run is told to stop."""
+_SAID_CHARS: Final = 500
+"""How much of a strategy's error is kept."""
 
 
 class TooManyFailures(RuntimeError):  # noqa: N818 - reads as what happened
@@ -57,12 +62,15 @@ async def run(
     stop: asyncio.Event | None = None,
     grace_s: float = GRACE_S,
     give_up_after: int | None = None,
-) -> AsyncIterator[Trace]:
+) -> AsyncGenerator[Trace, None]:
     """Take cases to traces, many at a time; yields each trace as it ends, in no fixed order.
 
     With `out`, a trace is on the disk before it is yielded, and what the folder has already is neither done nor
     yielded again: the same call goes on where an earlier one was broken off, and tries again what failed
     (`read_traces(folder / "traces.jsonl")` gives them all). Memory does not grow with the traces.
+
+    Whoever does not take the iterator to its end should close it (`contextlib.aclosing`): what is in flight is
+    then cancelled, what has ended is saved, and the folder is free again.
 
     Args:
         cases: the cases. With a folder they are read twice; an iterator is therefore kept in a list.
@@ -78,8 +86,13 @@ async def run(
 
     Raises:
         RunFolderError, TraceFileError: see `open_run`.
+        CaseConflict: two cases of different content have the same id.
         TooManyFailures: the engine, or the strategy, fails whatever it is given.
+        ValueError: `samples` or `concurrency` is below 1.
+        Whatever `cases` raises, once what was in flight has been yielded.
     """
+    if min(samples, concurrency) < 1:
+        raise ValueError(f"samples and concurrency must be 1 at least, not {samples} and {concurrency}")
     strategy = strategy or GraphStrategy()
     settled = strategy.settle(model)
     limit = give_up_after or max(16, 2 * concurrency)
@@ -102,20 +115,37 @@ async def run(
         todo = (job for job in jobs if folder is None or job.trace_id not in folder)
         taker = _Taker(strategy, model, settled)
         async with _Pool(todo, taker, concurrency, stop or asyncio.Event(), grace_s, folder) as pool:
-            failures = 0
+            streak = _Streak(limit)
             while batch := await pool.batch():
                 for trace in batch:
-                    failures = failures + 1 if _is_trouble(trace) else 0
+                    streak.add(trace)
                     yield trace
-                if failures >= limit and trace.failure:
-                    raise TooManyFailures(
-                        f"stopped after {failures} failures in a row (the last: {trace.failure.message})"
-                    )
+                streak.check()
 
 
-def _is_trouble(trace: Trace) -> bool:
-    """A failure that says something about the next case too."""
-    return trace.failure is not None and trace.outcome == "error" and trace.failure.boundary != "user"
+class _Streak:
+    """Failures in a row that say something about the next case too.
+
+    A case that is itself to blame says nothing: it neither lengthens a streak nor ends it.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._failures = 0
+        self._last = ""
+
+    def add(self, trace: Trace) -> None:
+        if trace.outcome != "error":
+            self._failures = 0
+        elif trace.failure is not None and trace.failure.boundary != "user":
+            self._failures += 1
+            self._last = trace.failure.message
+
+    def check(self) -> None:
+        if self._failures >= self._limit:
+            raise TooManyFailures(
+                f"stopped after {self._failures} failures in a row (the last: {self._last})"
+            )
 
 
 class _Taker:
@@ -126,18 +156,27 @@ class _Taker:
 
     async def take(self, job: Job) -> Trace:
         try:
-            trace = await self._strategy(job.case, self._model, job.sample)
+            returned: object = await self._strategy(job.case, self._model, job.sample)
         except CaseTooLong as error:
             return self._failed(
                 job, Failure(boundary="user", kind=FailureKind.CONTEXT_LENGTH, message=str(error))
             )
+        except asyncio.CancelledError:
+            if _is_being_cancelled():
+                raise
+            return self._blamed(job, "was cancelled from within")
         except Exception as error:  # a strategy is anybody's code: what it raises must not end the run
-            said = f"the strategy {self._settled.strategy.name!r} raised {type(error).__name__}: {error}"
-            return self._failed(job, Failure(boundary="strategy", kind=FailureKind.OTHER, message=said))
-        if trace.id == job.trace_id:
-            return trace
-        said = f"the strategy gave a trace of the id {trace.id}, but had announced {job.trace_id}"
-        return self._failed(job, Failure(boundary="strategy", kind=FailureKind.OTHER, message=said))
+            return self._blamed(job, f"raised {type(error).__name__}: {error}", kind_of(error))
+        wrong = _wrong_with(returned, job)
+        return self._blamed(job, wrong) if wrong or not isinstance(returned, Trace) else returned
+
+    def _blamed(self, job: Job, did: str, kind: FailureKind = FailureKind.OTHER) -> Trace:
+        """The trace of a job with which the strategy did what it should not."""
+        for secret in filter(None, (held.get_secret_value() for held in _secrets(self._model))):
+            did = did.replace(secret, "***")
+        did = " ".join(did.encode("utf-8", "replace").decode().split())[:_SAID_CHARS]
+        said = f"the strategy {self._settled.strategy.name!r} {did}"
+        return self._failed(job, Failure(boundary="strategy", kind=kind, message=said))
 
     def _failed(self, job: Job, failure: Failure) -> Trace:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -153,10 +192,35 @@ class _Taker:
         )
 
 
+def _wrong_with(returned: object, job: Job) -> str:
+    """What a strategy did wrong that returned this; empty where it did nothing wrong."""
+    if not isinstance(returned, Trace):
+        return f"returned {type(returned).__name__}, not a trace"
+    if returned.id != job.trace_id:
+        return f"returned a trace of the id {returned.id}, but had announced {job.trace_id}"
+    try:
+        returned.to_json()
+    except ValueError as error:  # such as half a surrogate pair in a reply; the whole run would end on it
+        return f"returned a trace that cannot be written: {error}"
+    return ""
+
+
+def _secrets(model: BaseChatModel) -> list[SecretStr]:
+    """Keys that the chat model holds: an error may repeat them, and no trace may."""
+    return [value for value in vars(model).values() if isinstance(value, SecretStr)]
+
+
+def _is_being_cancelled() -> bool:
+    """Whether somebody has cancelled this very task, rather than something that it awaits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class _Pool:
     """Workers that share an iterator of jobs, and save what they finish a batch at a time.
 
-    The queue between them is bounded, so that a slow disk or a slow consumer slows the workers down.
+    What a worker has finished is put where cancelling the worker does not reach it. Twice as many traversals as
+    there are workers may be begun and not taken yet: so a slow disk or a slow consumer slows the workers down.
     """
 
     def __init__(
@@ -170,68 +234,101 @@ class _Pool:
     ) -> None:
         self._jobs, self._taker, self._stop, self._grace_s, self._folder = jobs, taker, stop, grace_s, folder
         self._concurrency = concurrency
-        self._ended: asyncio.Queue[Trace | None] = asyncio.Queue(maxsize=concurrency)
-        self._error: BaseException | None = None
+        self._places = asyncio.Semaphore(2 * concurrency)
+        self._ended: deque[Trace] = deque()
+        self._news = asyncio.Event()
+        self._closing = False
+        self._unwritable = False
+        # Not the event loop's own threads: a strategy may keep those busy for as long as its traversals take.
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ddxgraph-writer")
 
     async def __aenter__(self) -> Self:
-        self._supervisor = asyncio.create_task(self._supervise())
+        self._workers = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
+        for worker in self._workers:
+            worker.add_done_callback(lambda _: self._news.set())
+        self._halting = asyncio.create_task(self._halt())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._supervisor.cancel()
-        await asyncio.gather(self._supervisor, return_exceptions=True)
-        left = self._waiting()
-        if self._folder is not None and left and not isinstance(error, OSError | ValueError):
-            self._folder.append(left)  # what was paid for
+        self._closing = True
+        for task in (self._halting, *self._workers):
+            task.cancel()
+        try:
+            await _outlast([self._halting, *self._workers])
+        finally:
+            try:
+                await self._save(self._taken())  # what was paid for
+            finally:
+                self._writer.shutdown()
 
     async def batch(self) -> list[Trace]:
         """The traces that have ended since the last call, one at least and on the disk; none at the end."""
-        first = await self._ended.get()
-        if first is None:
-            if self._error:
-                raise self._error
-            return []
-        batch = [first, *self._waiting()]
-        if self._folder is not None:
-            await asyncio.shield(asyncio.to_thread(self._folder.append, batch))
+        while not self._ended:
+            if all(worker.done() for worker in self._workers):
+                self._raise_what_ended_them()
+                return []
+            self._news.clear()
+            await self._news.wait()
+        batch = self._taken()
+        await self._save(batch)
         return batch
 
-    def _waiting(self) -> list[Trace]:
-        """What has ended and was not taken yet."""
-        waiting = []
-        while not self._ended.empty():
-            trace = self._ended.get_nowait()
-            if trace is None:
-                self._ended.put_nowait(None)
-                break
-            waiting.append(trace)
-        return waiting
+    def _taken(self) -> list[Trace]:
+        """What has ended and was not taken yet; gives its places free."""
+        batch = list(self._ended)
+        self._ended.clear()
+        for _ in batch:
+            self._places.release()
+        return batch
 
-    async def _supervise(self) -> None:
-        workers = [asyncio.create_task(self._work()) for _ in range(self._concurrency)]
-        halt = asyncio.create_task(self._halt(workers))
+    async def _save(self, batch: Sequence[Trace]) -> None:
+        """Put traces on the disk; a cancellation comes through once they are there."""
+        if self._folder is None or not batch or self._unwritable:
+            return
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(self._writer, self._folder.append, batch)
         try:
-            for end in await asyncio.gather(*workers, return_exceptions=True):
-                if isinstance(end, Exception):
-                    self._error = self._error or end
+            # Cancelling would not stop the thread, and the caller would close the files under it.
+            await _outlast([writing])
         finally:
-            halt.cancel()
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(halt, *workers, return_exceptions=True)
-        await self._ended.put(None)
+            if writing.exception():
+                self._unwritable = True
+                writing.result()
 
-    async def _halt(self, workers: list[asyncio.Task[None]]) -> None:
+    def _raise_what_ended_them(self) -> None:
+        for worker in self._workers:
+            if not (worker.cancelled() and self._stop.is_set()):
+                worker.result()
+
+    async def _halt(self) -> None:
         """Once told to stop, give what is in flight some time, then drop it."""
         await self._stop.wait()
-        await asyncio.wait(workers, timeout=self._grace_s)
-        for worker in workers:
+        await asyncio.wait(self._workers, timeout=self._grace_s)
+        for worker in self._workers:
             worker.cancel()
 
     async def _work(self) -> None:
         for job in self._jobs:
-            if self._stop.is_set():
+            await self._places.acquire()
+            # Asked also when closing: a strategy may have swallowed its cancellation.
+            if self._stop.is_set() or self._closing:
                 return
-            await self._ended.put(await self._taker.take(job))
+            self._ended.append(await self._taker.take(job))
+            self._news.set()
+
+
+async def _outlast(futures: Sequence[asyncio.Future[Any]]) -> None:
+    """Wait until all are done, however often that is cancelled meanwhile; then pass the cancellation on."""
+    cancelled: asyncio.CancelledError | None = None
+    while pending := [future for future in futures if not future.done()]:
+        try:
+            await asyncio.wait(pending)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    for future in futures:
+        if not future.cancelled():
+            future.exception()  # looked at, so that asyncio does not report it as lost
+    if cancelled:
+        raise cancelled

@@ -14,7 +14,7 @@ from ddxgraph.graph.trace import Provenance, Step, StrategySettings
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import Weight
 from ddxgraph.nodes.conclude import Conclusion
-from ddxgraph.nodes.failure import Failure
+from ddxgraph.nodes.failure import Failure, FailureKind
 from ddxgraph.nodes.generate_differential import Hypothesis, Refutation
 from ddxgraph.nodes.review_history import Asks, Finding
 from ddxgraph.nodes.usage import Usage, total_usage
@@ -98,6 +98,7 @@ STATE_TYPES: Final = (
     Compaction,
     Conclusion,
     Failure,
+    FailureKind,
 )
 """What a checkpoint of the state holds; savers refuse to read types that they were not told of."""
 

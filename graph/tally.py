@@ -62,7 +62,7 @@ class Tally:
     @property
     def elapsed_s(self) -> float:
         """Seconds since this process began."""
-        return time.monotonic() - self.started
+        return max(time.monotonic() - self.started, 1e-6)  # a coarse clock may not have moved yet
 
     @property
     def accuracy(self) -> float | None:

@@ -1,20 +1,17 @@
-"""Trace files: one trace a line, only ever appended to, whole lines or nothing."""
+"""Trace files: one trace a line."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic_core import PydanticSerializationError, from_json
 
 from ddxgraph.graph.trace import Trace
 
-_BEGINNING: Final = b'{"version":1,"id":"'
-"""How every line of ours begins; tells a trace that was cut short from a file that is none of ours."""
-_CHUNK: Final = 1 << 20
+BEGINNING: Final = b'{"version":1,"id":"'
+"""How every line begins; tells a trace that was cut short from a file that is none of ours."""
 
 
 class TraceFileError(ValueError):
@@ -33,20 +30,33 @@ def read_traces(path: Path) -> Iterator[Trace]:
         yield _parse(line, f"{path}, line {number}")
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Traces of a file as plain JSON objects, checked for being whole but not field by field: 10 times as fast.
+class TraceLine(NamedTuple):
+    """A line of a trace file."""
+
+    record: dict[str, Any]
+    """The trace as a plain JSON object."""
+    text: str
+    """The line as it stands there, without its newline."""
+
+
+def read_lines(path: Path) -> Iterator[TraceLine]:
+    """Lines of a file, checked for holding a trace but not field by field: 3 times as fast as `read_traces`.
 
     Raises:
         TraceFileError: see `read_traces`.
     """
     for number, line in _lines(path):
-        try:
-            record = from_json(line)
-        except ValueError as error:
-            raise _no_trace(f"{path}, line {number}", str(error)) from None
-        if not isinstance(record, dict) or not {"version", "id", "case", "outcome"} <= record.keys():
-            raise _no_trace(f"{path}, line {number}", "fields are missing")
-        yield record
+        yield TraceLine(record_of(line, f"{path}, line {number}"), line.strip().decode())
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """Traces of a file as plain JSON objects; see `read_lines`.
+
+    Raises:
+        TraceFileError: see `read_traces`.
+    """
+    for line in read_lines(path):
+        yield line.record
 
 
 def find_trace(path: Path, trace_id: str) -> Trace | None:
@@ -64,118 +74,17 @@ def find_trace(path: Path, trace_id: str) -> Trace | None:
     return found
 
 
-def append_trace(path: Path, trace: Trace) -> None:
-    """Append a trace as one line, and wait until it is on the disk.
+def line_of(trace: Trace) -> str:
+    """A trace as its line, without the newline.
 
-    Raises:
-        TraceFileError: the file cannot be written; it is then as it was.
+    Half a surrogate pair, as an engine may send one, cannot stand in a file: a question mark takes its place,
+    so that one odd reply does not cost the trace.
     """
-    with TraceLog(path) as log:
-        log.append([trace.to_json()])
-
-
-class TraceLog:
-    """A trace file open for appending, by one writer.
-
-    A last line that a crash cut short is taken off when the file is opened: `cut` says how many bytes.
-
-    Args:
-        path: the file; it and its folders are made where they are missing.
-
-    Raises:
-        TraceFileError: the file cannot be opened for writing, or ends in something that is no trace.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = path.open("a+b", buffering=0)
-            sync_folder(path.parent)
-        except OSError as error:
-            raise _unwritable(path, error) from None
-        try:
-            self.cut = self._mend()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; harmless when repeated."""
-        self._file.close()
-
-    def append(self, lines: Sequence[str]) -> None:
-        """Append lines in one write, and wait until they are on the disk.
-
-        Raises:
-            TraceFileError: they cannot be written (such as on a full disk); the file is then as it was.
-        """
-        if not lines:
-            return
-        size = self._file.seek(0, os.SEEK_END)
-        rest = memoryview("".join(f"{line}\n" for line in lines).encode())
-        try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            with suppress(
-                OSError
-            ):  # what cannot be taken back now is taken off when the file is opened again
-                self._file.truncate(size)
-            raise _unwritable(self.path, error) from None
-
-    def _mend(self) -> int:
-        """Leave the file ending in a whole line.
-
-        Returns:
-            Bytes taken off.
-        """
-        end = self._file.seek(0, os.SEEK_END)
-        start = _last_line_start(self._file, end)
-        if start == end:
-            return 0
-        self._file.seek(start)
-        tail = self._file.read(end - start)
-        if _is_whole(tail):
-            self._file.write(b"\n")
-            return 0
-        if not tail.startswith(_BEGINNING[: len(tail)]):
-            raise TraceFileError(f"{self.path} ends in a line that is no trace; name another file")
-        self._file.truncate(start)
-        return end - start
-
-
-def _last_line_start(file: BinaryIO, end: int) -> int:
-    """Offset behind the last newline of a file that ends at `end`."""
-    place = end
-    while place > 0:
-        step = min(_CHUNK, place)
-        place -= step
-        file.seek(place)
-        newline = file.read(step).rfind(b"\n")
-        if newline >= 0:
-            return place + newline + 1
-    return 0
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until a folder's entries are on the disk."""
-    if not hasattr(os, "O_DIRECTORY"):  # Windows has no such thing
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return trace.to_json()
+    except PydanticSerializationError:
+        text = json.dumps(trace.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="replace").decode()
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -183,17 +92,44 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                if line.strip() and (line.endswith(b"\n") or _is_whole(line)):
+                ended = line.endswith(b"\n")
+                if line.strip() and (ended or is_whole(line)):
                     yield number, line
+                if not ended:  # what a writer adds from here on would look like a line of its own
+                    return
     except OSError as error:
         raise TraceFileError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _is_whole(line: bytes) -> bool:
+def is_whole(line: bytes) -> bool:
+    """Whether a line is a JSON object from its first byte to its last."""
     try:
         return isinstance(from_json(line), dict)
     except ValueError:
         return False
+
+
+def record_of(line: bytes, where: str) -> dict[str, Any]:
+    """A line as a plain JSON object.
+
+    Raises:
+        TraceFileError: it is no trace; `where` says which line it is.
+    """
+    try:
+        record = from_json(line)
+    except ValueError as error:
+        raise _no_trace(where, str(error)) from None
+    match record:
+        case {
+            "version": 1,
+            "id": str(),
+            "case": {"id": str()},
+            "answer": str() | None,
+            "outcome": "answered" | "abstained" | "unparsed" | "error",
+        }:
+            return dict(record)
+        case _:
+            raise _no_trace(where, "its fields are not a trace's")
 
 
 def _parse(line: bytes, where: str) -> Trace:
@@ -209,7 +145,3 @@ def _no_trace(where: str, why: str) -> TraceFileError:
     return TraceFileError(
         f"{where}: not a trace of version 1 ({why}); nothing was changed: take the line out, or move the file"
     )
-
-
-def _unwritable(path: Path, error: OSError) -> TraceFileError:
-    return TraceFileError(f"cannot write {path}: {error.strerror or error}")

@@ -1,7 +1,8 @@
 """Walk one case through the graph, step by step, and make a trace of it."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing
 from typing import Any, Final, cast
 
 from ddxgraph.graph.checkpoints import DURABILITY, resume_point
@@ -43,7 +44,7 @@ class Traversal:
         self, graph: JourneyGraph, case: Case, sample: int = 0, *, thread: str | None = None
     ) -> None:
         self._graph = graph
-        self._thread = thread
+        self._thread, self._case, self._sample = thread, case, sample
         self._input: Any = {"case": case, "sample": sample}
         self._state: Journey = {}
         self._start = time.perf_counter()
@@ -58,18 +59,19 @@ class Traversal:
     async def __aiter__(self) -> AsyncIterator[Step]:
         given, config, durability = self._input, None, None
         if self._thread is not None:
-            place = await resume_point(self._graph, self._thread)
+            place = await resume_point(self._graph, self._thread, self._case, self._sample)
             self._state, self._resumed = place.state, bool(place.state)
             for step in place.state.get("steps", []):
                 yield step
             if place.ended:
                 return
             given, config, durability = None if place.state else given, place.config, DURABILITY
-        async for mode, chunk in self._graph.astream(
-            given, config, stream_mode=["updates", "values"], durability=durability
-        ):
-            for step in self._taken(mode, chunk):
-                yield step
+        chunks = self._graph.astream(given, config, stream_mode=["updates", "values"], durability=durability)
+        # Whoever leaves early has the walk stopped, and its last step written, before anything else happens.
+        async with aclosing(cast(AsyncGenerator[Any, None], chunks)) as stream:
+            async for mode, chunk in stream:
+                for step in self._taken(mode, chunk):
+                    yield step
         self._elapsed = time.perf_counter() - self._start
 
     def trace(self) -> Trace:
@@ -92,7 +94,11 @@ class Traversal:
         if mode == "values":
             self._state = cast(Journey, chunk)
             return
-        for update in chunk.values():
+        if chunk.get("__metadata__", {}).get("cached"):  # out of a checkpoint: in the state already
+            return
+        for stop, update in chunk.items():
+            if stop == "__interrupt__":  # the walk is paused
+                continue
             self._state = applied(self._state, cast(Journey, update or {}))
             if update and "steps" in update:
                 yield from self._state["steps"][-len(update["steps"]) :]
@@ -113,13 +119,17 @@ async def asolve(graph: JourneyGraph, case: Case, sample: int = 0, *, thread: st
         case: the case.
         sample: number of the sample, from 0; changes the seed.
         thread: where the graph has a checkpointer, the name to keep the walk under. A walk that is kept under
-            that name goes on from its last step; one that has ended is not walked again.
+            that name goes on from its last step; one that has ended is not walked again. It has to say all that
+            decides the walk, as a trace's id does (`GraphStrategy().settle(model).trace_id(case)`).
+
+    Raises:
+        CheckpointError: the walk that is kept under that name is of another case or sample.
     """
     start = time.perf_counter()
     given: Any = {"case": case, "sample": sample}
     if thread is None:
         return trace_of(cast(Journey, await graph.ainvoke(given)), time.perf_counter() - start)
-    place = await resume_point(graph, thread)
+    place = await resume_point(graph, thread, case, sample)
     if place.ended:
         return trace_of(place.state)
     state = await graph.ainvoke(None if place.state else given, place.config, durability=DURABILITY)

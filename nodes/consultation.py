@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure, window_failure
 from ddxgraph.nodes.form import response_format
 from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.reading import OutputT, cut_off, read_reply
+from ddxgraph.nodes.reading import OutputT, cut_off, read_reply, writable
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
@@ -141,7 +141,7 @@ class Consultation:
             while True:
                 message = await self._call(turn, messages)
                 spent.append(usage_of(message, messages))
-                reply.text = str(message.text)
+                reply.text = writable(str(message.text))
                 reply.logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
                 output, error = read_reply(reply.text, turn.output)
                 if output is not None:

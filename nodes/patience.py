@@ -1,11 +1,12 @@
 """How long to bear with an engine in trouble: what is tried again, how often, and when it is enough."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
-from tenacity import AsyncRetrying, RetryCallState, Retrying, retry_if_exception, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, Retrying, wait_random_exponential
 
 from ddxgraph.nodes.failure import FailureKind, kind_of
 
@@ -32,7 +33,7 @@ class Patience(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     away_s: float = Field(default=60.0, ge=0)
-    """Seconds to wait for an engine that is away, from the first refusal on."""
+    """Seconds to wait for an engine that is away, from the first refusal on; anew each time that it goes."""
     attempts: int = Field(default=4, ge=1)
     """Times that a call which fails on an engine that is there is made."""
     first_wait_s: float = Field(default=0.5, gt=0)
@@ -57,26 +58,61 @@ class Patience(BaseModel):
                 raise first.pop()
             return await call()
 
-        return await AsyncRetrying(**self._policy())(again)
+        return await AsyncRetrying(**_Course(self).policy())(again)
 
     def through_blocking(self, call: Callable[[], ReplyT]) -> ReplyT:
         """`through` for a plain function."""
-        return Retrying(**self._policy())(call)
+        return Retrying(**_Course(self).policy())(call)
 
-    def _policy(self) -> dict[str, Any]:
+
+class _Course:
+    """How one call has gone so far, and what that means for its next attempt.
+
+    Refusals and failures are counted apart: a call that sat out a restart has all its attempts left, and one
+    that took minutes to fail may still wait for an engine that has gone since.
+    """
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._backing_off = wait_random_exponential(
+            multiplier=patience.first_wait_s, max=patience.longest_wait_s
+        )
+        self._failures = 0
+        self._away_since: float | None = None
+
+    def policy(self) -> dict[str, Any]:
         return {
-            "retry": retry_if_exception(_is_trouble),
+            "retry": self._notice,
             "stop": self._enough,
-            "wait": wait_random_exponential(multiplier=self.first_wait_s, max=self.longest_wait_s),
+            "wait": self._wait,
             "before_sleep": _say,
             "reraise": True,
         }
 
-    def _enough(self, state: RetryCallState) -> bool:
+    def _notice(self, state: RetryCallState) -> bool:
+        """Take an attempt's outcome down; whether it is one to try again. Tenacity asks this first."""
         error = state.outcome.exception() if state.outcome else None
-        if error is not None and _is_away(error):
-            return (state.seconds_since_start or 0.0) >= self.away_s
-        return state.attempt_number >= self.attempts
+        if error is None or not _is_trouble(error):
+            return False
+        if not _is_away(error):
+            self._failures += 1
+            self._away_since = None
+        elif self._away_since is None:
+            self._away_since = time.monotonic()
+        return True
+
+    def _enough(self, state: RetryCallState) -> bool:  # noqa: ARG002 - tenacity's interface
+        if self._away_since is None:
+            return self._failures >= self._patience.attempts
+        return self._left_s() <= 0
+
+    def _wait(self, state: RetryCallState) -> float:
+        wait = self._backing_off(state)
+        return wait if self._away_since is None else min(wait, max(self._left_s(), 0.0))
+
+    def _left_s(self) -> float:
+        """Seconds that an engine which is away still has."""
+        return self._patience.away_s - (time.monotonic() - (self._away_since or 0.0))
 
 
 def _say(state: RetryCallState) -> None:

@@ -34,6 +34,11 @@ def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
         return Reading(None, f"{where}: {first['msg']}"[:_ERROR_CHARS])
 
 
+def writable(text: str) -> str:
+    """A reply as it can be written to a file: JSON may smuggle in halves of surrogate pairs; they become `?`."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def cut_off(error: Exception) -> AIMessage | None:
     """The cut-off reply that the OpenAI client raises instead of returning, as an ordinary message."""
     completion = getattr(error, "completion", None)

@@ -1,9 +1,11 @@
 """An OpenAI-compatible server on loopback that answers from a script: real HTTP, no model."""
 
 import json
+import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -19,6 +21,10 @@ _KINDS: Mapping[str, type[BaseMessage]] = {
 }
 
 
+_OPTIONS = ("response_format", "max_tokens", "max_completion_tokens", "temperature", "seed", "logprobs")
+"""What of a request's body the script is shown."""
+
+
 class HttpError(Exception):
     """Put into a script, makes the server answer with this status."""
 
@@ -27,24 +33,50 @@ class HttpError(Exception):
         self.status = status
 
 
+class Dropped(Exception):  # noqa: N818 - reads as what happened
+    """Put into a script, makes the server close the connection without a word."""
+
+
 class Served(NamedTuple):
     base_url: str
     model: ScriptedChatModel
 
 
+class Server(ThreadingHTTPServer):
+    """One that many may call at once, and that says nothing of those who hang up."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
-def scripted_server(
-    script: Mapping[str, Any] | None = None, *, api_key: str | None = None, max_model_len: int = 32_768
+def scripted_server(  # noqa: C901 - the handler's methods count
+    script: Mapping[str, Any] | None = None,
+    *,
+    api_key: str | None = None,
+    max_model_len: int = 32_768,
+    port: int = 0,
+    record: bool = True,
 ) -> Iterator[Served]:
-    """Serve a script under `/v1`; the node is known from the name of the wanted schema."""
-    model = ScriptedChatModel(script=script or {})
+    """Serve a script under `/v1`; the node is known from the name of the wanted schema.
+
+    With the `port` of one that was stopped, a server takes its place.
+    """
+    model = ScriptedChatModel(script=script or {}, record=record)
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *args: Any) -> None:
             pass
 
         def _send(self, status: int, body: Mapping[str, Any]) -> None:
-            data = json.dumps(body).encode()
+            with suppress(ConnectionError):  # whoever asked is gone
+                self._reply(status, json.dumps(body).encode())
+
+        def _reply(self, status: int, data: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -64,17 +96,24 @@ def scripted_server(
             self._send(200, {"object": "list", "data": [{**served, "max_model_len": max_model_len}]})
 
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            except ValueError:  # whoever asked was killed while asking
+                return
             if self._refused():
                 return
             messages = [_KINDS[m["role"]](m["content"]) for m in body["messages"]]
             node = body["response_format"]["json_schema"]["name"]
+            options = {name: body[name] for name in _OPTIONS if name in body}
+            if "max_completion_tokens" in options:
+                options["max_tokens"] = options.pop("max_completion_tokens")
             try:
-                reply = model.invoke(
-                    messages, {"metadata": {NODE_KEY: node}}, response_format=body["response_format"]
-                )
+                reply = model.invoke(messages, {"metadata": {NODE_KEY: node}}, **options)
             except HttpError as error:
                 self._send(error.status, {"error": {"message": "scripted failure"}})
+                return
+            except Dropped:
+                self.connection.shutdown(socket.SHUT_RDWR)
                 return
             usage = reply.usage_metadata or {}
             self._send(
@@ -99,8 +138,7 @@ def scripted_server(
                 },
             )
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -7,7 +7,6 @@ from typing import Final, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -26,15 +25,16 @@ class RunProgress:
         console: where to print; stderr.
         tally: what to show.
         name: of the run.
+        every_s: seconds between two lines where the console is no terminal.
     """
 
-    def __init__(self, console: Console, tally: Tally, name: str) -> None:
-        self._console, self._tally, self._name = console, tally, name
+    def __init__(self, console: Console, tally: Tally, name: str, *, every_s: float = LOG_EVERY_S) -> None:
+        self._console, self._tally, self._name, self._every_s = console, tally, name, every_s
         self._note = ""
         self._spoken = time.monotonic()
         self._live = (
             Live(get_renderable=self._panel, console=console, refresh_per_second=4, transient=True)
-            if console.is_terminal
+            if console.is_interactive  # a terminal that cannot go back a line gets lines, as a log does
             else None
         )
 
@@ -51,19 +51,22 @@ class RunProgress:
 
     def update(self) -> None:
         """The tally has grown."""
-        if self._live is None and time.monotonic() - self._spoken >= LOG_EVERY_S:
+        if self._live is None and time.monotonic() - self._spoken >= self._every_s:
             self._speak()
 
     def note(self, text: str) -> None:
         """Say something beside the figures until the end, such as that the run is stopping."""
         self._note = text
         if self._live is None:
-            self._console.print(escape(text), soft_wrap=True)
+            self._print(text)
 
     def _speak(self) -> None:
         self._spoken = time.monotonic()
         parts = [place(self._tally), *figures(self._tally), troubles(self._tally)]
-        self._console.print(escape(", ".join(filter(None, parts))), soft_wrap=True)
+        self._print(", ".join(filter(None, parts)))
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
 
     def _panel(self) -> RenderableType:
         tally = self._tally
@@ -83,9 +86,9 @@ class RunProgress:
 
 def place(tally: Tally) -> str:
     """How far it is, and how long it will take."""
-    share = tally.done / tally.total if tally.total else 1.0
+    percent = 100 * tally.done // tally.total if tally.total else 100  # never 100 before the end
     left = f", {duration(tally.eta_s)} left" if tally.eta_s and tally.done < tally.total else ""
-    return f"{tally.done} of {tally.total} ({share:.0%}){left}"
+    return f"{tally.done} of {tally.total} ({percent}%){left}"
 
 
 def figures(tally: Tally) -> list[str]:

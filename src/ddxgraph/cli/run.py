@@ -4,22 +4,23 @@ import asyncio
 import json
 import logging
 import signal
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.cli import options
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval.casefile import CaseFile
+from ddxgraph.eval.casefile import CaseFile, CaseFileError
 from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.checkpoints import open_checkpoints
-from ddxgraph.graph.manifest import manifest
+from ddxgraph.graph.checkpointstore import CheckpointError, open_checkpoints
+from ddxgraph.graph.manifest import case_set, manifest
 from ddxgraph.graph.runfolder import RunFolder, open_run
 from ddxgraph.graph.runner import GRACE_S, TooManyFailures, jobs_of
 from ddxgraph.graph.runner import run as run_cases
@@ -35,7 +36,8 @@ GoldLetters = Mapping[str, str]
 """Case id to the letter of the gold answer; empty where the file has none. No node ever sees it."""
 
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Ctrl-C, the stop of a batch system, the end of a login session; Windows lacks the last."""
 
 
 class StrategyName(StrEnum):
@@ -104,11 +106,34 @@ def run(  # noqa: PLR0917 - one parameter an option
         checkpoints=checkpoints,
     )
     file = CaseFile(cases)
-    gold = {entry.gold.case: entry.gold.answer for entry in file if entry.gold and entry.case.options}
+    gold = _gold_letters(file)
     chat = options.connected(base_url, model, concurrency=concurrency, quiet=quiet, timeout_s=timeout)
     batch = _Batch(_Cases(file), gold, chat, settings, samples, concurrency)
-    ended = asyncio.run(batch.run(out, fork=fork, quiet=quiet))
-    _summarise(ended, as_json)
+    _summarise(batch.run(out, fork=fork, quiet=quiet), as_json)
+
+
+def _gold_letters(file: CaseFile) -> GoldLetters:
+    """Read all cases once, so that a bad one is named before anything is started; keep their gold letters.
+
+    Raises:
+        CaseFileError: the file cannot be read again and again, a case is malformed, or has two gold answers.
+        CaseConflict: two different cases go by one id.
+    """
+    path, gold = file.path, dict[str, str]()
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise CaseFileError(
+            f"{str(path)!r} is a pipe or a device, and a run reads its cases more than once: "
+            "save them to a file first"
+        )
+
+    def cases() -> Iterator[Case]:
+        for case, told in file:
+            yield case
+            if told and case.options and gold.setdefault(case.id, told.answer) != told.answer:
+                raise CaseFileError(f"{path}: the case {case.id!r} stands twice, with two different answers")
+
+    case_set(cases())
+    return gold
 
 
 @dataclass(frozen=True)
@@ -141,50 +166,59 @@ class _Batch:
     samples: int
     concurrency: int
 
-    async def run(self, out: Path, *, fork: bool, quiet: bool) -> _Ended:
+    def run(self, out: Path, *, fork: bool, quiet: bool) -> _Ended:
         """Run to the end, or until interrupted."""
+        settled = self._strategy(None).settle(self.model)
+        wanted = manifest(self.cases, self.samples, settled)
+        tally = Tally(total=wanted.total)
+        # Taking stock of a large folder takes a while: done outside the event loop, Ctrl-C breaks it off at once.
+        with open_run(
+            out,
+            wanted,
+            fork=fork,
+            ids=lambda: (job.trace_id for job in jobs_of(self.cases, self.samples, settled)),
+            seen=lambda record: tally.add_earlier(
+                record, self._correct(record["case"]["id"], record["answer"])
+            ),
+        ) as folder:
+            if not quiet:
+                _greet(folder, tally)
+            tally.started = time.monotonic()  # the pace is that of the traversals
+            return asyncio.run(self._work(folder, tally, quiet))
+
+    async def _work(self, folder: RunFolder, tally: Tally, quiet: bool) -> _Ended:
+        gave_up = ""
         async with AsyncExitStack() as held:
             where = self.settings.checkpoints
             saver = await held.enter_async_context(open_checkpoints(where)) if where else None
-            strategy = self._strategy(saver)
-            settled = strategy.settle(self.model)
-            wanted = manifest(self.cases, self.samples, settled)
-            tally = Tally(total=wanted.total)
-            folder = held.enter_context(
-                open_run(
-                    out,
-                    wanted,
-                    fork=fork,
-                    ids=lambda: (job.trace_id for job in jobs_of(self.cases, self.samples, settled)),
-                    seen=lambda record: tally.add_earlier(
-                        record, self._correct(record["case"]["id"], record["answer"])
-                    ),
-                )
-            )
-            if not quiet:
-                _greet(folder, tally)
             progress = held.enter_context(RunProgress(STDERR, tally, folder.path.name)) if not quiet else None
             held.enter_context(_retries_counted(tally))
             stop = held.enter_context(_stopped_by_signals(progress))
-            gave_up = ""
+            given = run_cases(
+                self.cases,
+                self.model,
+                strategy=self._strategy(saver),
+                samples=self.samples,
+                concurrency=self.concurrency,
+                out=folder,
+                stop=stop,
+            )
+            # Closed before anything else is, so that what has ended is saved, whatever ends the loop.
+            traces = await held.enter_async_context(aclosing(given))
             try:
-                async for trace in run_cases(
-                    self.cases,
-                    self.model,
-                    strategy=strategy,
-                    samples=self.samples,
-                    concurrency=self.concurrency,
-                    out=folder,
-                    stop=stop,
-                ):
-                    tally.add(trace, self._correct_trace(trace))
+                async for trace in traces:
+                    tally.add(trace, self._correct(trace.case.id, trace.answer))
                     if saver and trace.outcome != "error":
-                        await saver.adelete_thread(trace.id)
+                        await _forget(saver, trace)
                     if progress:
                         progress.update()
             except TooManyFailures as error:
                 gave_up = str(error)
-        return _Ended(folder.path, tally, stop.is_set(), gave_up)
+            except asyncio.CancelledError:
+                if not stop.is_set():
+                    raise
+        left = tally.total - tally.before - tally.ended
+        return _Ended(folder.path, tally, interrupted=stop.is_set() and left > 0, gave_up=gave_up)
 
     def _strategy(self, saver: Any) -> Strategy:
         match self.settings.strategy:
@@ -196,12 +230,24 @@ class _Batch:
                     checkpointer=saver,
                 )
 
-    def _correct_trace(self, trace: Trace) -> bool | None:
-        return self._correct(trace.case.id, trace.answer)
-
     def _correct(self, case_id: str, answer: str | None) -> bool | None:
         gold = self.gold.get(case_id)
         return None if gold is None else answer == gold
+
+
+async def _forget(saver: Any, trace: Trace) -> None:
+    """Take the steps of a traversal that is saved as a whole out of the checkpoints.
+
+    Raises:
+        CheckpointError: they cannot be taken out.
+    """
+    try:
+        await saver.adelete_thread(trace.id)
+    except Exception as error:  # drivers raise types of their own, and may repeat a password
+        raise CheckpointError(
+            f"the checkpoints cannot be written any more ({type(error).__name__}); what has ended is saved, and "
+            "the same command goes on"
+        ) from error
 
 
 def _greet(folder: RunFolder, tally: Tally) -> None:
@@ -233,27 +279,35 @@ def _retries_counted(tally: Tally) -> Iterator[None]:
 
 @contextmanager
 def _stopped_by_signals(progress: RunProgress | None) -> Iterator[asyncio.Event]:
-    """An event that Ctrl-C (or SIGTERM, as batch systems send) sets; a second one drops what is in flight."""
-    stop, loop, main = asyncio.Event(), asyncio.get_running_loop(), asyncio.current_task()
+    """An event that Ctrl-C sets, or what else asks to stop; a second one drops what is in flight."""
+    stop, dropped = asyncio.Event(), asyncio.Event()
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
 
     def on_signal() -> None:
         if stop.is_set():
-            if main:
+            if main and not dropped.is_set():  # a third must not break off the saving of what has ended
+                dropped.set()
                 main.cancel()
             return
         stop.set()
         if progress:
             progress.note(f"stopping: what is in flight has {GRACE_S:.0f} s to end; Ctrl-C again drops it")
 
-    with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the run at once
-        for number in _SIGNALS:
+    heeded = []
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is None or signal.getsignal(number) == signal.SIG_IGN:  # as under nohup
+            continue
+        try:
             loop.add_signal_handler(number, on_signal)
+        except NotImplementedError:  # Windows: Ctrl-C cancels the run at once
+            break
+        heeded.append(number)
     try:
         yield stop
     finally:
-        with suppress(NotImplementedError):
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
+        for number in heeded:
+            loop.remove_signal_handler(number)
 
 
 def _summarise(ended: _Ended, as_json: bool) -> None:

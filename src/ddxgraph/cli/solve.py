@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -12,11 +12,12 @@ from ddxgraph.cli import options
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, say, spoken
 from ddxgraph.eval.casefile import CaseEntry, CaseFileError, case_entry, parse_cases, read_cases
 from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.checkpoints import open_checkpoints
+from ddxgraph.graph.checkpointstore import CheckpointError, name_of, open_checkpoints
 from ddxgraph.graph.plan import Plan, plan
 from ddxgraph.graph.topology import compile_plan
 from ddxgraph.graph.trace import Trace
-from ddxgraph.graph.tracefile import append_trace, find_trace
+from ddxgraph.graph.tracefile import find_trace
+from ddxgraph.graph.tracelog import append_trace
 from ddxgraph.graph.traversal import Traversal
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.sampling import Sampling
@@ -58,6 +59,9 @@ def solve(  # noqa: PLR0917 - one parameter an option
     known = find_trace(out, settled.trace_id(entry.case)) if out else None
     if known is not None and known.outcome != "error":
         say(f"already in {out}: shown from there; another --seed computes it anew")
+        if checkpoints:  # a crash may have come between saving the trace and taking out its steps
+            with suppress(CheckpointError):
+                asyncio.run(_forget(checkpoints, known))
         _finish(entry, known, as_json)
     printer = None if quiet else JourneyPrinter(STDERR, entry.case)
     trace = asyncio.run(_walk(settled, entry.case, printer, out, checkpoints))
@@ -68,6 +72,7 @@ async def _walk(
     settled: Plan, case: Case, printer: JourneyPrinter | None, out: Path | None, checkpoints: str | None
 ) -> Trace:
     """Walk to the end on an event loop, so that Ctrl-C drops the call in flight instead of waiting for it."""
+    kept = name_of(checkpoints) if checkpoints else ""
     async with AsyncExitStack() as held:
         saver = await held.enter_async_context(open_checkpoints(checkpoints)) if checkpoints else None
         thread = settled.trace_id(case) if saver else None
@@ -78,7 +83,7 @@ async def _walk(
                     printer.step(step)
         except asyncio.CancelledError:
             if saver:
-                say(f"the steps so far are in {checkpoints}; the same command goes on from there")
+                say(f"the steps so far are in {kept}; the same command goes on from there")
             else:
                 _keep(walk, out)
             raise
@@ -87,7 +92,15 @@ async def _walk(
             append_trace(out, trace)
         if saver and thread and trace.outcome != "error":
             await saver.adelete_thread(thread)
+        elif saver:
+            say(f"the steps before that are in {kept}; the same command goes on from there")
         return trace
+
+
+async def _forget(checkpoints: str, trace: Trace) -> None:
+    """Take the steps of a trace that is saved as a whole out of the checkpoints."""
+    async with open_checkpoints(checkpoints) as saver:
+        await saver.adelete_thread(trace.id)
 
 
 def _keep(walk: Traversal, out: Path | None) -> None:
