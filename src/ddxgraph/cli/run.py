@@ -3,30 +3,29 @@
 import asyncio
 import json
 import logging
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.cli import options
+from ddxgraph.cli.signals import stopped_by_signals
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.eval.casefile import CaseFile, CaseFileError
 from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.checkpointstore import CheckpointError, open_checkpoints
+from ddxgraph.graph.checkpointstore import open_checkpoints
 from ddxgraph.graph.manifest import case_set, manifest
 from ddxgraph.graph.runfolder import RunFolder, open_run
-from ddxgraph.graph.runner import GRACE_S, TooManyFailures, jobs_of
+from ddxgraph.graph.runner import TooManyFailures, jobs_of
 from ddxgraph.graph.runner import run as run_cases
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.graph.tally import Tally
-from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.patience import LOG, Patience
 from ddxgraph.nodes.sampling import Sampling
@@ -34,10 +33,6 @@ from ddxgraph.view.progress import RunProgress, duration, figures, troubles
 
 GoldLetters = Mapping[str, str]
 """Case id to the letter of the gold answer; empty where the file has none. No node ever sees it."""
-
-
-_SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Ctrl-C, the stop of a batch system, the end of a login session; Windows lacks the last."""
 
 
 class StrategyName(StrEnum):
@@ -193,7 +188,7 @@ class _Batch:
             saver = await held.enter_async_context(open_checkpoints(where)) if where else None
             progress = held.enter_context(RunProgress(STDERR, tally, folder.path.name)) if not quiet else None
             held.enter_context(_retries_counted(tally))
-            stop = held.enter_context(_stopped_by_signals(progress))
+            stop = held.enter_context(stopped_by_signals(progress.note if progress else None))
             given = run_cases(
                 self.cases,
                 self.model,
@@ -209,7 +204,7 @@ class _Batch:
                 async for trace in traces:
                     tally.add(trace, self._correct(trace.case.id, trace.answer))
                     if saver and trace.outcome != "error":
-                        await _forget(saver, trace)
+                        await saver.adelete_thread(trace.id)
                     if progress:
                         progress.update()
             except TooManyFailures as error:
@@ -233,21 +228,6 @@ class _Batch:
     def _correct(self, case_id: str, answer: str | None) -> bool | None:
         gold = self.gold.get(case_id)
         return None if gold is None else answer == gold
-
-
-async def _forget(saver: Any, trace: Trace) -> None:
-    """Take the steps of a traversal that is saved as a whole out of the checkpoints.
-
-    Raises:
-        CheckpointError: they cannot be taken out.
-    """
-    try:
-        await saver.adelete_thread(trace.id)
-    except Exception as error:  # drivers raise types of their own, and may repeat a password
-        raise CheckpointError(
-            f"the checkpoints cannot be written any more ({type(error).__name__}); what has ended is saved, and "
-            "the same command goes on"
-        ) from error
 
 
 def _greet(folder: RunFolder, tally: Tally) -> None:
@@ -275,39 +255,6 @@ def _retries_counted(tally: Tally) -> Iterator[None]:
     finally:
         LOG.removeHandler(handler)
         LOG.propagate = propagate
-
-
-@contextmanager
-def _stopped_by_signals(progress: RunProgress | None) -> Iterator[asyncio.Event]:
-    """An event that Ctrl-C sets, or what else asks to stop; a second one drops what is in flight."""
-    stop, dropped = asyncio.Event(), asyncio.Event()
-    loop, main = asyncio.get_running_loop(), asyncio.current_task()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            if main and not dropped.is_set():  # a third must not break off the saving of what has ended
-                dropped.set()
-                main.cancel()
-            return
-        stop.set()
-        if progress:
-            progress.note(f"stopping: what is in flight has {GRACE_S:.0f} s to end; Ctrl-C again drops it")
-
-    heeded = []
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is None or signal.getsignal(number) == signal.SIG_IGN:  # as under nohup
-            continue
-        try:
-            loop.add_signal_handler(number, on_signal)
-        except NotImplementedError:  # Windows: Ctrl-C cancels the run at once
-            break
-        heeded.append(number)
-    try:
-        yield stop
-    finally:
-        for number in heeded:
-            loop.remove_signal_handler(number)
 
 
 def _summarise(ended: _Ended, as_json: bool) -> None:
