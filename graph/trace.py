@@ -37,7 +37,8 @@ EndReason = Literal[
     "concluded", "budget_tokens", "budget_calls", "budget_backtracks", "failure", "interrupted"
 ]
 
-_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
+# No NaN: JSON has none, and a line that cannot be read back would cost the file.
+_FROZEN: Final = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Step(BaseModel):

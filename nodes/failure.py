@@ -113,7 +113,7 @@ def engine_failure(error: Exception, node: str, secrets: Iterable[str] = ()) -> 
     said = str(error)
     for secret in secrets:
         said = said.replace(secret, "***")
-    said = " ".join(said.split())[:500]
+    said = " ".join(said.encode("utf-8", "replace").decode().split())[:500]
     return Failure(
         boundary="engine",
         kind=kind,

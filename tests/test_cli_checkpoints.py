@@ -29,6 +29,9 @@ FITS = {"justification": "It fits.", "answer": "B"}
 PASSWORD = "p%40ss-word"
 
 
+pytestmark = pytest.mark.slow
+
+
 def ordinary_user():
     """Whom to run PostgreSQL as: it refuses root."""
     if os.geteuid():

@@ -179,6 +179,7 @@ def test_the_json_summary_stands_alone_on_stdout(finished):
     assert summary["outcomes"] == {"answered": 4}
 
 
+@pytest.mark.slow
 def test_gold_answers_that_are_added_later_change_neither_run_nor_prompts(place, served):
     assert place.run().returncode == 0
     asked = len(served.model.requests)
@@ -206,6 +207,7 @@ def test_every_sample_of_a_case_has_its_own_seed(place, served):
     assert sent == {(5, 0.7), (6, 0.7), (7, 0.7)}
 
 
+@pytest.mark.slow
 def test_samples_at_temperature_zero_are_warned_of(place, served):
     done = place.run("--samples", "2")
     assert "samples of a case will be alike" in done.stderr
@@ -250,6 +252,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BAD_FILES)
 def test_a_bad_case_file_is_named_before_anything_is_started(name, place):
     spoil, said = BAD_FILES[name]
@@ -262,6 +265,7 @@ def test_a_bad_case_file_is_named_before_anything_is_started(name, place):
     assert not (place.path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_file_in_the_place_of_the_run_folder_is_named(place, served):
     (place.path / "run").write_text("mine")
     done = place.run()
@@ -270,6 +274,7 @@ def test_a_file_in_the_place_of_the_run_folder_is_named(place, served):
     assert (place.path / "run").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -284,6 +289,7 @@ def test_no_server_and_no_such_model_are_said_before_any_folder_is_made(args, sa
     assert not (place.path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "kind", "said"),
     [(401, "authentication", "check the API key"), (404, "model_not_found", "check the model's name")],
@@ -301,6 +307,7 @@ def test_an_engine_that_refuses_everything_ends_the_run_early(status, kind, said
     assert json.loads(done.stdout)["errors"].keys() == {kind}
 
 
+@pytest.mark.slow
 def test_a_call_that_keeps_failing_costs_its_own_traversal_only_and_is_tried_again(place):
     place.cases([case(1), case(2)])
     answers = iter([HttpError(500)] * 4)
@@ -344,6 +351,7 @@ def test_a_run_outlasts_an_engine_that_is_stopped_and_started_again(place):
     assert len(place.traces()) == 5
 
 
+@pytest.mark.slow
 def test_a_second_process_is_refused_by_the_name_of_the_first(place):
     gate = Gate(through=0)
     with scripted_server({"reflect": gate}) as server:
@@ -359,7 +367,14 @@ def test_a_second_process_is_refused_by_the_name_of_the_first(place):
     assert place.traces() == ["case-1"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_lets_what_is_in_flight_end_and_the_same_command_goes_on(number, place):
     place.cases([case(number) for number in range(6)])
     gate = Gate(through=2)
@@ -386,6 +401,7 @@ def test_a_signal_lets_what_is_in_flight_end_and_the_same_command_goes_on(number
     assert len(place.traces()) == 6
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_within_seconds_where_the_engine_hangs(place):
     place.cases([case(number) for number in range(4)])
     gate = Gate(through=2)
@@ -402,6 +418,7 @@ def test_ctrl_c_ends_within_seconds_where_the_engine_hangs(place):
     assert len(place.traces()) == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_ends_at_once_and_a_third_changes_nothing(place):
     place.cases([case(number) for number in range(4)])
     gate = Gate(through=2)
@@ -444,6 +461,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_ctrl_c_while_the_cases_are_read_is_one_word(place):
     place.cases([case(number) for number in range(40_000)])
@@ -456,6 +474,7 @@ def test_ctrl_c_while_the_cases_are_read_is_one_word(place):
     assert stdout == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_ctrl_c_while_stock_is_taken_is_not_put_off(place, served):
     assert place.run().returncode == 0
@@ -475,6 +494,7 @@ def test_ctrl_c_while_stock_is_taken_is_not_put_off(place, served):
     assert traces.stat().st_size == size
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_left_alone_where_the_process_was_told_to_ignore_it(place):
     gate = Gate(through=0)
     with scripted_server({"conclude": gate}) as server:
@@ -498,6 +518,7 @@ ASCII = {
 }
 
 
+@pytest.mark.slow
 def test_a_terminal_without_utf_8_breaks_nothing(place, served):
     place.cases([case(1, id="ménière")])
     done = place.run(out="läufe", env=ASCII)
@@ -506,6 +527,7 @@ def test_a_terminal_without_utf_8_breaks_nothing(place, served):
     assert place.traces("läufe") == ["ménière"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", ["2>&-", ">&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_closed_streams_and_a_full_log_do_not_stop_the_run(redirection, place, served):
     # With a remark in any case; a stream that is closed gives its number away to the next file that is opened.
@@ -525,6 +547,7 @@ def nobody_reads() -> int:
     return writing
 
 
+@pytest.mark.slow
 def test_a_log_whose_reader_is_gone_does_not_stop_the_run(place, served):
     pipe = nobody_reads()
     done = place.run("--json", stderr=pipe)
@@ -533,6 +556,7 @@ def test_a_log_whose_reader_is_gone_does_not_stop_the_run(place, served):
     assert json.loads(done.stdout)["done"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", [[], ["--json"]])
 def test_results_that_nobody_reads_lose_no_trace_and_say_nothing(args, place, served):
     pipe = nobody_reads()
@@ -542,6 +566,7 @@ def test_results_that_nobody_reads_lose_no_trace_and_say_nothing(args, place, se
     assert place.traces() == ["case-1"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_results_that_cannot_be_written_are_a_sentence(place, served):
     with Path("/dev/full").open("w") as full:

@@ -187,7 +187,7 @@ class _Batch:
             where = self.settings.checkpoints
             saver = await held.enter_async_context(open_checkpoints(where)) if where else None
             progress = held.enter_context(RunProgress(STDERR, tally, folder.path.name)) if not quiet else None
-            held.enter_context(_retries_counted(tally))
+            held.enter_context(_retries_counted(tally, progress))
             stop = held.enter_context(stopped_by_signals(progress.note if progress else None))
             given = run_cases(
                 self.cases,
@@ -240,12 +240,14 @@ def _greet(folder: RunFolder, tally: Tally) -> None:
 
 
 @contextmanager
-def _retries_counted(tally: Tally) -> Iterator[None]:
+def _retries_counted(tally: Tally, progress: RunProgress | None) -> Iterator[None]:
     """Count the calls that are made again in the tally, instead of a log line each."""
 
     class Counting(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             tally.retried[getattr(record, "kind", "other")] += 1
+            if progress:  # so that a log says why nothing ends while the engine is away
+                progress.update()
 
     handler, propagate = Counting(), LOG.propagate
     LOG.addHandler(handler)
