@@ -12,7 +12,8 @@ from ddxgraph.nodes.case import Case
 DURABILITY: Final[Literal["async"]] = "async"
 """When LangGraph writes a checkpoint. `exit` writes nothing until the end, so that a killed process loses all of
 it; `sync` waits for every write before the next step; `async` writes while the next step runs, and loses what
-ended in the last milliseconds at most (`benchmarks/checkpoints.py` measures the three)."""
+ended in the last milliseconds at most. On an instant model `async` and `sync` cost alike; on an engine that takes
+its time the writes of `async` cost none of it (`benchmarks/checkpoints.py` measures the three)."""
 
 
 class Place(NamedTuple):

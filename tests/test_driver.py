@@ -1,0 +1,41 @@
+"""What the driver of a run costs on thousands of cases; see `benchmarks/driver.py`, which takes 10,000."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "driver.py"
+CASES = 4_000
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def measured() -> Mapping[str, Any]:
+    settings = ["--cases", str(CASES), "--pairs", "5"]
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *settings], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_memory_is_small_and_does_not_grow_with_the_traces(measured):
+    assert measured["run"]["cases"] == CASES
+    assert measured["run"]["peak_mib"] < 500
+    assert measured["run"]["growth_mib_from_second_tenth_to_end"] < 10
+
+
+def test_a_traversal_costs_at_most_half_again_what_a_bare_graph_of_plain_functions_does(measured):
+    assert measured["ratio_to_bare_langgraph"]["plain_functions"]["ratio"] <= 1.5
+
+
+def test_a_run_that_is_nine_tenths_done_is_finished_within_10_seconds(measured):
+    resume = measured["resume"]
+    assert resume["done"] == CASES // 10
+    assert resume["done_again_or_lost"] == 0
+    assert resume["seconds_to_end"] <= 10
