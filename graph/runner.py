@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from langchain_core.language_models import BaseChatModel
-from pydantic import SecretStr
 
 from ddxgraph.graph.manifest import manifest
 from ddxgraph.graph.plan import CaseTooLong
@@ -19,12 +18,11 @@ from ddxgraph.graph.runfolder import RunFolder, open_run
 from ddxgraph.graph.strategy import GraphStrategy, Settled, Strategy
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.failure import Failure, FailureKind, kind_of
+from ddxgraph.nodes.consultation import secrets_of
+from ddxgraph.nodes.failure import Failure, FailureKind, in_one_line, kind_of
 
 GRACE_S: Final = 5.0
 """Seconds that traversals in flight have to end once a run is told to stop."""
-_SAID_CHARS: Final = 500
-"""How much of a strategy's error is kept."""
 
 
 class TooManyFailures(RuntimeError):  # noqa: N818 - reads as what happened
@@ -172,10 +170,7 @@ class _Taker:
 
     def _blamed(self, job: Job, did: str, kind: FailureKind = FailureKind.OTHER) -> Trace:
         """The trace of a job with which the strategy did what it should not."""
-        for secret in filter(None, (held.get_secret_value() for held in _secrets(self._model))):
-            did = did.replace(secret, "***")
-        did = " ".join(did.encode("utf-8", "replace").decode().split())[:_SAID_CHARS]
-        said = f"the strategy {self._settled.strategy.name!r} {did}"
+        said = f"the strategy {self._settled.strategy.name!r} {in_one_line(did, secrets_of(self._model))}"
         return self._failed(job, Failure(boundary="strategy", kind=kind, message=said))
 
     def _failed(self, job: Job, failure: Failure) -> Trace:
@@ -199,11 +194,6 @@ def _wrong_with(returned: object, job: Job) -> str:
     if returned.id != job.trace_id:
         return f"returned a trace of the id {returned.id}, but had announced {job.trace_id}"
     return ""
-
-
-def _secrets(model: BaseChatModel) -> list[SecretStr]:
-    """Keys that the chat model holds: an error may repeat them, and no trace may."""
-    return [value for value in vars(model).values() if isinstance(value, SecretStr)]
 
 
 def _is_being_cancelled() -> bool:

@@ -69,7 +69,8 @@ class GraphStrategy:
     context_window: int | None = None
     patience: Patience | None = None
     checkpointer: Checkpointer = None
-    """Keeps every traversal step by step, under its trace's id; one that was broken off goes on from there."""
+    """Keeps every traversal step by step, under its trace's id; one that was broken off goes on from there.
+    They stay, some 100 kB each, until the checkpointer's `adelete_thread(trace.id)` is called."""
 
     _compiled: list[tuple[BaseChatModel, Plan, JourneyGraph]] = field(
         default_factory=list, init=False, repr=False, compare=False

@@ -201,7 +201,7 @@ class Consultation:
             if truncated is not None:
                 return truncated
             # Whatever a chat model raises is, by definition, the engine's boundary breaking.
-            raise EngineFailed(engine_failure(error, turn.node, _secrets(model))) from error
+            raise EngineFailed(engine_failure(error, turn.node, secrets_of(model))) from error
 
     def _config(self, turn: Turn[Any]) -> RunnableConfig:
         metadata = {
@@ -216,7 +216,7 @@ class Consultation:
         return config
 
 
-def _secrets(model: BaseChatModel) -> list[str]:
+def secrets_of(model: BaseChatModel) -> list[str]:
     """Keys that the chat model holds: a server may repeat them in its error, and no trace may."""
     held = (value for value in vars(model).values() if isinstance(value, SecretStr))
     return [secret.get_secret_value() for secret in held if secret.get_secret_value()]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from langchain_core.exceptions import (
     ContextOverflowError,
@@ -57,6 +57,8 @@ class EngineFailed(Exception):  # noqa: N818 - reads as what happened
         """Whether a call was made at all."""
 
 
+_SAID_CHARS: Final = 500
+
 _KINDS: tuple[tuple[type[Exception], FailureKind, str], ...] = (
     (ModelTimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
     (TimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
@@ -107,13 +109,17 @@ def window_failure(node: str, window: int) -> Failure:
     )
 
 
+def in_one_line(said: str, secrets: Iterable[str] = ()) -> str:
+    """What somebody said, fit for a message: on one line, short, without secrets or halves of characters."""
+    for secret in secrets:
+        said = said.replace(secret, "***")
+    return " ".join(said.encode("utf-8", "replace").decode().split())[:_SAID_CHARS]
+
+
 def engine_failure(error: Exception, node: str, secrets: Iterable[str] = ()) -> Failure:
     """Type whatever a chat model raised; `secrets` are left out of the message."""
     kind, mend = _typed(error)
-    said = str(error)
-    for secret in secrets:
-        said = said.replace(secret, "***")
-    said = " ".join(said.encode("utf-8", "replace").decode().split())[:500]
+    said = in_one_line(str(error), secrets)
     return Failure(
         boundary="engine",
         kind=kind,
