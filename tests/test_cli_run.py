@@ -35,6 +35,12 @@ def free_case(number: int, **fields: Any) -> dict[str, Any]:
     return case(number, **fields) | {"options": None, "question": "What is it?"}
 
 
+def heed_signals() -> None:
+    """Undo what the shell or `nohup` that started the tests has them ignore; children inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Place:
     """An empty folder with a case file, where the command is run, away from the user's environment."""
 
@@ -63,8 +69,7 @@ class Place:
             cwd=self.path,
             env=self.env | given.pop("env", {}),
             text=True,
-            # A shell that runs the tests in the background has them ignore it, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=heed_signals,
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **given},
         )
 
