@@ -134,11 +134,11 @@ def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) ->
 
 
 def _served(endpoint: Endpoint, base_url: str, settings: dict[str, Any]) -> BaseChatModel:
-    from langchain_openai import ChatOpenAI  # noqa: PLC0415 - takes a second to import
+    from ddxgraph.serving.served import ServedChatModel  # noqa: PLC0415 - takes a second to import
 
     found = _find_model(endpoint, base_url)
     window = {"max_input_tokens": found.context_tokens} if found.context_tokens else {}
-    return ChatOpenAI(
+    return ServedChatModel(
         model=found.name,
         base_url=base_url,
         api_key=SecretStr(endpoint.api_key or NO_KEY),

@@ -5,7 +5,7 @@ import os
 import secrets
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
-from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 
 from ddxgraph.nodes.consultation import BRIEF_KEY, CONVERSATION_KEY, SERIAL_KEY
+from ddxgraph.serving.served import ServedChatModel
 
 QUIET: Final = -1
 """llama.cpp's verbosity below which it writes nothing."""
@@ -116,7 +115,7 @@ class Slots:
         return next((key for key in self._held if not self._calls[key]), next(iter(self._held)))
 
 
-class EmbeddedChatModel(ChatOpenAI):
+class EmbeddedChatModel(ServedChatModel):
     """A chat model on the embedded engine; owns the engine."""
 
     _engine: EmbeddedEngine = PrivateAttr()
@@ -141,7 +140,7 @@ class EmbeddedChatModel(ChatOpenAI):
             slots: conversations kept at a time.
             context_tokens: context window of each.
             brief: the model is so small that its replies are best kept brief.
-            settings: ChatOpenAI's own.
+            settings: the chat model's own.
         """
         engine = EmbeddedEngine(weights, slots, context_tokens)
         release = f"llama.cpp (xllamacpp {version('xllamacpp')})"
@@ -197,16 +196,9 @@ class EmbeddedChatModel(ChatOpenAI):
         with self._slots.held(conversation) as slot:
             yield {**kwargs, "extra_body": {**(kwargs.get("extra_body") or {}), "id_slot": slot}}
 
-    def _get_request_payload(
-        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
-    ) -> dict[str, Any]:
-        wanted = kwargs.pop("response_format", None)
-        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
-        if wanted:
-            schema = json.dumps(wanted["json_schema"]["schema"])
-            body = {**(self.extra_body or {}), **(payload.get("extra_body") or {})}
-            payload["extra_body"] = {**body, "grammar": compact_grammar(schema)}
-        return payload
+    def form(self, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A grammar in the place of a schema."""
+        return {"grammar": compact_grammar(json.dumps(wanted["json_schema"]["schema"]))}
 
 
 @lru_cache(maxsize=512)
