@@ -91,7 +91,7 @@ class Engine:
             ("503", 0.01, 2, HttpError(503)),
             ("dropped", 0.01, 1, Dropped()),
             ("500 for long", 0.006, 4, HttpError(500)),
-            ("400", 0.006, 1, HttpError(400)),
+            ("400", 0.02, 1, HttpError(400)),
         ):
             if 0 <= fate < share and attempt <= times:
                 self.failed[name] += 1
