@@ -28,24 +28,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from orchestration import CASE
 
-from ddxgraph import Case, asolve, build_graph
+from ddxgraph import asolve, build_graph
 from ddxgraph.graph.checkpoints import DURABILITY
 from ddxgraph.graph.checkpointstore import open_checkpoints
 from ddxgraph.nodes.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
-CASE = Case(
-    vignette="A 34-year-old woman has had fever, a productive cough and pleuritic chest pain for three days. "
-    "Crackles are heard over the right lower lobe. No leg swelling.",
-    question="Which of the following is the most likely diagnosis?",
-    options={
-        "A": "Influenza",
-        "B": "Lobar pneumonia",
-        "C": "Pulmonary embolism",
-        "D": "Myocardial infarction",
-    },
-)
 CALLS = 8
 Mode = Literal["exit", "async", "sync"]
 MODES: tuple[Mode, ...] = get_args(Mode)
