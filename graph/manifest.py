@@ -99,14 +99,14 @@ class Manifest(BaseModel):
         ]
 
 
-def manifest(cases: Iterable[Case], samples: int, settled: Settled) -> Manifest:
-    """Describe a run.
+def manifest(cases: Iterable[Case] | CaseSet, samples: int, settled: Settled) -> Manifest:
+    """Describe a run; cases that were read through already are given as their `case_set`.
 
     Raises:
         CaseConflict: two cases of different content have the same id.
     """
     return Manifest(
-        cases=case_set(cases),
+        cases=cases if isinstance(cases, CaseSet) else case_set(cases),
         samples=samples,
         strategy=settled.strategy,
         provenance=settled.provenance.model_copy(update={"started_at": ""}),

@@ -20,7 +20,7 @@ from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.eval.casefile import CaseFile, CaseFileError
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.checkpointstore import open_checkpoints
-from ddxgraph.graph.manifest import case_set, manifest
+from ddxgraph.graph.manifest import CaseSet, case_set, manifest
 from ddxgraph.graph.runfolder import RunFolder, open_run
 from ddxgraph.graph.runner import TooManyFailures, jobs_of
 from ddxgraph.graph.runner import run as run_cases
@@ -101,13 +101,13 @@ def run(  # noqa: PLR0917 - one parameter an option
         checkpoints=checkpoints,
     )
     file = CaseFile(cases)
-    gold = _gold_letters(file)
+    known, gold = _read_through(file)
     chat = options.connected(base_url, model, concurrency=concurrency, quiet=quiet, timeout_s=timeout)
-    batch = _Batch(_Cases(file), gold, chat, settings, samples, concurrency)
+    batch = _Batch(_Cases(file), known, gold, chat, settings, samples, concurrency)
     _summarise(batch.run(out, fork=fork, quiet=quiet), as_json)
 
 
-def _gold_letters(file: CaseFile) -> GoldLetters:
+def _read_through(file: CaseFile) -> tuple[CaseSet, GoldLetters]:
     """Read all cases once, so that a bad one is named before anything is started; keep their gold letters.
 
     Raises:
@@ -127,8 +127,7 @@ def _gold_letters(file: CaseFile) -> GoldLetters:
             if told and case.options and gold.setdefault(case.id, told.answer) != told.answer:
                 raise CaseFileError(f"{path}: the case {case.id!r} stands twice, with two different answers")
 
-    case_set(cases())
-    return gold
+    return case_set(cases()), gold
 
 
 @dataclass(frozen=True)
@@ -155,6 +154,7 @@ class _Ended:
 @dataclass(frozen=True)
 class _Batch:
     cases: _Cases
+    known: CaseSet
     gold: GoldLetters
     model: BaseChatModel
     settings: _Settings
@@ -164,7 +164,7 @@ class _Batch:
     def run(self, out: Path, *, fork: bool, quiet: bool) -> _Ended:
         """Run to the end, or until interrupted."""
         settled = self._strategy(None).settle(self.model)
-        wanted = manifest(self.cases, self.samples, settled)
+        wanted = manifest(self.known, self.samples, settled)
         tally = Tally(total=wanted.total)
         # Taking stock of a large folder takes a while: done outside the event loop, Ctrl-C breaks it off at once.
         with open_run(
