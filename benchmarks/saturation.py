@@ -1,9 +1,13 @@
-"""Does a run keep the embedded engine busy, and does the engine reuse what it has read?
+"""Does a run keep its engine busy, and does the engine reuse what it has read?
 
-1. The first cases of a MedQA file are run through the graph on an embedded engine, so many at a time, into a run
-   folder; the body of every request is recorded as it leaves.
-2. The very same bodies are sent to another such engine by plain async HTTP, so many conversations at a time,
-   each conversation's requests in their order (only the number of the slot is set to the worker's own).
+1. The first cases of a MedQA file are run through the graph, so many at a time, into a run folder; the body of
+   every request is recorded as it leaves.
+2. The very same bodies are sent by plain async HTTP, so many conversations at a time, the requests of each in
+   their order, those side by side that the run had side by side.
+
+Without --base-url, both use an embedded engine, each its own (in the replay only the number of the slot is set to
+the worker's own). With it, both use that server, such as vLLM; the requests of the replay carry a `cache_salt`,
+so that they find nothing of the run's in the prefix cache.
 
 With `--rounds`, the cases are taken in so many parts, each run and then replayed, so that a machine whose speed
 drifts treats both alike; the engines stay up in between, and keep what they remember.
@@ -14,6 +18,7 @@ its conversations' time in which the run had no request under way, and the share
 from the prefix cache.
 
     python benchmarks/saturation.py dev.jsonl [--first 40] [--concurrency 8] [--max-backtracks 0] [--rounds 1]
+        [--base-url http://127.0.0.1:8000/v1] [--model NAME] [--brief]
 
 Nothing else may run on the machine meanwhile: the engine's threads spin.
 """
@@ -21,22 +26,24 @@ Nothing else may run on the machine meanwhile: the engine's threads spin.
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 from medqa import cases
 
-from ddxgraph import Budget, Case, GraphStrategy, connect, read_traces, run
-from ddxgraph.serving.embedded import EmbeddedChatModel, EmbeddedEngine
+from ddxgraph import Budget, Case, GraphStrategy, Limits, connect, read_traces, run
+from ddxgraph.serving.connect import KEY_VARIABLE
+from ddxgraph.serving.engine import EmbeddedEngine
+from ddxgraph.serving.served import ServedChatModel
 from ddxgraph.serving.weights import SMOLLM2, pull
 
 OPENING_MESSAGES = 2
@@ -71,21 +78,36 @@ class Phase:
 
 
 @dataclass
-class Conversation:
-    """The requests of one traversal: their bodies, and when each began and was answered."""
+class Exchange:
+    """A request's body, and when it was sent and answered."""
 
-    bodies: list[bytes] = field(default_factory=list)
-    begun: list[float] = field(default_factory=list)
-    answered: list[float] = field(default_factory=list)
+    body: bytes
+    begun: float
+    answered: float = 0.0
+
+
+class Conversation(list[Exchange]):
+    """The exchanges of one traversal, in the order of their start."""
+
+    def waves(self) -> list[list[Exchange]]:
+        """Exchanges that were under way together, by turns."""
+        waves: list[list[Exchange]] = []
+        for exchange in self:
+            if waves and exchange.begun < max(e.answered for e in waves[-1]):
+                waves[-1].append(exchange)
+            else:
+                waves.append([exchange])
+        return waves
 
     @property
     def silent_s(self) -> float:
-        """Seconds between an answer and the next request."""
-        return sum(then - before for before, then in zip(self.answered, self.begun[1:], strict=False))
+        """Seconds without a request under way."""
+        waves = self.waves()
+        return sum(then[0].begun - max(e.answered for e in before) for before, then in pairwise(waves))
 
     @property
     def whole_s(self) -> float:
-        return self.answered[-1] - self.begun[0]
+        return max(e.answered for e in self) - self[0].begun
 
 
 class Recorder:
@@ -104,56 +126,61 @@ class Recorder:
         self.conversations.clear()
         return taken
 
-    def _of(self, request: Any) -> Conversation:
-        messages = json.loads(request.content)["messages"]
-        return self.conversations.setdefault(json.dumps(messages[:OPENING_MESSAGES]), Conversation())
-
     async def _request(self, request: Any) -> None:
-        conversation = self._of(request)
-        conversation.bodies.append(request.content)
-        conversation.begun.append(time.perf_counter())
+        messages = json.loads(request.content)["messages"]
+        conversation = self.conversations.setdefault(json.dumps(messages[:OPENING_MESSAGES]), Conversation())
+        exchange = Exchange(request.content, time.perf_counter())
+        conversation.append(exchange)
+        request.extensions["exchange"] = exchange
 
     async def _response(self, response: Any) -> None:
-        self._of(response.request).answered.append(time.perf_counter())
+        await response.aread()
+        response.request.extensions["exchange"].answered = time.perf_counter()
 
 
 class Replay:
-    """An engine, and a plain client that sends it recorded bodies."""
+    """A plain client that sends recorded bodies to a server, or to an embedded engine of its own."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, base_url: str | None, api_key: str | None) -> None:
         self.phase = Phase()
-        self._engine = EmbeddedEngine(pull(SMOLLM2), concurrency, SMOLLM2.context_tokens)
-        self._slots = range(concurrency)
+        self._workers = range(concurrency)
+        self._base_url, self._api_key = base_url, api_key
+        self._engine = None
+        if base_url is None:
+            self._engine = EmbeddedEngine(pull(SMOLLM2), concurrency, SMOLLM2.context_tokens)
+            self._base_url, self._api_key = self._engine.base_url, self._engine.api_key
 
     def client(self) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {self._engine.api_key}", "Content-Type": "application/json"}
-        return httpx.AsyncClient(base_url=self._engine.base_url, headers=headers, timeout=600)
+        headers = {"Authorization": f"Bearer {self._api_key}", "Content-Type": "application/json"}
+        return httpx.AsyncClient(base_url=self._base_url, headers=headers, timeout=600)
 
     async def send(self, client: httpx.AsyncClient, conversations: list[Conversation]) -> None:
         waiting = iter(conversations)
 
-        async def work(slot: int) -> None:
+        async def ask(body: bytes) -> None:
+            reply = await client.post("/chat/completions", content=body)
+            reply.raise_for_status()
+            usage = reply.json()["usage"]
+            self.phase.prompt_tokens += usage["prompt_tokens"]
+            self.phase.cached_tokens += usage["prompt_tokens_details"]["cached_tokens"]
+            self.phase.completion_tokens += usage["completion_tokens"]
+
+        async def work(worker: int) -> None:
             for conversation in waiting:
-                for body in with_slot(conversation.bodies, slot):
-                    reply = await client.post("/chat/completions", content=body)
-                    reply.raise_for_status()
-                    usage = reply.json()["usage"]
-                    self.phase.prompt_tokens += usage["prompt_tokens"]
-                    self.phase.cached_tokens += usage["prompt_tokens_details"]["cached_tokens"]
-                    self.phase.completion_tokens += usage["completion_tokens"]
+                for wave in conversation.waves():
+                    await asyncio.gather(*(ask(self._body(exchange.body, worker)) for exchange in wave))
 
         start = time.perf_counter()
-        await asyncio.gather(*map(work, self._slots))
+        await asyncio.gather(*map(work, self._workers))
         self.phase.seconds += time.perf_counter() - start
 
-
-def with_slot(bodies: list[bytes], slot: int) -> Iterator[bytes]:
-    for body in bodies:
-        yield json.dumps({**json.loads(body), "id_slot": slot}).encode()
+    def _body(self, body: bytes, worker: int) -> bytes:
+        apart = {"id_slot": worker} if self._engine else {"cache_salt": "replay"}
+        return json.dumps({**json.loads(body), **apart}).encode()
 
 
 async def run_part(
-    questions: list[Case], model: EmbeddedChatModel, strategy: GraphStrategy, concurrency: int, folder: Path
+    questions: list[Case], model: ServedChatModel, strategy: GraphStrategy, concurrency: int, folder: Path
 ) -> Phase:
     start = time.perf_counter()
     async for trace in run(questions, model, strategy=strategy, concurrency=concurrency, out=folder):
@@ -169,12 +196,14 @@ async def run_part(
 
 
 async def measure(questions: list[Case], args: argparse.Namespace, room: Path) -> dict[str, Any]:
-    model = connect(concurrency=args.concurrency)
-    assert isinstance(model, EmbeddedChatModel)
+    model = connect(args.base_url, args.model, concurrency=args.concurrency)
+    assert isinstance(model, ServedChatModel)
     recorder = Recorder()
     recorder.install(model.root_async_client._client)
-    strategy = GraphStrategy(budget=Budget(max_backtracks=args.max_backtracks))
-    replay, ours, conversations = Replay(args.concurrency), Phase(), list[Conversation]()
+    limits = Limits.brief() if args.brief else None
+    strategy = GraphStrategy(budget=Budget(max_backtracks=args.max_backtracks), limits=limits)
+    replay = Replay(args.concurrency, args.base_url, os.environ.get(KEY_VARIABLE))
+    ours, conversations = Phase(), list[Conversation]()
     shares = []
     async with AsyncExitStack() as held:
         client = await held.enter_async_context(replay.client())
@@ -190,7 +219,7 @@ async def measure(questions: list[Case], args: argparse.Namespace, room: Path) -
             conversations += recorded
     return {
         "cases": len(conversations),
-        "requests": sum(len(c.bodies) for c in conversations),
+        "requests": sum(map(len, conversations)),
         "concurrency": args.concurrency,
         "run": ours.shown(),
         "raw_replay": replay.phase.shown(),
@@ -211,6 +240,11 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--max-backtracks", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--base-url")
+    parser.add_argument("--model")
+    parser.add_argument(
+        "--brief", action="store_true", help="limits for a small model, as the embedded one has"
+    )
     parser.add_argument("--out", type=Path, help="keep the run folders in this one")
     args = parser.parse_args()
     questions = list(islice(cases(args.file), args.first))

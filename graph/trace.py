@@ -112,8 +112,11 @@ class Provenance(BaseModel):
     model_config = _FROZEN
 
     model: str
+    """The base model's name, where an adapter is on it."""
     adapter: str | None = None
+    """The LoRA adapter's name on the server."""
     adapter_sha256: str | None = None
+    """Over the adapter's configuration and weights."""
     engine: str = ""
     """The engine and its version, where known."""
     sampling: Mapping[str, Any] = Field(default_factory=dict)
@@ -221,12 +224,14 @@ def trace_id(plan: str, case: Case, sample: int) -> str:
 def provenance_of(model: BaseChatModel, sampling: Sampling, prompt_set: str) -> Provenance:
     """What is known about a chat model: its name, its own sampling settings, and its `metadata`.
 
-    `metadata` may hold `engine`, `adapter` and `adapter_sha256`; the models that `ddxgraph.connect` gives do.
+    `metadata` may hold `engine` and, for a LoRA adapter, `base_model`, `adapter` and `adapter_sha256`; the models
+    that `ddxgraph.connect` gives do.
     """
     known = model.metadata or {}
     own = {key: getattr(model, key, None) for key in Sampling.model_fields}
+    name = known.get("base_model") or getattr(model, "model_name", None) or getattr(model, "model", None)
     return Provenance(
-        model=str(getattr(model, "model_name", None) or getattr(model, "model", None) or model._llm_type),
+        model=str(name or model._llm_type),
         adapter=known.get("adapter"),
         adapter_sha256=known.get("adapter_sha256"),
         engine=known.get("engine", ""),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -9,15 +10,16 @@ from urllib.parse import urlsplit
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
-from ddxgraph.serving.modellist import ServedModel, ServerError, served_models, without_password
-from ddxgraph.serving.weights import SMOLLM2, WeightsError, pull
+from ddxgraph.nodes.consultation import BRIEF_KEY
+from ddxgraph.serving.adapter import AdapterError, read_adapter
+from ddxgraph.serving.llamaserver import OWNER
+from ddxgraph.serving.modellist import ServedModel, served_models
+from ddxgraph.serving.serverapi import NO_KEY, ServerApi, ServerError
+from ddxgraph.serving.weights import SMOLLM2, WeightsError, is_tiny, pull
 
 URL_VARIABLE: Final = "DDXGRAPH_BASE_URL"
 MODEL_VARIABLE: Final = "DDXGRAPH_MODEL"
 KEY_VARIABLE: Final = "DDXGRAPH_API_KEY"
-
-NO_KEY: Final = "none"
-"""Sent where the server asks for no key; the client insists on one."""
 
 
 class EndpointError(RuntimeError):
@@ -134,32 +136,62 @@ def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) ->
 
 
 def _served(endpoint: Endpoint, base_url: str, settings: dict[str, Any]) -> BaseChatModel:
-    from ddxgraph.serving.served import ServedChatModel  # noqa: PLC0415 - takes a second to import
+    from ddxgraph.serving.llamacpp import LlamaCppChatModel  # noqa: PLC0415 - takes a second to import
+    from ddxgraph.serving.served import ServedChatModel  # noqa: PLC0415
 
-    found = _find_model(endpoint, base_url)
+    api = ServerApi(base_url, endpoint.api_key, KEY_VARIABLE)
+    found = _find_model(endpoint, api)
     window = {"max_input_tokens": found.context_tokens} if found.context_tokens else {}
-    return ServedChatModel(
+    chat_model = LlamaCppChatModel.reach if found.engine == OWNER else ServedChatModel
+    return chat_model(
         model=found.name,
         base_url=base_url,
         api_key=SecretStr(endpoint.api_key or NO_KEY),
         use_responses_api=False,
-        metadata={"engine": found.engine},
+        metadata={
+            "engine": _release(found, api, base_url),
+            BRIEF_KEY: is_tiny(found.base or found.name),
+            **_adapter(found),
+        },
         profile=window,
         **settings,
     )
 
 
-def _find_model(endpoint: Endpoint, base_url: str) -> ServedModel:
+def _release(found: ServedModel, api: ServerApi, base_url: str) -> str:
+    """The engine's name and, where vLLM tells it, its version."""
+    if found.engine == "vllm":
+        with suppress(ServerError):
+            answer = api.get(f"{base_url.removesuffix('/v1')}/version")
+            if isinstance(answer, Mapping) and isinstance(answer.get("version"), str):
+                return f"vllm {answer['version']}"
+    return found.engine
+
+
+def _adapter(found: ServedModel) -> dict[str, str]:
+    """What traces say of a LoRA adapter; empty for a base model."""
+    if not found.base:
+        return {}
+    try:
+        sha256 = found.stored_sha256 or read_adapter(Path(found.path or "")).sha256
+    except AdapterError as error:
+        raise EndpointError(
+            f"nothing tells which files the adapter {found.name!r} is made of, so that no trace could: the "
+            f"server read it from {found.path}; load it with `ddxgraph adapters load {found.name}=PATH`"
+        ) from error
+    return {"base_model": found.base, "adapter": found.name, "adapter_sha256": sha256}
+
+
+def _find_model(endpoint: Endpoint, api: ServerApi) -> ServedModel:
     """The model that was named, or the only one that the server has."""
     try:
-        models = {m.name: m for m in served_models(base_url, endpoint.api_key or NO_KEY, KEY_VARIABLE)}
+        models = {m.name: m for m in served_models(api)}
     except ServerError as error:
         raise EndpointError(str(error)) from error
-    shown = without_password(base_url)
     if not models:
-        raise EndpointError(f"{shown} serves no model; load one there first")
+        raise EndpointError(f"{api.shown} serves no model; load one there first")
     name = endpoint.model or (next(iter(models)) if len(models) == 1 else None)
     if name is None or name not in models:
         wish = f"model {name!r} is not served" if name else "several models are served"
-        raise EndpointError(f"{wish} at {shown}; set {MODEL_VARIABLE} to one of: {', '.join(models)}")
+        raise EndpointError(f"{wish} at {api.shown}; set {MODEL_VARIABLE} to one of: {', '.join(models)}")
     return models[name]

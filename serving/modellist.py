@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
-LIST_TIMEOUT_S = 20.0
-
-
-class ServerError(RuntimeError):
-    """A server gives no list of models; the message says why and how to mend it."""
+from ddxgraph.serving.adapterstore import sha256_in
+from ddxgraph.serving.serverapi import ServerApi, ServerError
 
 
 class ServedModel(NamedTuple):
@@ -18,43 +14,42 @@ class ServedModel(NamedTuple):
     engine: str
     """Who serves it, in the server's own word (`owned_by`), such as `vllm` or `llamacpp`."""
     context_tokens: int | None
-    """Its context window, where the server says."""
+    """Its context window, where the server says; an adapter's is its base model's."""
+    base: str | None = None
+    """The model that it adapts, for a LoRA adapter; None for a base model."""
+    path: str | None = None
+    """Where the server read it from, on the server's own machine, where it says."""
+
+    @property
+    def stored_sha256(self) -> str | None:
+        """The adapter's SHA-256, where it was loaded from an adapter store."""
+        return sha256_in(self.path) if self.base and self.path else None
 
 
-def without_password(url: str) -> str:
-    """The address as it may be repeated in a message."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=host))
-
-
-def served_models(base_url: str, api_key: str, key_variable: str) -> list[ServedModel]:
-    """Ask a server for its models.
+def served_models(api: ServerApi) -> list[ServedModel]:
+    """Ask a server for its models and adapters.
 
     Raises:
         ServerError: it does not answer, refuses the key, or answers something else.
     """
-    import openai  # noqa: PLC0415 - takes a second to import
-
-    shown = without_password(base_url)
-    with openai.OpenAI(base_url=base_url, api_key=api_key, timeout=LIST_TIMEOUT_S, max_retries=1) as client:
-        try:
-            answer = client.get("/models", cast_to=object)
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise ServerError(f"{shown} refuses the API key; set {key_variable}") from error
-        except openai.NotFoundError as error:
+    try:
+        answer = api.get("/models")
+    except ServerError as error:
+        if error.status == 403:  # noqa: PLR2004
+            raise ServerError(api.key_refused, error.status) from error
+        if error.status == 404:  # noqa: PLR2004
             raise ServerError(
-                f"{shown} answers, but has no model list below it; the address usually ends in /v1"
+                f"{api.shown} answers, but has no model list below it; the address usually ends in /v1", 404
             ) from error
-        except openai.APIStatusError as error:
-            raise ServerError(
-                f"{shown} answers with HTTP status {error.status_code}; see the server's log"
-            ) from error
-        except openai.APIConnectionError as error:
-            raise ServerError(f"no server answers at {shown}; is it running?") from error
-        except (openai.OpenAIError, ValueError) as error:
-            raise ServerError(_no_list(shown)) from error
-    return [_served(entry, shown) for entry in _entries(answer, shown)]
+        raise
+    listed = [_served(entry, api.shown) for entry in _entries(answer, api.shown)]
+    windows = {model.name: model.context_tokens for model in listed}
+    return [
+        model._replace(context_tokens=model.context_tokens or windows.get(model.base))
+        if model.base
+        else model
+        for model in listed
+    ]
 
 
 def _entries(answer: Any, shown: str) -> list[Any]:
@@ -69,7 +64,17 @@ def _served(entry: Any, shown: str) -> ServedModel:
         raise ServerError(_no_list(shown))
     meta = entry.get("meta")
     window = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, Mapping) else None)
-    return ServedModel(entry["id"], str(entry.get("owned_by") or ""), int(window) if window else None)
+    return ServedModel(
+        name=entry["id"],
+        engine=str(entry.get("owned_by") or ""),
+        context_tokens=window if isinstance(window, int) and window > 0 else None,
+        base=_text(entry.get("parent")),
+        path=_text(entry.get("root")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _no_list(shown: str) -> str:

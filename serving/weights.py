@@ -42,7 +42,13 @@ SMOLLM2: Final = Weights(
     context_tokens=8_192,
 )
 """SmolLM2-135M-Instruct (Apache-2.0)."""
+_FAMILY: Final = "SmolLM2-135M"
 CAVEAT: Final = "This 135M model shows the machinery. It cannot practise medicine: its answers mean nothing."
+
+
+def is_tiny(name: str) -> bool:
+    """Whether a model of this name is the shipped one, in whatever format: so small that brevity suits it."""
+    return name.startswith(_FAMILY)
 
 
 def cache_folder() -> Path:

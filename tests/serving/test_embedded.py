@@ -11,10 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 from journeys import AT_ONCE
+from pydantic import SecretStr
 
 from ddxgraph import Budget, Case, Limits, Traversal, asolve, build_graph, connect, read_cases, solve
 from ddxgraph.graph.trace import Trace
-from ddxgraph.serving.embedded import EmbeddedChatModel, Slots
+from ddxgraph.serving.embedded import EmbeddedChatModel
+from ddxgraph.serving.served import ServedChatModel
 
 EXAMPLE = next(read_cases(Path(__file__).parents[2] / "examples" / "pneumonia.json")).case
 OTHER = Case(
@@ -109,8 +111,10 @@ def test_the_server_is_on_loopback_and_behind_its_key(embedded):
 
 def test_it_serves_as_any_openai_compatible_server_does(embedded):
     """The plain client path, with `response_format` and no grammar of ours, against a real engine."""
-    plain = connect(embedded._engine.base_url, api_key=embedded._engine.api_key)
-    assert not isinstance(plain, EmbeddedChatModel)
+    engine = embedded._engine
+    plain = ServedChatModel(
+        model=embedded.model_name, base_url=engine.base_url, api_key=SecretStr(engine.api_key), temperature=0
+    )
     graph = build_graph(plain, budget=STRAIGHT, limits=Limits.brief(), context_window=8_192)
     trace = solve(graph, OTHER)
     assert trace.outcome == "answered"
@@ -140,33 +144,3 @@ def test_the_engine_is_gone_with_its_process():
     with pytest.raises(httpx.ConnectError):
         httpx.get(done.stdout.strip() + "/models", timeout=5)
     assert done.stderr == ""
-
-
-def slot_of(slots: Slots, conversation: str) -> int:
-    with slots.held(conversation) as slot:
-        return slot
-
-
-def test_a_conversation_keeps_its_slot_and_the_one_silent_for_longest_gives_way():
-    slots = Slots(2)
-    assert [slot_of(slots, name) for name in "aba"] == [0, 1, 0]
-    assert [slot_of(slots, name) for name in "cc"] == [1, 1]
-    assert slot_of(slots, "a") == 0
-
-
-def test_a_conversation_in_the_middle_of_a_call_does_not_give_way():
-    slots = Slots(2)
-    with slots.held("long") as long:
-        assert slot_of(slots, "short") != long
-        assert slot_of(slots, "next") != long
-        assert slot_of(slots, "next but one") != long
-    assert slot_of(slots, "long") == long
-
-
-def test_more_conversations_than_slots_share_them_and_leave_nothing_behind():
-    slots = Slots(1)
-    with slots.held("a") as first, slots.held("b") as second:
-        assert first == second == 0
-    assert [slot_of(slots, name) for name in "abc"] == [0, 0, 0]
-    assert len(slots._held) == 1
-    assert not slots._calls

@@ -8,7 +8,7 @@ from langchain_core.language_models import BaseChatModel
 from ddxgraph.cli.speech import say
 from ddxgraph.graph.budget import Budget
 from ddxgraph.serving.connect import connect
-from ddxgraph.serving.weights import CAVEAT, SMOLLM2
+from ddxgraph.serving.weights import CAVEAT, is_tiny
 
 BUDGET: Final = Budget()
 """The default."""
@@ -42,9 +42,12 @@ def connected(
 ) -> BaseChatModel:
     """The chat model, with a word on stderr about what it is."""
     chat = connect(base_url, model, concurrency=concurrency, timeout_s=timeout_s)
-    engine = (chat.metadata or {}).get("engine", "")
+    known = chat.metadata or {}
     if not quiet:
-        say(f"{getattr(chat, 'model_name', '')} on {engine or 'an OpenAI-compatible server'}")
-        if getattr(chat, "model_name", None) == SMOLLM2.name:
+        name = getattr(chat, "model_name", "")
+        if "adapter" in known:
+            name = f"{known['base_model']} with the adapter {name} (sha256 {known['adapter_sha256'][:12]}...)"
+        say(f"{name} on {known.get('engine') or 'an OpenAI-compatible server'}")
+        if is_tiny(str(known.get("base_model") or getattr(chat, "model_name", ""))):
             say(CAVEAT)
     return chat

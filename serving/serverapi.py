@@ -1,0 +1,102 @@
+"""Requests to an OpenAI-compatible server, with its troubles put into sentences."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from ddxgraph.nodes.failure import in_one_line
+
+NO_KEY: Final = "no-key-was-set"
+"""Sent where the server asks for no key; the client insists on one. No word of prose: keys are blotted out."""
+ANSWER_TIMEOUT_S: Final = 20.0
+
+
+class ServerError(RuntimeError):
+    """A server does not do as it was asked; the message says why and how to mend it."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """HTTP status; None where there was no answer."""
+
+
+def without_password(url: str) -> str:
+    """The address as it may be repeated in a message."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host))
+
+
+class ServerApi:
+    """A server's HTTP interface.
+
+    Args:
+        base_url: address of the API, such as `http://127.0.0.1:8000/v1`.
+        api_key: sent as a bearer token; None where the server asks for none.
+        key_variable: environment variable that messages name for the key.
+        timeout_s: seconds to wait for an answer.
+    """
+
+    def __init__(
+        self, base_url: str, api_key: str | None, key_variable: str, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> None:
+        self.shown = without_password(base_url)
+        self.key_refused = f"{self.shown} refuses the API key; set {key_variable}"
+        self._base_url, self._timeout_s = base_url, timeout_s
+        self._api_key = api_key or NO_KEY
+
+    def get(self, path: str) -> Any:
+        """What stands at a path below the address (or, with a full URL, elsewhere on the server).
+
+        What the server does not call JSON is given as text.
+
+        Raises:
+            ServerError: the server does not answer, refuses, or sends broken JSON.
+        """
+        with self._client() as client:
+            return client.get(path, cast_to=object)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The answer to a JSON body. It is sent once: what was done already is not to be asked for again.
+
+        Raises:
+            ServerError: as `get`.
+        """
+        with self._client(retries=0) as client:
+            return client.post(path, body=dict(body), cast_to=object)
+
+    @contextmanager
+    def _client(self, retries: int = 1) -> Iterator[Any]:
+        import openai  # noqa: PLC0415 - takes a second to import
+
+        shown = self.shown
+        settings: dict[str, Any] = {"timeout": self._timeout_s, "max_retries": retries}
+        with openai.OpenAI(base_url=self._base_url, api_key=self._api_key, **settings) as client:
+            try:
+                yield client
+            except openai.AuthenticationError as error:
+                raise ServerError(self.key_refused, 401) from error
+            except openai.NotFoundError as error:
+                raise ServerError(self._said(error) or f"{shown} has no such path", 404) from error
+            except openai.APIStatusError as error:
+                said = self._said(error) or "see the server's log"
+                status = error.status_code
+                raise ServerError(f"{shown} answers with HTTP status {status}: {said}", status) from error
+            except openai.APITimeoutError as error:
+                raise ServerError(f"{shown} does not answer within {self._timeout_s:.0f} s") from error
+            except openai.APIConnectionError as error:
+                raise ServerError(f"no server answers at {shown}; is it running?") from error
+            except (openai.OpenAIError, ValueError) as error:
+                raise ServerError(
+                    f"{shown} answers, but not with JSON; is it an OpenAI-compatible server?"
+                ) from error
+
+    def _said(self, error: Any) -> str:
+        """The server's own words about an error, where it gives any; it may have repeated the key."""
+        body = error.body
+        if isinstance(body, Mapping):
+            inner = body.get("error")
+            said = body.get("message") or (inner.get("message") if isinstance(inner, Mapping) else inner)
+            return in_one_line(str(said or ""), [self._api_key])
+        return ""
