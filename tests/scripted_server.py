@@ -4,7 +4,7 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -42,6 +42,18 @@ class Served(NamedTuple):
     model: ScriptedChatModel
 
 
+class Page(NamedTuple):
+    """What a GET is answered with."""
+
+    status: int
+    content: str | Mapping[str, Any]
+    """Text, or an object that is sent as JSON."""
+
+
+Altered = Callable[[Mapping[str, Any], dict[str, Any]], Mapping[str, Any] | str]
+"""From a request's body and the completion that answers it to what is sent instead; text is sent as HTML."""
+
+
 class Server(ThreadingHTTPServer):
     """One that many may call at once, and that says nothing of those who hang up."""
 
@@ -61,10 +73,13 @@ def scripted_server(  # noqa: C901 - the handler's methods count
     max_model_len: int = 32_768,
     port: int = 0,
     record: bool = True,
+    pages: Mapping[str, Page] | None = None,
+    altered: Altered = lambda _, completion: completion,
 ) -> Iterator[Served]:
     """Serve a script under `/v1`; the node is known from the name of the wanted schema.
 
-    With the `port` of one that was stopped, a server takes its place.
+    With the `port` of one that was stopped, a server takes its place. `pages` go by their path; every other GET
+    is answered with the model list.
     """
     model = ScriptedChatModel(script=script or {}, record=record)
 
@@ -72,13 +87,16 @@ def scripted_server(  # noqa: C901 - the handler's methods count
         def log_message(self, *args: Any) -> None:
             pass
 
-        def _send(self, status: int, body: Mapping[str, Any]) -> None:
+        def _send(self, status: int, body: Mapping[str, Any] | str) -> None:
             with suppress(ConnectionError):  # whoever asked is gone
-                self._reply(status, json.dumps(body).encode())
+                if isinstance(body, str):
+                    self._reply(status, body.encode(), "text/html")
+                else:
+                    self._reply(status, json.dumps(body).encode(), "application/json")
 
-        def _reply(self, status: int, data: bytes) -> None:
+        def _reply(self, status: int, data: bytes, kind: str) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
@@ -91,6 +109,10 @@ def scripted_server(  # noqa: C901 - the handler's methods count
 
         def do_GET(self) -> None:
             if self._refused():
+                return
+            page = (pages or {}).get(self.path)
+            if page is not None:
+                self._send(page.status, page.content)
                 return
             served = {"id": "scripted", "object": "model", "created": 0, "owned_by": "tests"}
             self._send(200, {"object": "list", "data": [{**served, "max_model_len": max_model_len}]})
@@ -116,30 +138,28 @@ def scripted_server(  # noqa: C901 - the handler's methods count
                 self.connection.shutdown(socket.SHUT_RDWR)
                 return
             usage = reply.usage_metadata or {}
-            self._send(
-                200,
-                {
-                    "id": "reply",
-                    "object": "chat.completion",
-                    "created": 0,
-                    "model": "scripted",
-                    "choices": [
-                        {
-                            "index": 0,
-                            "finish_reason": "stop",
-                            "message": {"role": "assistant", "content": str(reply.text)},
-                        }
-                    ],
-                    "usage": {
-                        "prompt_tokens": usage["input_tokens"],
-                        "completion_tokens": usage["output_tokens"],
-                        "total_tokens": usage["total_tokens"],
-                    },
+            completion = {
+                "id": "reply",
+                "object": "chat.completion",
+                "created": 0,
+                "model": "scripted",
+                "choices": [
+                    {
+                        "index": 0,
+                        "finish_reason": "stop",
+                        "message": {"role": "assistant", "content": str(reply.text)},
+                    }
+                ],
+                "usage": {
+                    "prompt_tokens": usage["input_tokens"],
+                    "completion_tokens": usage["output_tokens"],
+                    "total_tokens": usage["total_tokens"],
                 },
-            )
+            }
+            self._send(200, altered(body, completion))
 
     server = Server(("127.0.0.1", port), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield Served(f"http://127.0.0.1:{server.server_port}/v1", model)
