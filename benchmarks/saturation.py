@@ -7,7 +7,8 @@
 
 Without --base-url, both use an embedded engine, each its own (in the replay only the number of the slot is set to
 the worker's own). With it, both use that server, such as vLLM; the requests of the replay carry a `cache_salt`,
-so that they find nothing of the run's in the prefix cache.
+and their schemas another title, so that they find nothing of the run's in the prefix cache and among the grammars
+that were compiled.
 
 With `--rounds`, the cases are taken in so many parts, each run and then replayed, so that a machine whose speed
 drifts treats both alike; the engines stay up in between, and keep what they remember.
@@ -58,6 +59,8 @@ class Phase:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
+    client_cpu_s: float = 0.0
+    """Of this process; an embedded engine's is counted in."""
 
     @property
     def written_per_s(self) -> float:
@@ -74,6 +77,7 @@ class Phase:
             "completion_tokens": self.completion_tokens,
             "completion_tokens_per_s": round(self.written_per_s, 1),
             "cached_share": self.cached_share,
+            "client_cpu_s": round(self.client_cpu_s, 1),
         }
 
 
@@ -170,28 +174,35 @@ class Replay:
                 for wave in conversation.waves():
                     await asyncio.gather(*(ask(self._body(exchange.body, worker)) for exchange in wave))
 
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(*map(work, self._workers))
         self.phase.seconds += time.perf_counter() - start
+        self.phase.client_cpu_s += time.process_time() - cpu
 
     def _body(self, body: bytes, worker: int) -> bytes:
-        apart = {"id_slot": worker} if self._engine else {"cache_salt": "replay"}
-        return json.dumps({**json.loads(body), **apart}).encode()
+        told = json.loads(body)
+        if self._engine:
+            told["id_slot"] = worker
+        else:
+            told["cache_salt"] = "replay"
+            told["response_format"]["json_schema"]["schema"]["title"] = "Replay"
+        return json.dumps(told).encode()
 
 
 async def run_part(
     questions: list[Case], model: ServedChatModel, strategy: GraphStrategy, concurrency: int, folder: Path
 ) -> Phase:
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     async for trace in run(questions, model, strategy=strategy, concurrency=concurrency, out=folder):
         print(f"{trace.case.id} {trace.outcome} {trace.elapsed_s:.0f} s", file=sys.stderr, flush=True)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     usage = [trace.usage for trace in read_traces(folder / "traces.jsonl")]
     return Phase(
         seconds,
         sum(u.prompt_tokens for u in usage),
         sum(u.cached_tokens or 0 for u in usage),
         sum(u.completion_tokens for u in usage),
+        cpu,
     )
 
 

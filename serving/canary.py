@@ -14,7 +14,7 @@ from ddxgraph.serving.adapter import Adapter, AdapterError
 
 CANARY_FILE: Final = "canaries.json"
 CANARY_VERSION: Final = 1
-TOKENS: Final = 24
+TOKENS: Final = 16
 """Length of a continuation."""
 TOLERANCE: Final = 0.1
 """Nats by which log-probabilities of the same weights may differ between two engines, on average."""

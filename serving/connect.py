@@ -14,7 +14,7 @@ from ddxgraph.nodes.consultation import BRIEF_KEY
 from ddxgraph.serving.adapter import AdapterError, read_adapter
 from ddxgraph.serving.llamaserver import OWNER
 from ddxgraph.serving.modellist import ServedModel, served_models
-from ddxgraph.serving.serverapi import NO_KEY, ServerApi, ServerError
+from ddxgraph.serving.serverapi import NO_KEY, ServerApi, ServerError, is_sendable
 from ddxgraph.serving.weights import SMOLLM2, WeightsError, is_tiny, pull
 
 URL_VARIABLE: Final = "DDXGRAPH_BASE_URL"
@@ -48,7 +48,7 @@ def resolve(
     if url is not None and not _is_address(url):
         raise EndpointError(f"{url!r} is no address of a server: give a URL such as http://127.0.0.1:8000/v1")
     key = api_key or environment.get(KEY_VARIABLE) or None
-    if key is not None and not (key.isascii() and key.isprintable()):
+    if key is not None and not is_sendable(key):
         raise EndpointError(
             f"the API key holds characters that cannot be sent in a header; check {KEY_VARIABLE}"
         )
@@ -173,13 +173,21 @@ def _adapter(found: ServedModel) -> dict[str, str]:
     if not found.base:
         return {}
     try:
-        sha256 = found.stored_sha256 or read_adapter(Path(found.path or "")).sha256
+        sha256 = found.stored_sha256 or read_adapter(_here(found)).sha256
     except AdapterError as error:
         raise EndpointError(
             f"nothing tells which files the adapter {found.name!r} is made of, so that no trace could: the "
             f"server read it from {found.path}; load it with `ddxgraph adapters load {found.name}=PATH`"
         ) from error
     return {"base_model": found.base, "adapter": found.name, "adapter_sha256": sha256}
+
+
+def _here(adapter: ServedModel) -> Path:
+    """The folder that a server names, which may lie on this machine as well."""
+    path = Path(adapter.path or "")
+    if not path.is_absolute():
+        raise AdapterError(f"{adapter.path!r} is relative to wherever the server was started")
+    return path
 
 
 def _find_model(endpoint: Endpoint, api: ServerApi) -> ServedModel:

@@ -46,7 +46,7 @@ class Guard:
         if scope["type"] != "http" or not path.startswith(_OPEN + _KNOWN):
             await _refuse(scope, send, 404, "Not Found")
         elif not self._key and not _addressed_as_loopback(scope):
-            await _refuse(scope, send, 403, "without a key this server answers to loopback names alone")
+            await _refuse(scope, send, 421, "without a key this server answers to loopback names alone")
         elif path not in _OPEN and self._key and not self._has_key(scope):
             await _refuse(scope, send, 401, "this server wants its API key")
         elif path.rstrip("/") == _LOADS and scope["method"] == "POST":
@@ -128,7 +128,7 @@ async def _refuse(scope: Mapping[str, Any], send: Send, status: int, message: st
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
-    kind = {401: "Unauthorized", 403: "Forbidden"}.get(status, "NotFoundError")
+    kind = {401: "Unauthorized", 403: "Forbidden", 421: "MisdirectedRequest"}.get(status, "NotFoundError")
     said = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

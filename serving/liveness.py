@@ -63,15 +63,31 @@ def verify(
         ServerError: the server does not answer.
         AdapterError: it does not give what a comparison needs.
     """
-    models = {model.name: model for model in served_models(api)}
-    served = models.get(name)
+    served = next((model for model in served_models(api) if model.name == name), None)
     if served is None or served.base is None:
-        why = "is the base model's name, not an adapter's" if served else "is not loaded"
-        message = f"{name!r} {why}; load it: ddxgraph adapters load {name}={adapter.folder}"
-        return Liveness(name, Verdict.NOT_LOADED, message, tolerance, canaries.signal)
+        return Liveness(
+            name, Verdict.NOT_LOADED, _unloaded(served, name, adapter), tolerance, canaries.signal
+        )
     base_said = _continuations(api, served.base, canaries)
     said = _continuations(api, name, canaries)
     return judge(served, adapter, canaries, base_said, said, tolerance)
+
+
+def check_loaded(api: ServerApi, name: str, adapter: Adapter) -> None:
+    """See that there is something to verify, before canaries are computed.
+
+    Raises:
+        AdapterError: the server has no adapter of that name.
+        ServerError: the server does not answer.
+    """
+    served = next((model for model in served_models(api) if model.name == name), None)
+    if served is None or served.base is None:
+        raise AdapterError(_unloaded(served, name, adapter))
+
+
+def _unloaded(served: ServedModel | None, name: str, adapter: Adapter) -> str:
+    why = "is the base model's name, not an adapter's" if served else "is not loaded"
+    return f"{name!r} {why}; load it: ddxgraph adapters load {name}={adapter.folder}"
 
 
 def judge(

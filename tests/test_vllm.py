@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jsonschema
+import medqa
 import pytest
 
 from ddxgraph import Budget, Case, GraphStrategy, Trace, connect, read_cases, read_traces, serve
@@ -84,10 +85,11 @@ class Engine:
         self._port, self._log, self._held = port, log, ExitStack()
         self.endpoint: ServedEndpoint
 
-    def start(self) -> None:
+    def start(self, adapters: Mapping[str, Path] | None = None) -> None:
         self.endpoint = self._held.enter_context(
             serve(
                 "smollm2",
+                adapters=adapters,
                 port=self._port,
                 lora_rank=16,
                 api_key=KEY,
@@ -138,7 +140,7 @@ def ddxgraph(*args: object, env: dict[str, str]) -> subprocess.CompletedProcess[
 def questions(count: int) -> list[Case]:
     """MedQA's first; where it is not beside the checkout, the example under so many ids."""
     if MEDQA_DEV.is_file():
-        return [entry.case for entry in islice(read_cases(MEDQA_DEV), count)]
+        return list(islice(medqa.cases(MEDQA_DEV), count))
     case = next(iter(read_cases(EXAMPLE))).case
     return [case.model_copy(update={"id": f"{case.id}-{number}"}) for number in range(count)]
 
@@ -270,7 +272,17 @@ def test_the_key_is_in_no_log_and_in_no_list_of_processes(engine):
 def measured(engine, tmp_path_factory) -> Mapping[str, Any]:
     if not MEDQA_DEV.is_file():
         pytest.skip("MedQA's dev file is not beside the checkout")
-    settings = ["--first", "16", "--concurrency", "8", "--base-url", engine.endpoint.base_url, "--brief"]
+    settings = [
+        "--first",
+        "16",
+        "--concurrency",
+        "8",
+        "--rounds",
+        "2",
+        "--base-url",
+        engine.endpoint.base_url,
+        "--brief",
+    ]
     script = ROOT / "benchmarks" / "saturation.py"
     done = subprocess.run(
         [sys.executable, str(script), str(MEDQA_DEV), *settings, "--model", engine.endpoint.model],
@@ -291,11 +303,11 @@ def test_a_batch_has_the_throughput_of_its_bare_requests(measured):
     assert measured["throughput_ratio"] >= 0.95
 
 
-def test_a_batch_outlives_its_engine(engine, tmp_path):
-    """Last: it kills the engine, and the one that takes its place has no adapters."""
-    cases, out = case_file(tmp_path, 6), tmp_path / "run"
-    command = [sys.executable, "-m", "ddxgraph", "run", str(cases), "--out", str(out), "--concurrency", "3"]
-    env = environment(engine)
+def test_a_batch_outlives_its_engine(engine, adapters, tmp_path):
+    """Last: it kills the engine, and the one that takes its place has one adapter."""
+    cases, out = case_file(tmp_path, 4), tmp_path / "run"
+    command = [sys.executable, "-m", "ddxgraph", "run", str(cases), "--out", str(out), "--concurrency", "2"]
+    env = environment(engine, "steps")
     with subprocess.Popen(
         [*command, "--max-backtracks", "0", "--json"], env=env, stdout=subprocess.PIPE
     ) as batch:
@@ -306,12 +318,12 @@ def test_a_batch_outlives_its_engine(engine, tmp_path):
         engine.kill()
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", urlsplit(engine.endpoint.base_url).port))
-        engine.start()
+        engine.start({"steps": adapters["steps"].folder})
         summary = json.loads(batch.communicate()[0])
     assert batch.returncode == 0
-    assert summary["outcomes"] == {"answered": 6}
+    assert summary["outcomes"] == {"answered": 4}
     assert summary["calls_made_again"]
-    assert len({trace.id for trace in read_traces(out / "traces.jsonl")}) == 6
+    assert len({trace.id for trace in read_traces(out / "traces.jsonl")}) == 4
 
 
 def test_nothing_of_the_engine_is_left_when_it_is_stopped(engine):

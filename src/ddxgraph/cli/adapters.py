@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from ddxgraph.cli import options
 from ddxgraph.cli.serve import split_pair
@@ -16,7 +15,7 @@ from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.serving.adapter import Adapter, read_adapter
 from ddxgraph.serving.canary import PROMPTS, TOLERANCE, Agreement, CanarySet, read_canaries, write_canaries
 from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, EndpointError, resolve
-from ddxgraph.serving.liveness import Liveness
+from ddxgraph.serving.liveness import Liveness, check_loaded
 from ddxgraph.serving.liveness import verify as verify_served
 from ddxgraph.serving.loadedadapter import load_adapter, loaded_adapters, unload_adapter
 from ddxgraph.serving.reference import make_canaries
@@ -47,7 +46,7 @@ def load(
     base_url: options.BaseUrl = None,
 ) -> None:
     """Load an adapter into the running server: copied into the adapter store, and from there."""
-    name, path = split_pair(pair, "")
+    name, path = split_pair(pair, "load")
     loaded = load_adapter(_api(base_url), name, read_adapter(Path(path)))
     STDOUT.print(f"{loaded.name} on {loaded.base}: sha256 {loaded.sha256}", markup=False)
     say(f"a server's word is no proof: ddxgraph adapters verify {name} {path}")
@@ -75,10 +74,11 @@ def list_(
     if not found:
         say("no adapters")
         return
-    table = Table("name", "base", "sha256", box=None)
-    for loaded in found:
-        table.add_row(loaded.name, loaded.base, loaded.sha256 or f"unknown ({loaded.path})")
-    STDOUT.print(table)
+    rows = [("name", "base", "sha256")]
+    rows += [(each.name, each.base, each.sha256 or f"unknown ({each.path})") for each in found]
+    names, bases = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, base, sha256 in rows:  # no table of Rich's, which cuts a hash off at 80 columns
+        STDOUT.print(f"{name:{names}}  {base:{bases}}  {sha256}", markup=False)
 
 
 @adapters.command()
@@ -101,7 +101,10 @@ def verify(
     Exit code: 0 live, 1 not proven.
     """
     api, adapter = _api(base_url, timeout_s=600.0), read_adapter(path)
-    canaries = read_canaries(adapter) or _made(adapter, base, None)
+    canaries = read_canaries(adapter)
+    if canaries is None:
+        check_loaded(api, name, adapter)
+        canaries = _made(adapter, base, None)
     liveness = verify_served(api, name, adapter, canaries, tolerance)
     if as_json:
         typer.echo(json.dumps(_figures(liveness)))
@@ -138,15 +141,20 @@ def _api(base_url: str | None, timeout_s: float = 120.0) -> ServerApi:
 
 
 def _made(adapter: Adapter, base: str | None, prompts: Path | None) -> CanarySet:
-    lines = (
-        [line for line in prompts.read_text(encoding="utf-8").splitlines() if line.strip()]
-        if prompts
-        else None
-    )
-    if lines == []:
-        fail(f"{prompts} holds no prompts", Exit.BAD_INPUT)
+    lines = _read(prompts) if prompts else PROMPTS
     with _progress() as progress:
-        return make_canaries(adapter, base, prompts=lines or PROMPTS, progress=progress)
+        return make_canaries(adapter, base, prompts=lines, progress=progress)
+
+
+def _read(prompts: Path) -> list[str]:
+    try:
+        text = prompts.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"cannot read {prompts} as UTF-8 text: {error}", Exit.BAD_INPUT)
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        fail(f"{prompts} holds no prompts", Exit.BAD_INPUT)
+    return lines
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """`ddxgraph serve`: an engine for the graph."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -152,7 +153,7 @@ def _starting() -> Iterator[server.Progress]:
 def _announce(endpoint: server.ServedEndpoint, adapters: list[str], key_variable: str | None) -> None:
     say(f"serving at {endpoint.base_url}, log in {endpoint.log}; Ctrl-C stops it")
     for variable, value in endpoint.environment().items():
-        typer.echo(f"export {variable}={value}")
+        typer.echo(f"export {variable}={shlex.quote(value)}")
     if key_variable and key_variable != KEY_VARIABLE:
         typer.echo(f'export {KEY_VARIABLE}="${key_variable}"')
     if len(adapters) > 1:
