@@ -5,7 +5,8 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Final
@@ -79,33 +80,33 @@ def serve(  # noqa: PLR0917 - one parameter an option
 
     Exit code: 0 stopped, 1 the engine cannot start or has ended by itself, 2 bad input.
     """
-    with _stopped_by_signals(), ExitStack() as held:
+    named = _adapters(adapter or [])
+    start = partial(
+        server.serve,
+        model,
+        adapters=named,
+        engine=engine,
+        host=host,
+        port=port,
+        name=name,
+        lora_rank=lora_rank,
+        slots=slots,
+        reasoning_parser=reasoning_parser,
+        api_key=_key(api_key_env),
+        python=python,
+        allow=allow_adapters or (),
+        extra=context.args,
+        log=log,
+    )
+    with suppress(_Stopped, KeyboardInterrupt), _stopped_by_signals(), ExitStack() as held:
         try:
-            progress = None if quiet else held.enter_context(_starting())
-            endpoint = held.enter_context(
-                server.serve(
-                    model,
-                    adapters=_adapters(adapter or []),
-                    engine=engine,
-                    host=host,
-                    port=port,
-                    name=name,
-                    lora_rank=lora_rank,
-                    slots=slots,
-                    reasoning_parser=reasoning_parser,
-                    api_key=_key(api_key_env),
-                    python=python,
-                    allow=allow_adapters or (),
-                    extra=context.args,
-                    log=log,
-                    progress=progress,
-                )
-            )
-            _announce(endpoint, list(_adapters(adapter or [])), api_key_env)
+            with _starting(quiet=quiet) as progress:
+                endpoint = held.enter_context(start(progress=progress))
+            _announce(endpoint, list(named), api_key_env)
             endpoint.wait()
         except (_Stopped, KeyboardInterrupt):
-            say("stopping the engine")
-        raise typer.Exit(Exit.DONE)
+            say("stopping the engine; Ctrl-C again kills it")
+    raise typer.Exit(Exit.DONE)
 
 
 class _Stopped(BaseException):
@@ -132,8 +133,11 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _starting() -> Iterator[server.Progress]:
+def _starting(*, quiet: bool) -> Iterator[server.Progress | None]:
     """A line that moves while the engine starts; where stderr is no terminal, a line a minute."""
+    if quiet:
+        yield None
+        return
     with ExitStack() as held:
         status = held.enter_context(STDERR.status("starting the engine")) if STDERR.is_terminal else None
         told = 0.0
