@@ -63,7 +63,7 @@ def verify(
         ServerError: the server does not answer.
         AdapterError: it does not give what a comparison needs.
     """
-    served = next((model for model in served_models(api) if model.name == name), None)
+    served = _listed(api, name)
     if served is None or served.base is None:
         return Liveness(
             name, Verdict.NOT_LOADED, _unloaded(served, name, adapter), tolerance, canaries.signal
@@ -80,9 +80,13 @@ def check_loaded(api: ServerApi, name: str, adapter: Adapter) -> None:
         AdapterError: the server has no adapter of that name.
         ServerError: the server does not answer.
     """
-    served = next((model for model in served_models(api) if model.name == name), None)
+    served = _listed(api, name)
     if served is None or served.base is None:
         raise AdapterError(_unloaded(served, name, adapter))
+
+
+def _listed(api: ServerApi, name: str) -> ServedModel | None:
+    return next((model for model in served_models(api) if model.name == name), None)
 
 
 def _unloaded(served: ServedModel | None, name: str, adapter: Adapter) -> str:

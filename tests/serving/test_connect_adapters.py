@@ -1,7 +1,6 @@
 import shutil
 
 import pytest
-from adapter_server import adapter_server
 from adapterfolder import write_adapter
 from journeys import AT_ONCE
 
@@ -30,17 +29,6 @@ def _surroundings(tmp_path, monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def server():
-    with adapter_server() as running:
-        yield running
-
-
-@pytest.fixture
-def adapter(tmp_path):
-    return read_adapter(write_adapter(tmp_path / "adapter"))
 
 
 def known(model):

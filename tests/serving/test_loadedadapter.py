@@ -17,17 +17,6 @@ def _surroundings(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def server():
-    with adapter_server() as running:
-        yield running
-
-
-@pytest.fixture
-def adapter(tmp_path):
-    return read_adapter(write_adapter(tmp_path / "adapter"))
-
-
 def api(server, key=None):
     return ServerApi(server.base_url, key, "DDXGRAPH_API_KEY")
 

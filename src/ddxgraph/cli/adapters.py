@@ -15,7 +15,7 @@ from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.serving.adapter import Adapter, read_adapter
 from ddxgraph.serving.canary import PROMPTS, TOLERANCE, Agreement, CanarySet, read_canaries, write_canaries
 from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, EndpointError, resolve
-from ddxgraph.serving.liveness import Liveness, check_loaded
+from ddxgraph.serving.liveness import CANARY_TIMEOUT_S, Liveness, check_loaded
 from ddxgraph.serving.liveness import verify as verify_served
 from ddxgraph.serving.loadedadapter import load_adapter, loaded_adapters, unload_adapter
 from ddxgraph.serving.reference import make_canaries
@@ -100,7 +100,7 @@ def verify(
 
     Exit code: 0 live, 1 not proven.
     """
-    api, adapter = _api(base_url, timeout_s=600.0), read_adapter(path)
+    api, adapter = _api(base_url, timeout_s=CANARY_TIMEOUT_S), read_adapter(path)
     canaries = read_canaries(adapter)
     if canaries is None:
         check_loaded(api, name, adapter)
