@@ -8,7 +8,7 @@ from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, Setting, refuted_ids, usage_so_far
 from ddxgraph.graph.trace import exchanges
 from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
-from ddxgraph.nodes.consultation import Allowance, NodeName, Reply
+from ddxgraph.nodes.consultation import Allowance, Reply, StopName
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet
 
@@ -16,7 +16,7 @@ ASKING_TOKENS: Final = 400
 """Estimate of a turn's own words, before they are rendered."""
 
 
-def completion_cap(node: NodeName, state: Journey) -> int:
+def completion_cap(node: StopName, state: Journey) -> int:
     """Most tokens that a node's reply may take."""
     limits = state["setting"].strategy.limits
     match node:

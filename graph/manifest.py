@@ -55,6 +55,34 @@ def case_set(cases: Iterable[Case]) -> CaseSet:
     return CaseSet(count=len(seen), sha256=whole.hexdigest())
 
 
+class Selection(BaseModel):
+    """Which cases of a benchmark, and how they are shown. A run of a case file has none.
+
+    The cases of a selection are the same on every machine: see `ddxgraph.eval.benchmark.load`.
+    """
+
+    model_config = _FROZEN
+
+    benchmark: str
+    """Its name: `medqa`, `medbullets` or `jama`."""
+    split: str = "test"
+    five_options: bool = False
+    """From the source's file with five options a case."""
+    free_form: bool = False
+    """The options are withheld; the gold answer is the option's text."""
+    shuffle: int | None = None
+    """Seed by which the options of each case are shuffled; None: as published."""
+    subset: str | None = None
+    """A named group of the cases, such as `step1`."""
+    limit: int | None = Field(default=None, ge=1)
+    """At most so many cases: a sample drawn with `limit_seed`."""
+    limit_seed: int = 0
+    size: int = 0
+    """Cases of the split as published, before `subset` and `limit`; filled in when it is loaded."""
+    sha256: str = ""
+    """Of the file that the cases were read from, hex; filled in when it is loaded."""
+
+
 class Change(NamedTuple):
     """A field in which two manifests differ."""
 
@@ -76,6 +104,8 @@ class Manifest(BaseModel):
     cases: CaseSet
     samples: int = Field(ge=1)
     """Traversals of each case."""
+    selection: Selection | None = None
+    """Where the cases are a benchmark's: which of them."""
     strategy: StrategySettings
     provenance: Provenance
     """Model, adapter, engine, sampling, prompt set and code version; `started_at` is each trace's own."""
@@ -99,7 +129,9 @@ class Manifest(BaseModel):
         ]
 
 
-def manifest(cases: Iterable[Case] | CaseSet, samples: int, settled: Settled) -> Manifest:
+def manifest(
+    cases: Iterable[Case] | CaseSet, samples: int, settled: Settled, selection: Selection | None = None
+) -> Manifest:
     """Describe a run; cases that were read through already are given as their `case_set`.
 
     Raises:
@@ -108,6 +140,7 @@ def manifest(cases: Iterable[Case] | CaseSet, samples: int, settled: Settled) ->
     return Manifest(
         cases=cases if isinstance(cases, CaseSet) else case_set(cases),
         samples=samples,
+        selection=selection,
         strategy=settled.strategy,
         provenance=settled.provenance.model_copy(update={"started_at": ""}),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -65,7 +65,8 @@ class Plan(NamedTuple):
         window = self.strategy.context_window
         if window is None:
             return
-        needed = estimate_tokens((setting.system, setting.opening)) + REPLY_ROOM
+        room = min(self.strategy.reply_tokens or REPLY_ROOM, REPLY_ROOM)
+        needed = estimate_tokens((setting.system, setting.opening)) + room
         if needed > window:
             raise CaseTooLong(
                 f"the case is too long for this model: it needs about {needed} tokens with the instructions, "

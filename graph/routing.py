@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ddxgraph.nodes.consultation import NodeName
+from ddxgraph.nodes.consultation import StopName
 from ddxgraph.nodes.reflect import Verdict
 
 Trigger = Literal["self", "verifier", "budget", "engine", "gold", "label"]
@@ -17,7 +17,7 @@ so that it can be filtered out.
 End = Literal["end"]
 Limit = Literal["tokens", "calls", "backtracks"]
 
-BACKTRACKS: dict[Verdict, NodeName] = {
+BACKTRACKS: dict[Verdict, StopName] = {
     "recheck_evidence": "check_evidence",
     "widen_differential": "generate_differential",
     "reread_history": "review_history",
@@ -38,7 +38,7 @@ class Move(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    to: NodeName | End
+    to: StopName | End
     trigger: Trigger = "self"
     reason: str = ""
     targets: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from langchain_core.language_models import BaseChatModel
 
-from ddxgraph.graph.manifest import manifest
+from ddxgraph.graph.manifest import Selection, manifest
 from ddxgraph.graph.plan import CaseTooLong
 from ddxgraph.graph.runfolder import RunFolder, open_run
 from ddxgraph.graph.strategy import GraphStrategy, Settled, Strategy
@@ -53,6 +53,7 @@ async def run(
     model: BaseChatModel,
     *,
     strategy: Strategy | None = None,
+    selection: Selection | None = None,
     samples: int = 1,
     concurrency: int = 8,
     out: RunFolder | Path | str | None = None,
@@ -74,6 +75,7 @@ async def run(
         cases: the cases. With a folder they are read twice; an iterator is therefore kept in a list.
         model: the chat model.
         strategy: how to take a case to a trace; the graph with its default settings where None.
+        selection: which cases of which benchmark these are (`Items.selection`), for the run's manifest.
         samples: traversals of each case; sample k adds k to the seed. Give the strategy a temperature.
         concurrency: traversals at a time.
         out: a run folder, made where it is missing (or one that `open_run` opened).
@@ -104,7 +106,7 @@ async def run(
             folder = held.enter_context(
                 open_run(
                     Path(out),
-                    manifest(kept, samples, settled),
+                    manifest(kept, samples, settled, selection),
                     fork=fork,
                     ids=lambda: (job.trace_id for job in jobs_of(kept, samples, settled)),
                 )

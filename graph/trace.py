@@ -19,6 +19,7 @@ from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
 from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.consultation import Attempt, NodeName
 from ddxgraph.nodes.failure import Failure
+from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential, Hypothesis
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.reflect import Reflection
@@ -29,7 +30,8 @@ from ddxgraph.nodes.usage import Usage
 TRACE_VERSION: Final = 1
 
 Output = Annotated[
-    History | Differential | EvidenceCheck | Reflection | Conclusion, Field(discriminator="kind")
+    History | Differential | EvidenceCheck | Reflection | Conclusion | Generation,
+    Field(discriminator="kind"),
 ]
 Outcome = Literal["answered", "abstained", "unparsed", "error"]
 """How a traversal came out. `error` is unscored: an infrastructure error is never a wrong answer."""
@@ -104,6 +106,12 @@ class StrategySettings(BaseModel):
     policy: Policy = Policy()
     context_window: int | None = None
     """Tokens that the model's context holds; beyond it the conversation is compacted. None: unbounded."""
+    reply_tokens: int | None = Field(default=None, ge=1)
+    """Most tokens of the reply of a single generation; None for the graph, whose limits say it."""
+
+
+_SETTINGS_OF_SOME: Final = ("reply_tokens",)
+"""Settings that count only where they are set, so that strategies without them keep their traces' ids."""
 
 
 class Provenance(BaseModel):
@@ -207,8 +215,9 @@ def plan_digest(strategy: StrategySettings, provenance: Provenance) -> str:
 
     Version and time of the code are left out: an upgrade does not undo work that was paid for.
     """
+    unset = {key for key in _SETTINGS_OF_SOME if getattr(strategy, key) is None}
     decides = {
-        "strategy": strategy.model_dump(mode="json"),
+        "strategy": strategy.model_dump(mode="json", exclude=unset),
         "model": [provenance.model, provenance.adapter, provenance.adapter_sha256],
         "sampling": dict(provenance.sampling),
         "prompts": provenance.prompt_set,

@@ -15,7 +15,7 @@ from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.routing import Move, over_budget
 from ddxgraph.graph.state import Journey, Setting, applied, credence_of, last_on_trunk
 from ddxgraph.graph.trace import Output, Step, exchanges
-from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName
+from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName, StopName
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.review_history import Asks, Finding
@@ -68,8 +68,13 @@ def open_line(
     )
 
 
-def step_of(plan: Plan, node: NodeName, line: Consultation, **facts: Any) -> Step:
-    """The step that a visit leaves in the trace; without a call where its line was not used."""
+def step_of(
+    plan: Plan, node: NodeName, line: Consultation, *, prompt: str | None = None, **facts: Any
+) -> Step:
+    """The step that a visit leaves in the trace; without a call where its line was not used.
+
+    `prompt` names the prompt of its turn, where that is not the node's own name.
+    """
     reply = line.reply
     if reply is None:
         return Step(node=node, **facts)
@@ -79,7 +84,7 @@ def step_of(plan: Plan, node: NodeName, line: Consultation, **facts: Any) -> Ste
         text=reply.text,
         usage=reply.usage,
         latency_s=reply.latency_s,
-        prompt_hash=plan.wording.prompts.hashes[node],
+        prompt_hash=plan.wording.prompts.hashes[prompt or node],
         attempts=reply.attempts,
         failure=reply.failure,
         **facts,
@@ -101,7 +106,7 @@ class Visit:
         entry: how LangGraph came here.
     """
 
-    def __init__(self, plan: Plan, state: Journey, node: NodeName, entry: Entry) -> None:
+    def __init__(self, plan: Plan, state: Journey, node: StopName, entry: Entry) -> None:
         self._plan, self._state, self._node = plan, state, node
         self._compactions: list[Compaction] = []
         steps = state.get("steps", [])

@@ -1,19 +1,21 @@
 """Conclude: the answer, why, and how probability is spread over the options."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.consultation import TOP_LOGPROBS, Consultation, Turn
 from ddxgraph.nodes.form import form, one_of, text
+from ddxgraph.nodes.letters import probabilities_at
 from ddxgraph.nodes.limits import Limits
 
 NODE: Final = "conclude"
 ANSWER_CHARS: Final = 200
+_CLOSES: Final = '"} \n'
+"""What may follow the answer's letter, within its token."""
 
 
 class Conclusion(BaseModel):
@@ -66,7 +68,8 @@ async def conclude(
         answer token's log-probabilities, or from the credence where the engine gives none.
     """
     asking = line.prompts.render(NODE, standing=standing, letters=case.letters, spent=spent)
-    turn = Turn(NODE, asking, output_model(case.letters, limits), room(limits), logprobs=bool(case.letters))
+    logprobs = TOP_LOGPROBS if case.letters else 0
+    turn = Turn(NODE, asking, output_model(case.letters, limits), room(limits), logprobs=logprobs)
     output: Any = await line.ask(turn)
     if output is None:
         return Conclusion()
@@ -102,41 +105,10 @@ def over_options(credence: Mapping[str, float], letters: Sequence[str]) -> dict[
     return {key: value / total for key, value in kept.items()} if total > 0 else {}
 
 
-class _Place(NamedTuple):
-    token: Mapping[str, Any]
-    offset: int
-    """Where in the token's text the letter stands."""
-
-
-def _letter_token(text: str, tokens: Sequence[Mapping[str, Any]]) -> _Place | None:
-    """The token that carries the answer's letter, counted back from the end of the reply.
-
-    What follows the letter is ASCII (a quote, a brace, white space), so characters can be counted there
-    even where earlier tokens are pieces of a character.
-    """
-    place = text.rfind('"') - 1
-    if place < 0:
-        return None
-    shown = text
-    for token in reversed(tokens):
-        piece = str(token.get("token", ""))
-        if shown.endswith(piece):
-            shown = shown[: len(shown) - len(piece)]
-            if len(shown) <= place:
-                return _Place(token, place - len(shown))
-        elif shown != text:
-            return None
-    return None
-
-
 def letter_probabilities(
     text: str, tokens: Sequence[Mapping[str, Any]] | None, letters: Sequence[str]
 ) -> dict[str, float] | None:
     """Probability of each option's letter at the answer's place.
-
-    Engines report log-probabilities before the grammar's mask, so most of the mass may lie on other tokens:
-    it is renormalised over the letters. A letter outside the reported alternatives gets the smallest
-    reported probability, its upper bound.
 
     Args:
         text: the reply, a JSON object whose last field is the letter.
@@ -146,24 +118,4 @@ def letter_probabilities(
     Returns:
         Letter to probability, summing to one; None where the answer's token cannot be found.
     """
-    place = _letter_token(text, tokens) if tokens and letters else None
-    if place is None:
-        return None
-    piece = str(place.token["token"])
-    lead = piece[: place.offset]
-    listed = [*(place.token.get("top_logprobs") or ()), place.token]
-    found: dict[str, float] = {}
-    for alternative in listed:
-        said = str(alternative["token"])
-        letter = said[len(lead) : len(lead) + 1]
-        closes = said[len(lead) + 1 :].lstrip('"} \n') == ""
-        if said.startswith(lead) and letter in letters and closes:
-            found[letter] = max(found.get(letter, -math.inf), float(alternative["logprob"]))
-    if not found:
-        return None
-    floor = min(float(alternative["logprob"]) for alternative in listed)
-    logits = {letter: found.get(letter, floor) for letter in letters}
-    top = max(logits.values())
-    weights = {letter: math.exp(value - top) for letter, value in logits.items()}
-    total = sum(weights.values())
-    return {letter: weight / total for letter, weight in weights.items()}
+    return probabilities_at(text.rfind('"') - 1, text, tokens, letters, _CLOSES)

@@ -1,4 +1,4 @@
-"""The gateway to the chat model: one structured call, one repair, all of it accounted for and typed."""
+"""The gateway to the chat model: one call, one repair where it has a form, all accounted for and typed."""
 
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -13,15 +13,18 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure, window_failure
 from ddxgraph.nodes.form import response_format
 from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.reading import OutputT, cut_off, read_reply, writable
+from ddxgraph.nodes.reading import OutputT, cut_off, met_its_cap, read_reply, writable
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 
-NodeName = Literal["review_history", "generate_differential", "check_evidence", "reflect", "conclude"]
+StopName = Literal["review_history", "generate_differential", "check_evidence", "reflect", "conclude"]
+"""The nodes that the graph stops at."""
+NodeName = Literal[StopName, "generate"]
+"""All nodes: the graph's, and the one of a strategy that generates once."""
 
 TOP_LOGPROBS: Final = 20
-"""Alternatives asked for at each token; the most that vLLM and OpenAI give by default."""
+"""Alternatives at each token; the most that vLLM and OpenAI give by default."""
 CONVERSATION_KEY: Final = "ddxgraph_conversation"
 NODE_KEY: Final = "ddxgraph_node"
 BRANCH_KEY: Final = "ddxgraph_branch"
@@ -51,15 +54,20 @@ class Allowance(NamedTuple):
 
 @dataclass(slots=True)
 class Turn(Generic[OutputT]):
-    """What a node asks of the model: its words and the form that the reply must have."""
+    """What a node asks of the model: its words and the form that the reply must have.
+
+    `OutputT` of a free text is `Any`: it goes to `Consultation.write`, which reads nothing.
+    """
 
     node: NodeName
     text: str
-    output: type[OutputT]
+    output: type[OutputT] | None
+    """None: free text."""
     max_tokens: int
     branch: str | None = None
     """The hypothesis under test, for an evidence check."""
-    logprobs: bool = False
+    logprobs: int = 0
+    """Alternatives asked for at each token of the reply; 0: no log-probabilities."""
 
 
 class Attempt(BaseModel):
@@ -84,6 +92,14 @@ class Reply(Generic[OutputT]):
     failure: Failure | None = None
     logprobs: Sequence[Mapping[str, Any]] | None = None
     """OpenAI's `choices[0].logprobs.content`, where asked for and given."""
+    truncated: bool = False
+    """It met its cap, where the engine says so."""
+
+    def take(self, message: AIMessage) -> None:
+        """Write down what came."""
+        self.text = writable(str(message.text))
+        self.logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
+        self.truncated = met_its_cap(message)
 
 
 class Wording(NamedTuple):
@@ -130,7 +146,10 @@ class Consultation:
 
         Raises:
             EngineFailed: the model gave no reply at all. `reply` then holds what was spent until then.
+            ValueError: the turn has no form.
         """
+        if turn.output is None:
+            raise ValueError("the turn has no form that its reply could be read into: use `write`")
         start = time.perf_counter()
         messages = self.messages(turn.text)
         spent: list[Usage] = []
@@ -141,8 +160,7 @@ class Consultation:
             while True:
                 message = await self._call(turn, messages)
                 spent.append(usage_of(message, messages))
-                reply.text = writable(str(message.text))
-                reply.logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
+                reply.take(message)
                 output, error = read_reply(reply.text, turn.output)
                 if output is not None:
                     reply.output = output
@@ -160,6 +178,27 @@ class Consultation:
             reply.usage = spent[0] if len(spent) == 1 else total_usage(spent)
             reply.latency_s = time.perf_counter() - start
             reply.attempts = tuple(attempts)
+
+    async def write(self, turn: Turn[Any]) -> Reply[Any]:
+        """Put a turn to the model and take what it writes, as it comes; there is nothing to repair.
+
+        Raises:
+            EngineFailed: the model gave no reply at all.
+        """
+        start = time.perf_counter()
+        messages = self.messages(turn.text)
+        reply: Reply[Any] = Reply(turn)
+        self.reply = reply
+        try:
+            message = await self._call(turn, messages)
+        except EngineFailed as error:
+            reply.failure, reply.usage = error.failure, Usage(calls=int(error.called))
+            raise
+        finally:
+            reply.latency_s = time.perf_counter() - start
+        reply.take(message)
+        reply.usage = usage_of(message, messages)
+        return reply
 
     def _repair(self, messages: list[BaseMessage], text: str, error: str) -> list[BaseMessage]:
         asked = HumanMessage(self.prompts.render("repair", error=error))
@@ -182,14 +221,15 @@ class Consultation:
         return min(turn.max_tokens, room)
 
     async def _call(self, turn: Turn[Any], messages: list[BaseMessage]) -> AIMessage:
-        form: type[BaseModel] = turn.output
+        form: type[BaseModel] | None = turn.output
         kwargs: dict[str, Any] = {
-            "response_format": response_format(form, turn.node),
             "max_tokens": self._cap(turn, messages),
             **self.wording.sampling.as_kwargs(),
         }
+        if form is not None:
+            kwargs["response_format"] = response_format(form, turn.node)
         if turn.logprobs:
-            kwargs |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
+            kwargs |= {"logprobs": True, "top_logprobs": turn.logprobs}
         config = self._config(turn)
         model, patience = self.wording.model, self.wording.patience
         try:

@@ -29,7 +29,7 @@ class FailureKind(StrEnum):
     CONTEXT_LENGTH = "context_length"
     OTHER = "other"
     MALFORMED = "malformed"
-    """The reply did not fit the schema, and neither did its one repair."""
+    """The reply did not fit the schema, and neither did its one repair; or a free text states no answer."""
     INTERRUPTED = "interrupted"
     """The user stopped the traversal."""
 

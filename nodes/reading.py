@@ -11,6 +11,8 @@ OutputT = TypeVar("OutputT", bound=BaseModel)
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
 _THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _ERROR_CHARS: Final = 300
+_CAPPED: Final = frozenset({"length", "max_tokens"})
+"""Why a reply ended, as OpenAI's API and Anthropic's say it where it met its cap."""
 
 
 class Reading(NamedTuple, Generic[OutputT]):
@@ -39,13 +41,21 @@ def writable(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def met_its_cap(message: AIMessage) -> bool:
+    """Whether a reply ended at its token limit, as far as the engine says why it ended."""
+    said = message.response_metadata
+    return str(said.get("finish_reason") or said.get("stop_reason")).lower() in _CAPPED
+
+
 def cut_off(error: Exception) -> AIMessage | None:
     """The cut-off reply that the OpenAI client raises instead of returning, as an ordinary message."""
     completion = getattr(error, "completion", None)
     if type(error).__name__ != "LengthFinishReasonError" or completion is None:
         return None
     usage = completion.usage
-    message = AIMessage(completion.choices[0].message.content or "")
+    message = AIMessage(
+        completion.choices[0].message.content or "", response_metadata={"finish_reason": "length"}
+    )
     if usage is not None:
         message.usage_metadata = {
             "input_tokens": usage.prompt_tokens,

@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Undefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Undefined, meta
 
 PROMPTS: Final = (
     "system",
@@ -20,7 +20,7 @@ PROMPTS: Final = (
     "repair",
     "compaction",
 )
-"""The files that a prompt set holds, each with the ending `.jinja`."""
+"""The prompts of the graph, each a file with the ending `.jinja`."""
 
 _OWN_TAGS: Final = re.compile(r"<(?=(?:/\s*)?(?:case|question|options|data)\b)", re.IGNORECASE)
 _TEMPLATE_TOKENS: Final = re.compile(
@@ -51,19 +51,20 @@ def _finalize(value: Any) -> Any:
 
 
 class PromptSet:
-    """A folder of prompts. Every variable that a template writes out is data and is disarmed.
+    """Prompts of one purpose, out of a folder. Every variable that a template writes out is data and is disarmed.
 
     Args:
-        folder: holds one `NAME.jinja` for each of `PROMPTS`; the shipped set by default.
+        folder: holds one `NAME.jinja` for each name, and what these include; the shipped folder by default.
+        names: the prompts of the set; the graph's by default. What else lies in the folder is no part of it.
 
     Raises:
         FileNotFoundError: a prompt is missing from the folder.
         jinja2.UndefinedError: (when rendering) a template names a variable that it was not given.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, names: Sequence[str] = PROMPTS) -> None:
         self.folder = folder or Path(__file__).parent
-        missing = [name for name in PROMPTS if not (self.folder / f"{name}.jinja").is_file()]
+        missing = [name for name in names if not (self.folder / f"{name}.jinja").is_file()]
         if missing:
             raise FileNotFoundError(f"no {', '.join(f'{name}.jinja' for name in missing)} in {self.folder}")
         environment = Environment(
@@ -75,23 +76,42 @@ class PromptSet:
             autoescape=False,  # noqa: S701 - prompts are text for a model, not HTML
         )
         self._templates: Mapping[str, Template] = {
-            name: environment.get_template(f"{name}.jinja") for name in PROMPTS
+            name: environment.get_template(f"{name}.jinja") for name in names
         }
         for template in self._templates.values():
             template.globals = {}  # the prompts use none, and merging Jinja's own costs more than rendering
-        sources = {name: (self.folder / f"{name}.jinja").read_bytes() for name in PROMPTS}
+        sources = {name: (self.folder / f"{name}.jinja").read_bytes() for name in names}
         self.hashes: Mapping[str, str] = {name: _short(source) for name, source in sources.items()}
         """Content hash of each prompt, 12 hex digits."""
         parts = {
             path.relative_to(self.folder).as_posix(): path.read_bytes()
-            for path in sorted(self.folder.rglob("*.jinja"))
+            for path in sorted(_files(environment, self.folder, names))
         }
         self.hash = _short(b"\0".join(name.encode() + b"\0" + part for name, part in parts.items()))
-        """Content hash of the whole set, 12 hex digits; part of every trace's id."""
+        """Content hash of the set and of what its prompts include, 12 hex digits; part of every trace's id."""
 
     def render(self, name: str, /, **variables: Any) -> str:
         """The text of one prompt."""
         return self._templates[name].render(variables).strip()
+
+
+def _files(environment: Environment, folder: Path, names: Sequence[str]) -> set[Path]:
+    """The files that the prompts are made of: their own, and those that they name, however far down.
+
+    A template that computes a name may name any other: then all that the folder holds counts.
+    """
+    found: set[Path] = set()
+    waiting = [folder / f"{name}.jinja" for name in names]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for named in meta.find_referenced_templates(environment.parse(path.read_text(encoding="utf-8"))):
+            if named is None:
+                return found | set(folder.rglob("*.jinja"))
+            waiting.append(folder / named)
+    return found
 
 
 def _short(source: bytes) -> str:
@@ -100,5 +120,5 @@ def _short(source: bytes) -> str:
 
 @lru_cache(maxsize=1)
 def shipped_prompts() -> PromptSet:
-    """The prompt set that comes with the package."""
+    """The graph's prompt set, as it comes with the package."""
     return PromptSet()

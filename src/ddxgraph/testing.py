@@ -7,7 +7,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
-from pydantic import PrivateAttr
+from pydantic import InstanceOf, PrivateAttr
 
 from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY
 
@@ -33,9 +33,12 @@ class Request(NamedTuple):
     """The call's keyword arguments: `max_tokens`, `seed`, `logprobs`, ..."""
 
 
-Scripted = Mapping[str, Any] | str | Exception
-"""A reply as an object (written as JSON), as raw text, or an exception to raise."""
+Scripted = Mapping[str, Any] | str | InstanceOf[AIMessage] | Exception
+"""A reply as an object (written as JSON), as raw text, or whole, with its metadata (log-probabilities, the reason
+why it ended) and perhaps its usage; or an exception to raise."""
 Line = Scripted | Callable[[Request], Scripted]
+
+_FREE_TEXT: Final = "Answer: A"
 
 
 class ScriptedChatModel(BaseChatModel):
@@ -43,7 +46,8 @@ class ScriptedChatModel(BaseChatModel):
 
     `script` maps a node (`"reflect"`) or a node and branch (`"check_evidence:B"`, which wins) to one reply or
     to a list of replies taken in turn, the last of which repeats. A node without a script gets the smallest
-    object that fits its schema, which concludes straight with the first option.
+    object that fits its schema, which concludes straight with the first option; where free text is asked for,
+    a text that states the answer A.
 
     Tokens are counted as one for every four characters, rounded up.
 
@@ -163,11 +167,14 @@ class _Prompter:
             line = line(request)
         if isinstance(line, Exception):
             raise line
-        text = line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)
+        if isinstance(line, AIMessage) and line.usage_metadata is not None:
+            return line
+        text = _text_of(line)
         prompt = sum([-(-len(message.content) // 4) for message in messages])
         completion = -(-len(text) // 4)
         usage = UsageMetadata(input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion)
-        return AIMessage(text, usage_metadata=usage)
+        known = line.response_metadata if isinstance(line, AIMessage) else {}
+        return AIMessage(text, usage_metadata=usage, response_metadata=known)
 
     def _next(self, request: Request) -> Line:
         if self._record:
@@ -176,7 +183,7 @@ class _Prompter:
         key = key if key in self._script else request.node
         lines = self._script.get(key)
         if lines is None:
-            return self._smallest_text(request.schema)
+            return self._smallest_text(request.schema) if request.schema else _FREE_TEXT
         if isinstance(lines, str) or not isinstance(lines, Sequence):
             return lines
         with self._lock:
@@ -189,6 +196,12 @@ class _Prompter:
         if known is None or known[0] is not schema:
             known = self._smallest[id(schema)] = (schema, json.dumps(smallest(schema), ensure_ascii=False))
         return known[1]
+
+
+def _text_of(line: Mapping[str, Any] | str | AIMessage) -> str:
+    if isinstance(line, AIMessage):
+        return str(line.text)
+    return line if isinstance(line, str) else json.dumps(line, ensure_ascii=False)
 
 
 def _listened_to(config: RunnableConfig) -> bool:

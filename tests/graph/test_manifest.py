@@ -6,7 +6,7 @@ import pytest
 from journeys import CASE, FREE, VIGNETTE
 
 from ddxgraph import Budget, Case
-from ddxgraph.graph.manifest import CaseConflict, CaseSet, Manifest, case_set, manifest
+from ddxgraph.graph.manifest import CaseConflict, CaseSet, Manifest, Selection, case_set, manifest
 from ddxgraph.graph.strategy import GraphStrategy
 from ddxgraph.graph.trace import Provenance, StrategySettings
 from ddxgraph.nodes.sampling import Sampling
@@ -18,7 +18,10 @@ OTHER_HASH = "f" * 64
 RUN = Manifest(
     cases=CaseSet(count=2, sha256=HASH),
     samples=1,
-    strategy=StrategySettings(context_window=8_192),
+    selection=Selection(
+        benchmark="medqa", split="dev", shuffle=3, subset="step1", limit=40, size=1_272, sha256=HASH
+    ),
+    strategy=StrategySettings(context_window=8_192, reply_tokens=512),
     provenance=Provenance(
         model="meta-llama/Llama-3.1-8B-Instruct",
         adapter="loop-1",
@@ -47,6 +50,8 @@ CHANGES = {
     "cases.count": (3, "was 2, now 3"),
     "cases.sha256": (OTHER_HASH, "was 0123456789abcdef..., now ffffffffffffffff..."),
     "samples": (4, "was 1, now 4"),
+    "selection.split": ("test", "was dev, now test"),
+    "selection.limit": (None, "was 40, now not there"),
     "strategy.name": ("vote", "was graph, now vote"),
     "strategy.budget.max_calls": (7, f"was {Budget().max_calls}, now 7"),
     "strategy.context_window": (None, "was 8192, now not there"),
@@ -124,6 +129,16 @@ def test_a_manifest_that_was_written_and_read_is_the_same_run(sampling):
     made = manifest([CASE], 2, settled)
     assert Manifest.model_validate_json(made.model_dump_json(indent=2)).changes(made) == []
     assert made.total == 2
+
+
+def test_a_manifest_that_says_nothing_of_a_selection_is_that_of_a_run_without_one():
+    whole = RUN.model_copy(update={"selection": None})
+    tree = whole.model_dump(mode="json")
+    del tree["selection"]
+    assert Manifest.model_validate(tree).changes(whole) == []
+    assert "selection.benchmark was not there, now medqa" in map(
+        str, Manifest.model_validate(tree).changes(RUN)
+    )
 
 
 def test_two_long_values_that_begin_alike_are_told_apart():

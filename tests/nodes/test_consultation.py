@@ -114,7 +114,7 @@ async def test_a_reply_that_fits_is_given_back_and_accounted_for(line_to):
 
 async def test_a_call_carries_form_caps_sampling_and_names(line_to):
     model = scripted(FITS)
-    turn = Turn("conclude", "Check.", Answer, max_tokens=77, branch="H1", logprobs=True)
+    turn = Turn("conclude", "Check.", Answer, max_tokens=77, branch="H1", logprobs=20)
     config = {"metadata": {"mine": 1}}
     await line_to(model, sampling=Sampling(temperature=0.6, seed=3), config=config).ask(turn)
     request = model.requests[0]

@@ -1,5 +1,6 @@
 """Hostile text in a case, and in what a model writes, stays between the delimiters and ends no message."""
 
+import json
 import re
 
 import pytest
@@ -7,6 +8,7 @@ from journeys import reading
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
 from ddxgraph import Case, Limits, build_graph, solve
+from ddxgraph.graph.generation import STYLES, GenerationStrategy
 from ddxgraph.nodes.generate_differential import LABEL_CHARS
 from ddxgraph.testing import Request, ScriptedChatModel, smallest
 
@@ -195,6 +197,17 @@ def test_what_the_model_reads_of_a_case_is_what_was_written(attack):
     seen = "".join(model.requests[0].messages[1].text.split())
     for written in (case.vignette, case.question, *case.options.values()):
         assert "".join(written.split()) in seen
+
+
+@every_attack
+@with_and_without_options
+@pytest.mark.parametrize("style", STYLES)
+async def test_hostile_text_stays_between_the_delimiters_of_a_single_generation(attack, options, style):
+    garbled = json.dumps({hostile(attack, 200): 1})
+    model = ScriptedChatModel(script={"generate": [garbled, hostile(attack)]})
+    await GenerationStrategy(style=style)(case_of(attack, options=options), model)
+    assert len(model.requests) == (2 if style == "vanilla" else 1)
+    check(model.requests)
 
 
 def test_the_check_itself_sees_text_outside_the_delimiters_and_broken_tags():

@@ -1,3 +1,4 @@
+import asyncio
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,17 @@ from journeys import CASE, FREE, answer, differential, named, reading, reflectio
 
 from ddxgraph import Budget, Case, Limits, build_graph, solve
 from ddxgraph.eval.casefile import parse_case
+from ddxgraph.graph.generation import STYLES, GenerationStrategy, generation_prompts
+from ddxgraph.nodes.generate import prompts_of
 from ddxgraph.prompts.library import PROMPTS, PromptSet, disarm, shipped_prompts
 from ddxgraph.testing import Request, ScriptedChatModel
+
+GENERATION_HASHES = {
+    "vanilla": "a68b62b5d9b8",
+    "cot": "bdc6c24d52c1",
+    "longstep": "9ebdab813db2",
+    "longmonolog": "8db687fe223c",
+}
 
 
 @pytest.fixture
@@ -95,6 +105,31 @@ def pieces_of(name: str) -> list[str]:
     return [piece for data in found if (piece := data.data.strip())]
 
 
+@pytest.fixture(scope="module")
+def told_once() -> str:
+    """What a model is told by the strategies of a single generation."""
+    requests: list[Request] = []
+    for style in STYLES:
+        for case in (CASE, FREE):
+            model = ScriptedChatModel(script={"generate": "no JSON"})
+            asyncio.run(GenerationStrategy(style=style)(case, model))
+            requests.extend(model.requests)
+    return words(requests)
+
+
+@pytest.mark.parametrize("name", sorted({"answer_line"}.union(*(prompts_of(style) for style in STYLES))))
+def test_every_branch_of_the_prompts_of_a_single_generation_is_reached(name, told_once):
+    pieces = pieces_of(name)
+    assert pieces
+    assert [piece for piece in pieces if piece not in told_once] == []
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_without_its_variables_raises(style):
+    with pytest.raises(jinja2.UndefinedError, match="letters"):
+        generation_prompts(style).render(style)
+
+
 @pytest.mark.parametrize("name", PROMPTS)
 def test_every_branch_of_every_prompt_is_reached_with_the_variables_that_its_node_gives(name, told):
     pieces = pieces_of(name)
@@ -129,6 +164,52 @@ def test_the_hash_follows_what_a_prompt_includes(folder):
     before = edit(folder, "system", '{% include "manner.jinja" %}')
     (folder / "manner.jinja").write_text("Be thorough.", encoding="utf-8")
     assert PromptSet(folder).hash != before.hash
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        '["manner.jinja", "other.jinja"]',
+        '"manner.jinja" ignore missing',
+        '"manner.jinja" if letters else "other.jinja"',
+    ],
+    ids=["one of several", "perhaps missing", "either"],
+)
+def test_the_hash_follows_what_is_included_from_afar(names, folder):
+    (folder / "between.jinja").write_text(f"{{% include {names} %}}", encoding="utf-8")
+    (folder / "other.jinja").write_text("Be kind.", encoding="utf-8")
+    (folder / "manner.jinja").write_text("Be brief.", encoding="utf-8")
+    before = edit(folder, "system", '{% extends "between.jinja" %}')
+    (folder / "manner.jinja").write_text("Be thorough.", encoding="utf-8")
+    assert PromptSet(folder).hash != before.hash
+
+
+def test_a_name_that_is_computed_may_be_any_prompt_of_the_folder(folder):
+    (folder / "manner.jinja").write_text("Be brief.", encoding="utf-8")
+    before = edit(folder, "system", '{% include "man" ~ "ner.jinja" %}')
+    (folder / "manner.jinja").write_text("Be thorough.", encoding="utf-8")
+    assert PromptSet(folder).hash != before.hash
+
+
+def test_prompts_that_include_one_another_have_a_hash(folder):
+    (folder / "manner.jinja").write_text('{% include "system.jinja" %}', encoding="utf-8")
+    assert edit(folder, "system", '{% include "manner.jinja" %}').hash != shipped_prompts().hash
+
+
+def test_what_is_no_part_of_a_set_does_not_change_its_hash(folder):
+    before = {style: PromptSet(folder, prompts_of(style)).hash for style in STYLES}
+    assert len({shipped_prompts().hash, *before.values()}) == 1 + len(STYLES)
+    (folder / "cot.jinja").write_text("Think. Answer: {{ letters }}", encoding="utf-8")
+    (folder / "notes.jinja").write_text("For later.", encoding="utf-8")
+    after = {style: PromptSet(folder, prompts_of(style)).hash for style in STYLES}
+    assert PromptSet(folder).hash == shipped_prompts().hash
+    assert [style for style in STYLES if after[style] != before[style]] == ["cot"]
+
+
+def test_the_shipped_sets_are_the_ones_that_traces_name():
+    """A change here undoes the runs that were made: their traces' ids change."""
+    assert shipped_prompts().hash == "e1b62c811e50"
+    assert {style: generation_prompts(style).hash for style in STYLES} == GENERATION_HASHES
 
 
 def test_the_hash_depends_on_nothing_but_the_content(folder):

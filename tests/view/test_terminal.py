@@ -2,9 +2,11 @@
 
 import io
 
+from langchain_core.messages import AIMessage
 from rich.console import Console
 
 from ddxgraph import Budget, Case, Traversal, build_graph
+from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.view.terminal import JourneyPrinter, print_result
 
@@ -88,6 +90,30 @@ def test_a_repair_and_a_failure_are_said():
     broken = shown(ScriptedChatModel(script={"conclude": "{"}))
     assert "No answer (unparsed)" in broken
     assert "! conclude: 2 replies did not fit the schema" in broken
+
+
+async def shown_once(said: str | AIMessage) -> str:
+    """The output for a single generation."""
+    console = Console(file=io.StringIO(), width=100, highlight=False)
+    trace = await GenerationStrategy(style="cot")(CASE, ScriptedChatModel(script={"generate": said}))
+    JourneyPrinter(console, CASE).step(trace.steps[0])
+    print_result(console, trace)
+    return console.file.getvalue()
+
+
+async def test_a_single_generation_is_shown_with_its_text_and_its_answer():
+    text = await shown_once("He does not [dim]cough.\nAnswer: B")
+    assert " 1. Generation" in text
+    assert "He does not [dim]cough." in text
+    assert "Answer: B. Pneumonia" in text
+    assert "from none" not in text
+    assert "concluded; 1 calls" in text
+
+
+async def test_a_single_generation_that_states_nothing_says_why():
+    assert "No answer (unparsed): generate: the last line" in await shown_once("Perhaps B.")
+    cut = AIMessage("He", response_metadata={"finish_reason": "length"})
+    assert "cut off after 1 tokens" in await shown_once(cut)
 
 
 def test_it_fits_a_narrow_terminal():

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ddxgraph.cli import adapters, doctor, run, schema, serve, solve, weights
+from ddxgraph.cli import adapters, data, doctor, judge, run, schema, serve, solve, weights
 from ddxgraph.graph.trace import code_version
 from ddxgraph.view.terminal import NOTICE
 
@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("run")(run.run)
+app.command("judge")(judge.judge)
+app.add_typer(data.data)
 app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)
 app.add_typer(adapters.adapters)
 app.command("doctor")(doctor.doctor)

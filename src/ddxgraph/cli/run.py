@@ -4,65 +4,59 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from langchain_core.language_models import BaseChatModel
 
-from ddxgraph.cli import options
+from ddxgraph.cli import casesource, options
+from ddxgraph.cli.casesource import Asked, CaseSource, GoldLetters, OptionOrder, case_source, read_through
 from ddxgraph.cli.signals import stopped_by_signals
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval.casefile import CaseFile, CaseFileError
+from ddxgraph.cli.strategies import StrategyName, strategy_of
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.checkpointstore import open_checkpoints
-from ddxgraph.graph.manifest import CaseSet, case_set, manifest
+from ddxgraph.graph.manifest import CaseSet, manifest
 from ddxgraph.graph.runfolder import RunFolder, open_run
 from ddxgraph.graph.runner import TooManyFailures, jobs_of
 from ddxgraph.graph.runner import run as run_cases
-from ddxgraph.graph.strategy import GraphStrategy, Strategy
+from ddxgraph.graph.strategy import Strategy
 from ddxgraph.graph.tally import Tally
-from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.patience import LOG, Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.view.progress import RunProgress, duration, figures, troubles
 
-GoldLetters = Mapping[str, str]
-"""Case id to the letter of the gold answer; empty where the file has none. No node ever sees it."""
-
-
-class StrategyName(StrEnum):
-    """Strategies by name."""
-
-    GRAPH = "graph"
-
-
-@dataclass(frozen=True)
-class _Cases:
-    """The cases of a file, without their gold answers."""
-
-    file: CaseFile
-
-    def __iter__(self) -> Iterator[Case]:
-        return (entry.case for entry in self.file)
-
 
 @spoken
 def run(  # noqa: PLR0917 - one parameter an option
-    cases: Annotated[Path, typer.Argument(help="A case file: one case a line (JSONL).")],
+    cases: casesource.CasesArgument,
     out: Annotated[
         Path, typer.Option(help="The run's folder, such as runs/pilot; made where it is missing.")
     ],
+    split: casesource.SplitName = None,
+    subset: casesource.Subset = None,
+    five_options: casesource.FiveOptions = False,
+    limit: casesource.Limit = None,
+    limit_seed: casesource.LimitSeed = None,
+    free_form: casesource.FreeForm = False,
+    option_order: casesource.Options = OptionOrder.AS_IS,
+    shuffle_seed: casesource.ShuffleSeed = None,
     strategy: Annotated[StrategyName, typer.Option(help="How to take a case.")] = StrategyName.GRAPH,
     samples: Annotated[int, typer.Option(min=1, help="Traversals of each case.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Traversals at a time.")] = 8,
     max_tokens: options.MaxTokens = options.BUDGET.max_tokens,
     max_calls: options.MaxCalls = options.BUDGET.max_calls,
     max_backtracks: options.MaxBacktracks = options.BUDGET.max_backtracks,
+    reply_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Most tokens of a single generation; else its style's own. Not for the graph."
+        ),
+    ] = None,
     temperature: options.Temperature = 0.0,
     seed: options.Seed = 0,
     fork: Annotated[
@@ -93,41 +87,36 @@ def run(  # noqa: PLR0917 - one parameter an option
         say(
             "the samples of a case will be alike: at temperature 0 the seed decides nothing; see --temperature"
         )
+    if reply_tokens is not None and strategy is StrategyName.GRAPH:
+        fail("--reply-tokens is for a single generation; the graph has --max-tokens", Exit.BAD_INPUT)
+    if checkpoints is not None and strategy is not StrategyName.GRAPH:
+        fail(
+            f"--checkpoints keeps the graph's steps, and {strategy} has one only; leave it out",
+            Exit.BAD_INPUT,
+        )
     settings = _Settings(
         strategy=strategy,
+        reply_tokens=reply_tokens,
         budget=Budget(max_tokens=max_tokens, max_calls=max_calls, max_backtracks=max_backtracks),
         sampling=Sampling(temperature=temperature, seed=seed),
         patience=Patience(away_s=patience),
         checkpoints=checkpoints,
     )
-    file = CaseFile(cases)
-    known, gold = _read_through(file)
+    asked = Asked(
+        split=split,
+        subset=subset,
+        five_options=five_options,
+        limit=limit,
+        limit_seed=limit_seed,
+        free_form=free_form,
+        options=option_order,
+        shuffle_seed=shuffle_seed,
+    )
+    source = case_source(cases, asked)
+    known, gold = read_through(source)
     chat = options.connected(base_url, model, concurrency=concurrency, quiet=quiet, timeout_s=timeout)
-    batch = _Batch(_Cases(file), known, gold, chat, settings, samples, concurrency)
+    batch = _Batch(source, known, gold, chat, settings, samples, concurrency)
     _summarise(batch.run(out, fork=fork, quiet=quiet), as_json)
-
-
-def _read_through(file: CaseFile) -> tuple[CaseSet, GoldLetters]:
-    """Read all cases once, so that a bad one is named before anything is started; keep their gold letters.
-
-    Raises:
-        CaseFileError: the file cannot be read again and again, a case is malformed, or has two gold answers.
-        CaseConflict: two different cases go by one id.
-    """
-    path, gold = file.path, dict[str, str]()
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise CaseFileError(
-            f"{str(path)!r} is a pipe or a device, and a run reads its cases more than once: "
-            "save them to a file first"
-        )
-
-    def cases() -> Iterator[Case]:
-        for case, told in file:
-            yield case
-            if told and case.options and gold.setdefault(case.id, told.answer) != told.answer:
-                raise CaseFileError(f"{path}: the case {case.id!r} stands twice, with two different answers")
-
-    return case_set(cases()), gold
 
 
 @dataclass(frozen=True)
@@ -135,6 +124,7 @@ class _Settings:
     """How each case is taken."""
 
     strategy: StrategyName
+    reply_tokens: int | None
     budget: Budget
     sampling: Sampling
     patience: Patience
@@ -153,7 +143,7 @@ class _Ended:
 
 @dataclass(frozen=True)
 class _Batch:
-    cases: _Cases
+    cases: CaseSource
     known: CaseSet
     gold: GoldLetters
     model: BaseChatModel
@@ -164,7 +154,7 @@ class _Batch:
     def run(self, out: Path, *, fork: bool, quiet: bool) -> _Ended:
         """Run to the end, or until interrupted."""
         settled = self._strategy(None).settle(self.model)
-        wanted = manifest(self.known, self.samples, settled)
+        wanted = manifest(self.known, self.samples, settled, self.cases.selection)
         tally = Tally(total=wanted.total)
         # Taking stock of a large folder takes a while: done outside the event loop, Ctrl-C breaks it off at once.
         with open_run(
@@ -216,14 +206,14 @@ class _Batch:
         return _Ended(folder.path, tally, interrupted=stop.is_set() and left > 0, gave_up=gave_up)
 
     def _strategy(self, saver: Any) -> Strategy:
-        match self.settings.strategy:
-            case StrategyName.GRAPH:
-                return GraphStrategy(
-                    budget=self.settings.budget,
-                    sampling=self.settings.sampling,
-                    patience=self.settings.patience,
-                    checkpointer=saver,
-                )
+        return strategy_of(
+            self.settings.strategy,
+            budget=self.settings.budget,
+            sampling=self.settings.sampling,
+            patience=self.settings.patience,
+            reply_tokens=self.settings.reply_tokens,
+            checkpointer=saver,
+        )
 
     def _correct(self, case_id: str, answer: str | None) -> bool | None:
         gold = self.gold.get(case_id)

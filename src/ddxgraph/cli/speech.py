@@ -12,7 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from ddxgraph.cli.streams import Remarks, discard, steady_streams
+from ddxgraph.eval.benchmarkfile import BenchmarkError
+from ddxgraph.eval.benchmarkstore import FetchError
 from ddxgraph.eval.casefile import CaseFileError
+from ddxgraph.eval.judgements import JudgementError
+from ddxgraph.eval.scoredrun import ScoreError
 from ddxgraph.graph.checkpointstore import CheckpointError
 from ddxgraph.graph.manifest import CaseConflict
 from ddxgraph.graph.plan import CaseTooLong
@@ -27,6 +31,25 @@ from ddxgraph.serving.weights import WeightsError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_BAD_INPUT: Final = (
+    BenchmarkError,
+    CaseConflict,
+    CaseFileError,
+    CaseTooLong,
+    JudgementError,
+    RunFolderError,
+    ScoreError,
+    TraceFileError,
+)
+_NOT_DONE: Final = (
+    AdapterError,
+    CheckpointError,
+    EndpointError,
+    FetchError,
+    ServeError,
+    ServerError,
+    WeightsError,
+)
 
 STDERR: Final = Console(file=cast(IO[str], Remarks()), stderr=True, highlight=False)
 STDOUT: Final = Console(highlight=False, soft_wrap=True)
@@ -60,9 +83,9 @@ def spoken(command: Callable[P, R]) -> Callable[P, R]:
         steady_streams()
         try:
             return command(*args, **kwargs)
-        except (CaseFileError, CaseConflict, CaseTooLong, TraceFileError, RunFolderError) as error:
+        except _BAD_INPUT as error:
             fail(str(error), Exit.BAD_INPUT)
-        except (AdapterError, CheckpointError, EndpointError, ServeError, ServerError, WeightsError) as error:
+        except _NOT_DONE as error:
             fail(str(error), Exit.NOT_DONE)
         except OSError as error:
             if error.errno == errno.EPIPE:  # whoever read the results has enough

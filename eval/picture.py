@@ -1,0 +1,165 @@
+"""A plot as a picture: SVG and PNG whose bytes depend on nothing but what is drawn, and its place in a page."""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from itertools import cycle
+from typing import Any, Final, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK: Final = "#1b1f24"
+MUTED: Final = "#5a626b"
+RULE: Final = "#d5dae0"
+PAGE: Final = "#ffffff"
+SERIES: Final = ("#0060a8", "#b8450f", "#00785a", "#8f3f88", "#8a6d00", "#4b5563")
+"""Colours of series, apart for colour-blind readers (after Okabe and Ito) and in grey print."""
+_MARKERS: Final = "osD^vPX*"
+_LINES: Final = ("-", "--", "-.", ":")
+_DPI: Final = 160
+_LONGEST: Final = 60
+"""Characters of a name that a plot shows."""
+
+_VARIABLES: Final = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    RULE: "var(--rule)",
+    PAGE: "var(--page)",
+    **{colour: f"var(--s{place})" for place, colour in enumerate(SERIES)},
+}
+"""Colours of the files to the page's own, which differ by light and dark."""
+_COLOUR: Final = re.compile("|".join(_VARIABLES), re.IGNORECASE)
+_ID: Final = re.compile(r'(\bid="|href="#|url\(#)')
+_METADATA: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
+_SIZE: Final = re.compile(
+    r'(<svg\b[^>]*?) height="[^"]*"([^>]*?) width="[^"]*"|(<svg\b[^>]*?) width="[^"]*"([^>]*?) height="[^"]*"'
+)
+_STYLE: Final[dict[Any, Any]] = {
+    "axes.edgecolor": MUTED,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11,
+    "axes.unicode_minus": True,
+    "figure.facecolor": PAGE,
+    "axes.facecolor": PAGE,
+    "savefig.facecolor": PAGE,
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica"],
+    "font.size": 10,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ddxgraph",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+}
+
+
+class Sign(NamedTuple):
+    """How a series is told from the others, in colour and without."""
+
+    colour: str
+    marker: str
+    line: str
+
+
+class NumberTable(NamedTuple):
+    """The numbers of a plot."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A plot with what a reader needs who cannot see it."""
+
+    name: str
+    """Of its files, without ending."""
+    title: str
+    alt: str
+    """What it shows, in words."""
+    table: NumberTable
+    svg: str
+    png: bytes
+
+    @property
+    def inline(self) -> str:
+        """The SVG as part of a page: in the page's colours, its ids its own, no wider than the page."""
+        body = self.svg[self.svg.index("<svg") :]
+        body = _COLOUR.sub(lambda match: _VARIABLES[match[0].lower()], _METADATA.sub("", body))
+        body = _ID.sub(rf"\g<1>{self.name}-", body)
+        body = _SIZE.sub(lambda match: "".join(part for part in match.groups() if part), body, count=1)
+        return body.replace("<svg", f'<svg role="img" aria-label="{escape(self.alt)}"', 1)
+
+
+def signs() -> Iterator[Sign]:
+    """Signs for one series after another: colours come round after 6, but with other markers and lines."""
+    yield from (
+        Sign(colour, marker, line)
+        for colour, marker, line in zip(cycle(SERIES), cycle(_MARKERS), cycle(_LINES), strict=False)
+    )
+
+
+def short(name: str, most: int = _LONGEST) -> str:
+    """A name as a plot has room for it."""
+    return name if len(name) <= most else f"{name[: most - 3]}..."
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Draw in this style; what matplotlib was set to before comes back."""
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing"
+        )  # a name in a script that the font lacks
+        yield
+
+
+def sheet(width: float = 7.0, height: float = 4.6) -> tuple[Figure, Axes]:
+    """An empty figure, in inches; no window, no global state."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def picture(name: str, title: str, alt: str, table: NumberTable, figure: Figure) -> Picture:
+    """Save a figure; equal figures give equal bytes."""
+    return Picture(
+        name=name,
+        title=title,
+        alt=alt,
+        table=table,
+        svg=_saved(figure, "svg", {"Date": None, "Creator": None}).decode(),
+        png=_saved(figure, "png", {"Software": None}),
+    )
+
+
+def entitle(axes: Axes, title: str) -> None:
+    """Title a plot; a page that has the title beside it hides this one by its id."""
+    axes.set_title(short(title, 80), loc="left", gid="title")
+
+
+def legend(figure: Figure, entries: Sequence[tuple[Any, str]]) -> None:
+    """Name the series below the plot."""
+    if entries:
+        marks, names = zip(*entries, strict=True)
+        columns = 1 if max(map(len, names)) > _LONGEST // 2 else 2
+        figure.legend(marks, names, loc="outside lower center", ncols=columns)
+
+
+def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, dpi=_DPI, metadata=metadata)
+    return file.getvalue()

@@ -1,0 +1,191 @@
+"""The published figures: Table 1 of arXiv 2501.06458, and what in it does not add up."""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+SOURCE: Final = "arXiv 2501.06458, Table 1"
+CASES: Final[Mapping[str, int]] = {"jama": 646, "medbullets": 308, "medqa": 1273}
+"""Benchmark to its cases, as the head of the table gives them; the weights of its mean."""
+TOLERANCE: Final = Fraction(1, 100)
+"""Percentage points that a printed mean may be off: it was made from figures of two decimals."""
+
+_FILE: Final = Path(__file__).with_name("table1.csv")
+_STRATEGIES: Final[Mapping[str, str]] = {
+    "Vanilla CoT": "cot",
+    "CoT SFT": "cot sft",
+    "LongStep": "longstep",
+    "LongMonolog": "longmonolog",
+}
+
+
+class Figure(NamedTuple):
+    """A model on a benchmark, as printed."""
+
+    accuracy: Decimal
+    """Per cent."""
+    tokens: int | None
+    """Mean output tokens; None where the table has a dash."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """A row of the table."""
+
+    group: str
+    model: str
+    """As printed, such as `Qwen2.5-LongStep`."""
+    size: str
+    """As printed, such as `72B`; empty where it is not public."""
+    mean: Decimal
+    """The printed mean accuracy, per cent."""
+    figures: Mapping[str, Figure]
+    """Benchmark (`jama`, `medbullets`, `medqa`) to figure."""
+
+    @property
+    def label(self) -> str:
+        """Model and size."""
+        return f"{self.model} {self.size}".rstrip()
+
+    @property
+    def strategy(self) -> str:
+        """`vanilla`, `cot`, `cot sft`, `longstep` or `longmonolog`."""
+        return next((name for said, name in _STRATEGIES.items() if self.model.endswith(said)), "vanilla")
+
+    @property
+    def family(self) -> str:
+        """The model without its strategy, such as `Qwen2.5`."""
+        said = next((said for said in _STRATEGIES if self.model.endswith(said)), "")
+        return self.model.removesuffix(said).rstrip("-")
+
+    @property
+    def parameters(self) -> int | None:
+        """Parameters in billions; None where it is not public."""
+        return int(self.size.removesuffix("B")) if self.size else None
+
+
+class MeanDiscrepancy(NamedTuple):
+    """A printed mean that its own row does not give."""
+
+    label: str
+    printed: Decimal
+    recomputed: Decimal
+    """To two decimals."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.label}: the mean is printed as {self.printed}; "
+            f"its three figures, weighted by cases, give {self.recomputed}"
+        )
+
+
+class CountDiscrepancy(NamedTuple):
+    """A printed accuracy that no whole number of correct cases gives, rounded or cut off at two decimals."""
+
+    label: str
+    benchmark: str
+    printed: Decimal
+    cases: int
+    below: int
+    """The most correct cases that give less than is printed; one more gives more."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.label}, {self.benchmark}: {self.printed} is no whole number of {self.cases} cases "
+            f"({self.below} are {_two_decimals(_per_cent(self.below, self.cases))}, "
+            f"{self.below + 1} are {_two_decimals(_per_cent(self.below + 1, self.cases))})"
+        )
+
+
+class Discrepancies(NamedTuple):
+    """What in the table does not add up; `str` of an entry is a sentence for the report."""
+
+    means: Sequence[MeanDiscrepancy]
+    counts: Sequence[CountDiscrepancy]
+
+
+@cache
+def published() -> tuple[PublishedRow, ...]:
+    """The rows of the table, in its order."""
+    with _FILE.open(encoding="utf-8", newline="") as lines:
+        return tuple(_row(record) for record in csv.DictReader(lines))
+
+
+def weighted_mean(row: PublishedRow) -> Fraction:
+    """The mean accuracy in per cent that the row's own figures give, weighted by the benchmarks' cases."""
+    total = Fraction(0)
+    for name, figure in row.figures.items():
+        total += Fraction(figure.accuracy) * CASES[name]
+    return total / sum(CASES[name] for name in row.figures)
+
+
+def discrepancies(rows: Sequence[PublishedRow] | None = None) -> Discrepancies:
+    """The printed means that are off by more than `TOLERANCE`, and the accuracies that no count gives.
+
+    An accuracy may have been averaged over several runs, or computed over fewer cases than the head of the
+    table says; a discrepancy is a question to the table, not a proof of an error.
+
+    Args:
+        rows: the published ones where None.
+    """
+    rows = published() if rows is None else rows
+    means = [
+        MeanDiscrepancy(row.label, row.mean, _two_decimals(weighted_mean(row)))
+        for row in rows
+        if abs(Fraction(row.mean) - weighted_mean(row)) > TOLERANCE
+    ]
+    return Discrepancies(means, [found for row in rows for found in _odd_counts(row)])
+
+
+def integer_counts(accuracy: Decimal, cases: int) -> list[int]:
+    """The numbers of correct cases that print as this accuracy.
+
+    Args:
+        accuracy: per cent, to two decimals; rounded to nearest, or cut off.
+        cases: of the benchmark.
+
+    Returns:
+        Usually one; none where no count fits.
+    """
+    said, step = Fraction(accuracy), Fraction(1, 100)
+    least = math.ceil((said - step / 2) * cases / 100)
+    beyond = math.ceil((said + step) * cases / 100)
+    return list(range(max(0, least), min(cases + 1, beyond)))
+
+
+def _odd_counts(row: PublishedRow) -> Iterator[CountDiscrepancy]:
+    for benchmark, figure in row.figures.items():
+        cases = CASES[benchmark]
+        if not integer_counts(figure.accuracy, cases):
+            below = int(Fraction(figure.accuracy) * cases / 100)
+            yield CountDiscrepancy(row.label, benchmark, figure.accuracy, cases, below)
+
+
+def _per_cent(count: int, cases: int) -> Fraction:
+    return Fraction(100 * count, cases)
+
+
+def _two_decimals(value: Fraction) -> Decimal:
+    return (Decimal(round(value * 100)) / 100).quantize(Decimal("0.01"))
+
+
+def _row(record: Mapping[str, str]) -> PublishedRow:
+    return PublishedRow(
+        group=record["group"],
+        model=record["model"],
+        size=record["param_size"],
+        mean=Decimal(record["mean_acc"]),
+        figures={
+            name: Figure(
+                Decimal(record[f"{name}_acc"]),
+                int(record[f"{name}_tokens"]) if record[f"{name}_tokens"] else None,
+            )
+            for name in CASES
+        },
+    )

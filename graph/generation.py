@@ -1,0 +1,219 @@
+"""Strategies of a single generation: the bare answer, or a free text that ends in it."""
+
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final, NamedTuple
+
+from langchain_core.language_models import BaseChatModel
+
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.plan import Plan
+from ddxgraph.graph.routing import Limit, Move, over_budget
+from ddxgraph.graph.state import Setting
+from ddxgraph.graph.trace import (
+    EndReason,
+    Outcome,
+    Step,
+    StrategySettings,
+    Trace,
+    plan_digest,
+    provenance_of,
+)
+from ddxgraph.graph.visit import Entry, Told, broken_by, open_line, step_of
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording
+from ddxgraph.nodes.failure import EngineFailed
+from ddxgraph.nodes.generate import (
+    NODE,
+    STYLES,
+    SYSTEM,
+    Generation,
+    Style,
+    asking,
+    generate,
+    prompts_of,
+    reply_tokens,
+)
+from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.usage import Usage, estimate_tokens
+from ddxgraph.prompts.library import PromptSet
+
+__all__ = ["STYLES", "GenerationStrategy", "Style", "generation_prompts"]
+
+_NOTHING_TOLD: Final = Told((), "")
+
+
+@cache
+def generation_prompts(style: Style) -> PromptSet:
+    """The prompt set of a style, as it comes with the package."""
+    return PromptSet(names=prompts_of(style))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationStrategy:
+    """One generation a case, in a style.
+
+    `vanilla` is the bare answer as JSON, which the engine enforces. `cot` is brief reasoning, `longstep` titled
+    steps, `longmonolog` one monologue; each ends in the line that states the answer.
+
+    Where the window or the budget has less room than `reply_tokens`, the reply is given what there is. A budget
+    that cannot pay for the call ends the traversal without one.
+
+    Raises:
+        ValueError: there is no such style, or `reply_tokens` is less than one.
+
+    Example:
+        >>> import asyncio
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> model = ScriptedChatModel(script={"generate": "Crackles speak for it.\\nAnswer: B"})
+        >>> asyncio.run(GenerationStrategy(style="cot")(case, model)).answer
+        'B'
+    """
+
+    style: Style
+    sampling: Sampling | None = None
+    reply_tokens: int | None = None
+    """Most tokens of the reply; None: 160 for `vanilla`, 1,024, 2,048 and 4,096 for the others, and 160, 256, 512
+    and 768 on a model that is best kept brief."""
+    budget: Budget | None = None
+    """Limits on total tokens and calls; of the calls, one is enough, and a repair for `vanilla`."""
+    prompts: PromptSet | None = None
+    """Holds the prompts that `ddxgraph.nodes.generate.prompts_of` names; the shipped ones by default."""
+    context_window: int | None = None
+    patience: Patience | None = None
+
+    _settled: list[tuple[BaseChatModel, Plan]] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        if self.style not in STYLES:
+            raise ValueError(f"there is no style {self.style!r}: choose one of {', '.join(STYLES)}")
+        if self.reply_tokens is not None and self.reply_tokens < 1:
+            raise ValueError(f"reply_tokens is {self.reply_tokens}: a reply needs one token at least")
+
+    def settle(self, model: BaseChatModel) -> Plan:
+        """What will be done on this model."""
+        for known, settled in self._settled:
+            if known is model:
+                return settled
+        settled = self._plan(model)
+        self._settled.append((model, settled))
+        return settled
+
+    async def __call__(self, case: Case, model: BaseChatModel, sample: int = 0) -> Trace:
+        """Have a case answered.
+
+        Raises:
+            CaseTooLong: the case does not fit the model's context window.
+        """
+        return await _Attempt.at(self.settle(model), self.style, case, sample).made()
+
+    def _plan(self, model: BaseChatModel) -> Plan:
+        prompts = self.prompts or generation_prompts(self.style)
+        sampling = self.sampling or Sampling()
+        known = model.metadata or {}
+        strategy = StrategySettings(
+            name=self.style,
+            budget=_narrowed(self.budget or Budget(), self.style),
+            context_window=self.context_window or (model.profile or {}).get("max_input_tokens"),
+            reply_tokens=self.reply_tokens or reply_tokens(self.style, brief=bool(known.get(BRIEF_KEY))),
+        )
+        provenance = provenance_of(model, sampling, prompts.hash)
+        return Plan(
+            wording=Wording(model, prompts, sampling, self.patience or Patience()),
+            strategy=strategy,
+            provenance=provenance,
+            system=prompts.render(SYSTEM),
+            digest=plan_digest(strategy, provenance),
+        )
+
+
+def _narrowed(budget: Budget, style: Style) -> Budget:
+    """The part of a budget that one generation can spend: budgets that differ in the rest are the same."""
+    calls = 2 if style == "vanilla" else 1
+    return Budget(max_tokens=budget.max_tokens, max_calls=min(budget.max_calls, calls), max_backtracks=0)
+
+
+class _Attempt(NamedTuple):
+    """One case in one style."""
+
+    plan: Plan
+    style: Style
+    case: Case
+    sample: int
+    setting: Setting
+    line: Consultation
+
+    @classmethod
+    def at(cls, plan: Plan, style: Style, case: Case, sample: int) -> "_Attempt":
+        """Open the line."""
+        setting = plan.setting(case, sample)
+        purse = setting.strategy.budget.left(Usage())
+        line = open_line(plan, setting, sample, _NOTHING_TOLD, purse, Entry({}, blocking=False))
+        return cls(plan, style, case, sample, setting, line)
+
+    async def made(self) -> Trace:
+        """Make the call, if it can be paid for, and the trace."""
+        start = time.perf_counter()
+        cap = self._cap()
+        if isinstance(cap, str):
+            move = over_budget(cap, "no room left for the call").model_copy(update={"to": "end"})
+            return self._trace(self._step(move=move), start)
+        try:
+            output = await generate(self.case, self.style, cap, self.line)
+        except EngineFailed as error:
+            return self._trace(self._step(move=broken_by(error.failure)), start)
+        return self._trace(self._step(output=output, move=Move(to="end")), start)
+
+    def _cap(self) -> int | Limit:
+        """Most tokens of the reply, or the limit that forbids the call."""
+        wanted = self.setting.strategy.reply_tokens or MIN_REPLY_TOKENS
+        words = (self.setting.system, self.setting.opening, asking(self.case, self.style, self.line))
+        left = self.line.allowance.tokens - estimate_tokens(words)
+        if self.line.allowance.calls < 1:
+            return "calls"
+        return "tokens" if left < min(wanted, MIN_REPLY_TOKENS) else min(wanted, left)
+
+    def _step(self, **facts: object) -> Step:
+        return step_of(self.plan, NODE, self.line, prompt=self.style, index=0, **facts)
+
+    def _trace(self, step: Step, start: float) -> Trace:
+        said = step.output if isinstance(step.output, Generation) else Generation()
+        return Trace(
+            id=self.setting.trace_id,
+            case=self.case,
+            sample=self.sample,
+            strategy=self.setting.strategy,
+            provenance=self.setting.provenance,
+            system=self.setting.system,
+            opening=self.setting.opening,
+            steps=(step,),
+            answer=said.answer,
+            distribution=said.distribution,
+            distribution_from=said.distribution_from,
+            outcome=_outcome(step, said),
+            ended=_ended(step, said),
+            failure=step.failure,
+            usage=step.usage,
+            elapsed_s=time.perf_counter() - start,
+        )
+
+
+def _outcome(step: Step, said: Generation) -> Outcome:
+    if step.move.trigger == "engine":
+        return "error"
+    if step.move.trigger == "budget":
+        return "abstained"
+    return "unparsed" if said.answer is None else "answered"
+
+
+def _ended(step: Step, said: Generation) -> EndReason:
+    if step.move.trigger == "engine":
+        return "failure"
+    if step.move.limit == "calls":
+        return "budget_calls"
+    return "budget_tokens" if step.move.limit == "tokens" or said.truncated else "concluded"

@@ -1,0 +1,153 @@
+"""Generate: one reply to the whole case, and the answer that it states."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.conclude import letter_probabilities
+from ddxgraph.nodes.consultation import TOP_LOGPROBS, Consultation, Reply, Turn
+from ddxgraph.nodes.failure import Failure, FailureKind
+from ddxgraph.nodes.form import form, one_of, text
+from ddxgraph.nodes.letters import probabilities_at
+from ddxgraph.nodes.statement import STATEMENT_CHARS, STATEMENT_RULE, stated
+
+NODE: Final = "generate"
+SYSTEM: Final = "generation_system"
+"""The prompt that is the system message of every style."""
+
+Style = Literal["vanilla", "cot", "longstep", "longmonolog"]
+"""What is asked for: the bare answer as JSON, or a free text that ends in it. Each names its prompt."""
+STYLES: Final[tuple[Style, ...]] = get_args(Style)
+
+_REPLY_TOKENS: Final[Mapping[Style, int]] = {
+    "vanilla": 160,
+    "cot": 1_024,
+    "longstep": 2_048,
+    "longmonolog": 4_096,
+}
+_BRIEF_REPLY_TOKENS: Final[Mapping[Style, int]] = {
+    "vanilla": 160,
+    "cot": 256,
+    "longstep": 512,
+    "longmonolog": 768,
+}
+_SPARE_LOGPROBS: Final = 2
+"""Alternatives beside the letters at each token of a free text: enough to bound what is not among them, few
+enough that 1,000 tokens bring half a megabyte."""
+_CLOSES: Final = "*_`.):\n "
+"""What may follow a stated letter, within its token."""
+
+
+class Generation(BaseModel):
+    """What one reply came to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["generation"] = "generation"
+    answer: str | None = None
+    """An option's letter, or text in a free-form case; None where none is stated."""
+    statement: str = ""
+    """The words that state it, as they stand in the reply."""
+    distribution: Mapping[str, float] = Field(default_factory=dict)
+    """Probability of each option, by letter; sums to one unless empty."""
+    distribution_from: Literal["logprobs", "none"] = "none"
+    """Log-probabilities of the stated letter's token, renormalised over the options."""
+    truncated: bool = False
+    """The reply was cut off at its cap."""
+    rule: str = ""
+    """Version of the rule that read a free text (`STATEMENT_RULE`); empty for a form."""
+
+
+def prompts_of(style: Style) -> tuple[str, ...]:
+    """The prompts that a style needs; what they include goes with them."""
+    return (SYSTEM, "case", style, *(("repair",) if style == "vanilla" else ()))
+
+
+def reply_tokens(style: Style, *, brief: bool = False) -> int:
+    """Most tokens of a reply in a style; `brief` for very small models."""
+    return (_BRIEF_REPLY_TOKENS if brief else _REPLY_TOKENS)[style]
+
+
+def asking(case: Case, style: Style, line: Consultation) -> str:
+    """The turn that asks for a reply."""
+    return line.prompts.render(style, letters=case.letters)
+
+
+@cache
+def output_model(letters: tuple[str, ...]) -> type[BaseModel]:
+    """The form of a bare answer."""
+    return form("Generate", answer=one_of(letters) if letters else text(STATEMENT_CHARS, least=1))
+
+
+async def generate(case: Case, style: Style, max_tokens: int, line: Consultation) -> Generation:
+    """Have the case answered in one reply.
+
+    A bare answer that does not fit its form is repaired once. A free text is taken as it is: asking again would
+    be another strategy. Where it states no answer, the line's reply is marked as failed.
+
+    Args:
+        case: the case.
+        style: what is asked for.
+        max_tokens: most tokens of the reply.
+        line: the line to the model.
+
+    Returns:
+        The generation; without an answer where none could be read.
+    """
+    if style == "vanilla":
+        return await _bare(case, max_tokens, line)
+    letters = case.letters
+    logprobs = min(len(letters) + _SPARE_LOGPROBS, TOP_LOGPROBS) if letters else 0
+    turn: Turn[Any] = Turn(NODE, asking(case, style, line), None, max_tokens, logprobs=logprobs)
+    reply = await line.write(turn)
+    found = None if reply.truncated else stated(reply.text, case.options)
+    if found is None:
+        reply.failure = _unstated(reply)
+        return Generation(truncated=reply.truncated, rule=STATEMENT_RULE)
+    told = probabilities_at(found.place, reply.text, reply.logprobs, letters, _CLOSES)
+    return _generation(found.answer, found.words, told, STATEMENT_RULE)
+
+
+async def _bare(case: Case, max_tokens: int, line: Consultation) -> Generation:
+    """The answer and nothing else, in a form that the engine enforces."""
+    letters = case.letters
+    turn = Turn(
+        NODE,
+        asking(case, "vanilla", line),
+        output_model(letters),
+        max_tokens,
+        logprobs=TOP_LOGPROBS if letters else 0,
+    )
+    output: Any = await line.ask(turn)
+    reply = line.reply
+    if output is None or reply is None:
+        return Generation(truncated=reply is not None and reply.truncated)
+    return _generation(
+        output.answer, output.answer, letter_probabilities(reply.text, reply.logprobs, letters)
+    )
+
+
+def _generation(answer: str, words: str, told: Mapping[str, float] | None, rule: str = "") -> Generation:
+    return Generation(
+        answer=answer,
+        statement=words,
+        distribution=told or {},
+        distribution_from="logprobs" if told else "none",
+        rule=rule,
+    )
+
+
+def _unstated(reply: Reply[Any]) -> Failure:
+    if reply.truncated:
+        said = (
+            f"the reply was cut off after {reply.usage.completion_tokens} tokens; allow more tokens a reply"
+        )
+    else:
+        said = (
+            "the last line of the reply is not `Answer:` with an answer; use a model that follows the format, or "
+            "one that was trained in it"
+        )
+    return Failure(boundary="parse", kind=FailureKind.MALFORMED, node=NODE, message=f"{NODE}: {said}")

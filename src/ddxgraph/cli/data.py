@@ -1,0 +1,245 @@
+"""`ddxgraph data`: the benchmarks on this machine."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+from ddxgraph.cli import options
+from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.eval import benchmarkstore, jama
+from ddxgraph.eval.benchmark import BENCHMARKS, Benchmark, data_folder, find
+from ddxgraph.eval.benchmarkcheck import Standing, standings
+
+_MOST_SHOWN = 20
+"""Rows that differ, of one file, in a person's listing; `--json` has them all."""
+
+data = typer.Typer(
+    name="data", help="The benchmarks on this machine: fetch, import, check.", no_args_is_help=True
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help=f"{', '.join(BENCHMARKS)}.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+@data.command("list")
+@spoken
+def list_(as_json: Json = False) -> None:
+    """List the benchmarks: splits, cases, what is here, licence, where it is from."""
+    if as_json:
+        typer.echo(
+            json.dumps([_described(benchmark) for benchmark in BENCHMARKS.values()], ensure_ascii=False)
+        )
+        return
+    for benchmark in BENCHMARKS.values():
+        STDOUT.print(f"{benchmark.name}: {benchmark.title}", markup=False)
+        for standing in standings(benchmark):
+            STDOUT.print(f"  {_line(standing)}", markup=False)
+        STDOUT.print(f"  licence: {benchmark.licence}; from {benchmark.home}", markup=False, style="dim")
+
+
+@data.command()
+@spoken
+def fetch(
+    name: Name,
+    split: Annotated[str | None, typer.Option(help="Of this split alone.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="PATH", help="Take the files from this folder, archive (zip) or file."
+        ),
+    ] = None,
+    url: Annotated[str, typer.Option(help="Fetch from this address of a file or an archive (zip).")] = "",
+    quiet: options.Quiet = False,
+) -> None:
+    """Bring a benchmark's raw files here, checked by hash and row by row. What is here is not fetched again.
+
+    Exit code: 0 done, 1 a download failed or something is still missing, 2 bad input or not the published file.
+    """
+    benchmark = find(name)
+    if source and url:
+        fail("give --from or --url, not both", Exit.BAD_INPUT)
+    with _progress(quiet) as told:
+        fetched = benchmarkstore.fetch(benchmark, split, source=source, url=url, progress=told)
+    for one in fetched:
+        _report(one, source)
+    if benchmark.name == "jama" and jama.read_import(data_folder()) is None:
+        say(f"the items themselves are not here: {jama.OBTAIN}")
+    lacking = [one for one in fetched if one.state in {"no home", "not found"}]
+    if lacking and (len(lacking) == len(fetched) or split or any(not one.raw.optional for one in lacking)):
+        fail(_how(benchmark, lacking, source), Exit.NOT_DONE)
+
+
+@data.command("import")
+@spoken
+def import_(
+    name: Name,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What the public scraper wrote: CSV or JSON.")],
+    urls: Annotated[
+        Path | None,
+        typer.Option(help=f"{jama.URLS_FILE}, so that missing items are named; else the fetched one."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Import JAMA from a file of your own: the 646 test items, and apart from them what may be trained on.
+
+    Exit code: 0 all test items are here, 1 some are missing, 2 bad input.
+    """
+    if find(name).name != "jama":
+        fail(f"{name} is not imported: {find(name).obtain}", Exit.BAD_INPUT)
+    report = jama.import_jama(file, data_folder(), urls)
+    if as_json:
+        typer.echo(report.model_dump_json(exclude={"stored"}))
+    else:
+        for line in _import_lines(report):
+            STDOUT.print(line, markup=False)
+    if report.missing:
+        fail(
+            f"{report.missing} of the {jama.TEST_SIZE} test items are missing: scores over them will say "
+            "so; the import is kept",
+            Exit.NOT_DONE,
+        )
+
+
+@data.command()
+@spoken
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Of this benchmark; else all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check every raw file against what was published, row by row.
+
+    Exit code: 0 whole, 1 a file differs, is incomplete, or (where a benchmark is named) is not here, 2 bad input.
+    """
+    chosen = [find(name)] if name else list(BENCHMARKS.values())
+    found = [standing for benchmark in chosen for standing in standings(benchmark)]
+    if as_json:
+        typer.echo(json.dumps([_standing(standing) for standing in found], ensure_ascii=False))
+    else:
+        for standing in found:
+            _print_checked(standing)
+    bad = [standing for standing in found if _is_bad(standing, named=name is not None)]
+    if bad:
+        mend = "; ".join(dict.fromkeys(_mend(standing) for standing in bad))
+        fail(f"{len(bad)} of {len(found)} files are missing or not as published: {mend}", Exit.NOT_DONE)
+
+
+def _is_bad(standing: Standing, *, named: bool) -> bool:
+    if standing.state == "absent":
+        return named and not standing.optional
+    return standing.state != "ok"
+
+
+def _mend(standing: Standing) -> str:
+    if standing.state == "differs":
+        return f"delete {standing.path} and get it again: {BENCHMARKS[standing.benchmark].obtain}"
+    return f"{standing.benchmark}: {BENCHMARKS[standing.benchmark].obtain}"
+
+
+def _print_checked(standing: Standing) -> None:
+    STDOUT.print(f"{standing.benchmark} {_line(standing)}", markup=False)
+    for problem in standing.problems[:_MOST_SHOWN]:
+        STDOUT.print(f"  {problem}", markup=False)
+    if len(standing.problems) > _MOST_SHOWN:
+        STDOUT.print(f"  and {len(standing.problems) - _MOST_SHOWN} more (--json has them all)", markup=False)
+
+
+def _line(standing: Standing) -> str:
+    if not standing.split:
+        return f"{standing.path.name}: {_said(standing)}"
+    kind = " with five options" if standing.five_options else ""
+    cases = f"{standing.size} cases" if standing.size else "any number of cases"
+    note = f" ({standing.note})" if standing.note else ""
+    return f"{standing.split}{kind}, {cases}: {_said(standing)}{note}"
+
+
+def _said(standing: Standing) -> str:
+    match standing.state:
+        case "ok":
+            return "ok"
+        case "absent":
+            return "not here"
+        case "incomplete":
+            return f"incomplete, {standing.size - standing.present} of {standing.size} are missing"
+        case "differs":
+            return f"{standing.path} is not as published"
+
+
+def _described(benchmark: Benchmark) -> dict[str, Any]:
+    return {
+        "name": benchmark.name,
+        "title": benchmark.title,
+        "licence": benchmark.licence,
+        "home": benchmark.home,
+        "obtain": benchmark.obtain,
+        "files": [_standing(standing) for standing in standings(benchmark)],
+    }
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    return {
+        **standing._asdict(),
+        "path": str(standing.path),
+        "problems": [problem._asdict() for problem in standing.problems],
+    }
+
+
+def _report(one: benchmarkstore.Fetched, source: Path | None) -> None:
+    match one.state:
+        case "fetched":
+            STDOUT.print(f"{one.path}: {one.raw.rows} rows, as published", markup=False)
+        case "there":
+            STDOUT.print(f"{one.path}: here already, as published", markup=False)
+        case "not found":
+            say(f"{one.raw.path} is not in {source or 'what came'}")
+        case "no home":
+            pass  # said once for all of them, with what to do
+
+
+def _how(benchmark: Benchmark, lacking: Sequence[benchmarkstore.Fetched], source: Path | None) -> str:
+    names = ", ".join(one.raw.path for one in lacking)
+    if source and source.is_file():
+        return f"{names} could not be told in {source}; say which split it is with --split"
+    if lacking[0].state == "no home":
+        return f"no public address is known to hold {names} byte for byte; {benchmark.obtain}"
+    return f"{names} could not be had; {benchmark.obtain}"
+
+
+def _import_lines(report: jama.Import) -> Iterator[str]:
+    yield f"test: {report.present} of {jama.TEST_SIZE} items, {report.missing} missing"
+    yield f"  {report.test_with_figure} of them speak of a figure (kept, as in the published list)"
+    for url in report.missing_urls or ():
+        yield f"  missing: {url}"
+    if report.missing and report.missing_urls is None:
+        yield "  which ones: `ddxgraph data fetch jama` brings the list, then import again"
+    yield f"train: {report.train} items; no address and no question is in the test set"
+    yield f"  excluded for an image: {report.excluded_for_image}"
+    yield f"  dropped, their question being a test item's: {report.dropped_as_test_text}"
+    yield f"repeated rows: {report.repeated}; rows that cannot be used: {len(report.rejected)}"
+    for rejected in report.rejected:
+        yield f"  {rejected}"
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[benchmarkstore.Progress | None]:
+    """A bar on stderr while something is downloaded."""
+    if quiet or not STDERR.is_interactive:
+        yield None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    bars, tasks = Progress(*columns, console=STDERR, transient=True), dict[str, TaskID]()
+
+    def told(name: str, had: int, total: int | None) -> None:
+        if name not in tasks:
+            bars.start()
+            tasks[name] = bars.add_task(name, total=total)
+        bars.update(tasks[name], completed=had, total=total)
+
+    try:
+        yield told
+    finally:
+        bars.stop()

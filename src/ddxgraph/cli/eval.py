@@ -1,0 +1,181 @@
+"""`ddxgraph eval`: what runs scored, on the terminal, as a report, as JSON."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from ddxgraph.cli import options
+from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.eval.casefile import CaseFile
+from ddxgraph.view.terminal import NOTICE
+
+if TYPE_CHECKING:
+    from ddxgraph.eval.evaluation import Evaluation
+    from ddxgraph.eval.scoredrun import ScoredRun
+
+_ONLY_JUDGE = "only"
+"""Stands for the one judge that a run has."""
+
+
+@spoken
+def evaluate(  # noqa: PLR0917 - one parameter an option
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report: Markdown, one HTML page, plots, JSON."),
+    ] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(help="The case file with the gold answers, for runs that were made of a file."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="Compare with this run alone; otherwise every two runs are compared."),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            help="Settle free-form answers by what this judge said (`ddxgraph judge`): its model's name, the "
+            f"beginning of its digest, or `{_ONLY_JUDGE}` where there is one."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the evaluation as JSON on stdout.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Score runs and put them side by side: accuracy with intervals, paired tests, cost, calibration, curves.
+
+    An unparsed answer and an abstention count as not correct. What failed for no fault of the model is unscored;
+    the result is then incomplete, has bounds only, and says so wherever it stands.
+
+    Exit code: 0 done, 1 a result is incomplete (the report is written all the same), 2 bad input.
+    """
+    _need_the_extra()
+    from ddxgraph.eval.evaluation import evaluate as put_together  # noqa: PLC0415 - needs the extra
+    from ddxgraph.eval.report import to_json, write_report  # noqa: PLC0415
+
+    folders = _folders(runs, baseline)
+    scored = _scored(folders, cases, judge, quiet)
+    first = next((run for run in scored if baseline and run.path.resolve() == baseline.resolve()), None)
+    with _telling("computing", quiet):
+        found = put_together(scored, baseline=first, seed=seed)
+    if report:
+        with _telling("drawing", quiet):
+            page = write_report(found, report, notice=NOTICE)
+        say(f"the report is {page}")
+    if as_json:
+        typer.echo(to_json(found), nl=False)
+    else:
+        _print(found)
+    if found.incomplete:
+        names = ", ".join(run.name for run in found.incomplete)
+        fail(
+            f"INCOMPLETE: {names}: some traces are unscored, and the figures are bounds; the command that made "
+            "the run tries them again",
+            Exit.NOT_DONE,
+        )
+
+
+def _need_the_extra() -> None:
+    missing = [name for name in ("numpy", "scipy", "matplotlib") if find_spec(name) is None]
+    if missing:
+        fail(
+            f"evaluating needs {', '.join(missing)}, which this Python lacks: pip install 'ddxgraph[eval]'",
+            Exit.BAD_INPUT,
+        )
+
+
+def _folders(runs: Sequence[Path], baseline: Path | None) -> list[Path]:
+    """The folders, each once; the baseline among them, first if it was not named."""
+    wanted = list(runs)
+    if baseline and baseline.resolve() not in {run.resolve() for run in runs}:
+        wanted.insert(0, baseline)
+    return list({run.resolve(): run for run in reversed(wanted)}.values())[::-1]
+
+
+def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quiet: bool) -> "list[ScoredRun]":
+    from ddxgraph.eval.scoredrun import manifest_of, score_run  # noqa: PLC0415
+
+    file = CaseFile(cases) if cases else None
+    whose: str | Literal[True] | None = True if judge == _ONLY_JUDGE else judge
+    found = []
+    for folder in folders:
+        own = None if manifest_of(folder).selection else file  # a benchmark's cases come from the data folder
+        with _reading(folder.resolve().name, quiet) as told:
+            found.append(score_run(folder, own, judge=whose, progress=told))
+    return found
+
+
+@contextmanager
+def _reading(name: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on the terminal while a run is read; nothing elsewhere: reading takes seconds."""
+    if quiet or not STDERR.is_interactive:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=STDERR, transient=True) as bar:
+        task = bar.add_task(Text(name).plain.replace("[", "\\["), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _telling(what: str, quiet: bool) -> Iterator[None]:
+    if quiet or not STDERR.is_interactive:
+        yield
+        return
+    with STDERR.status(f"{what} ..."):
+        yield
+
+
+def _print(found: "Evaluation") -> None:
+    from ddxgraph.eval.evaluation import reasons  # noqa: PLC0415
+    from ddxgraph.eval.wording import figure, interval, number, p_value, percent, signed, signed_interval  # noqa: PLC0415
+
+    for sentence in found.headline:
+        STDOUT.print(Text(sentence, style="bold red" if sentence.startswith("INCOMPLETE") else ""))
+    table = Table(
+        "#", "run", "cases", "strategy", "accuracy", "95% interval", "looser rule", "unparsed", "abstained"
+    )
+    for head in ("unscored", "tokens", "seconds"):
+        table.add_column(head)
+    for run in found.runs:
+        cost = run.cost
+        cells = (
+            run.number,
+            run.name,
+            run.items,
+            run.strategy,
+            figure(run.accuracy),
+            interval(run.accuracy),
+            percent(run.loose),
+            run.unparsed,
+            run.abstained,
+            reasons(run) or "none",
+            number(cost.output_tokens.mean if cost else None),
+            number(cost.seconds.mean if cost else None),
+        )
+        table.add_row(*(Text(str(cell)) for cell in cells), style="red" if run.incomplete else "")
+    STDOUT.print(table, soft_wrap=False)
+    for one in found.comparisons.made:
+        left_out = f", {one.left_out} cases left out as unscored" if one.left_out else ""
+        STDOUT.print(
+            Text(
+                f"{one.b} less {one.a}: {signed(one.difference)} points ({signed_interval(one)}), {one.test} "
+                f"p {p_value(one.p_value)}, adjusted {p_value(one.p_holm)}, on {one.n} cases{left_out}"
+            )
+        )
+    for other in found.comparisons.not_made:
+        STDOUT.print(Text(f"not compared: {other.a} and {other.b}: {other.why}"))
+    STDOUT.print(
+        Text(
+            "tokens: mean output of a trace; looser rule: published code's, for comparison only", style="dim"
+        )
+    )
+    STDOUT.print(Text(NOTICE, style="dim"))
