@@ -11,7 +11,6 @@ from ddxgraph.eval.runresult import FROZEN, Accuracy, RunResult
 from ddxgraph.eval.scaling import (
     Sample,
     accuracy_by_length,
-    budget_families,
     by_difficulty,
     length_by_verdict,
     run_point,
@@ -277,8 +276,8 @@ def _budgets(
     group: Sequence[Entrant], results: Mapping[str, RunResult], single: Mapping[str, CurvePoint]
 ) -> Iterator[Curve]:
     told = [one for one in group if one.name in single]
-    for family in budget_families([one.run.manifest for one in told]):
-        members = sorted((told[index] for index in family), key=lambda one: single[one.name].tokens)
+    for family in families(told, but_for=("strategy.budget.", "samples")):
+        members = sorted(family, key=lambda one: single[one.name].tokens)
         if len({one.run.manifest.strategy.budget for one in members}) == 1:
             continue
         found = [results[one.name] for one in members]

@@ -5,7 +5,7 @@ Inspect finds them by the package's entry point: `inspect eval ddxgraph/medqa --
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from inspect_ai import Task, task
 from inspect_ai._util.error import PrerequisiteError  # Inspect shows it without a traceback
@@ -30,7 +30,7 @@ from ddxgraph.eval.benchmark import BenchmarkError, load
 from ddxgraph.eval.casefile import CaseEntry
 from ddxgraph.eval.score import SCORER, Verdict, verdict_of
 from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.generation import STYLES, GenerationStrategy, Style
+from ddxgraph.graph.generation import STYLES, GenerationStrategy
 from ddxgraph.graph.manifest import CaseSet, Selection, case_set
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.graph.trace import Trace
@@ -249,7 +249,7 @@ class _Settings:
                 f"there is no strategy {self.name!r}: use one of graph, {', '.join(STYLES)} (-T strategy=...)"
             )
         return GenerationStrategy(
-            style=cast(Style, self.name),
+            style=self.name,
             budget=self.budget,
             sampling=sampling,
             reply_tokens=self.reply_tokens,

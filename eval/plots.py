@@ -1,7 +1,7 @@
 """The plots of a report. Marks, lines and numbers tell the runs apart as well as colour does."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
@@ -36,6 +36,7 @@ _NAMED: Final = 6
 _NAME: Final = 22
 """Characters of a name where two stand on a line."""
 _STEPS: Final = (1, 2, 5)
+_FEWEST_TICKS: Final = 3
 
 
 def plots(evaluation: Evaluation) -> list[Picture]:
@@ -186,10 +187,16 @@ def _log_tokens(axes: Axes, tokens: Sequence[float]) -> None:
     low, high = max(1.0, min(tokens) / 1.5), max(2.0, max(tokens) * 1.5)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    ticks = [step * 10**power for power in range(9) for step in _STEPS if low <= step * 10**power <= high]
+    ticks = _ticks(low, high, _STEPS)
+    if len(ticks) < _FEWEST_TICKS:
+        ticks = _ticks(low, high, range(1, 10))
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+def _ticks(low: float, high: float, steps: Iterable[int]) -> list[float]:
+    return [float(tick) for power in range(9) for step in steps if low <= (tick := step * 10**power) <= high]
 
 
 def _percent_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> None:

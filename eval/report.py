@@ -44,7 +44,8 @@ def write_report(evaluation: Evaluation, folder: Path, *, notice: str) -> Path:
         EvaluationError: something other than a report is in the folder, or it cannot be written.
     """
     try:
-        _prepare(folder)
+        check_folder(folder)
+        _empty(folder / PLOTS)
         drawn = plots(evaluation)
         for one in drawn:
             (folder / PLOTS / f"{one.name}.svg").write_text(one.svg, encoding="utf-8")
@@ -76,18 +77,22 @@ def page(evaluation: Evaluation, pictures: Sequence[Picture], *, notice: str) ->
     )
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder; of an earlier report, take away the plots, for the new one may have fewer.
+def check_folder(folder: Path) -> None:
+    """See that a report may be written to a folder, before the work is done.
 
     Raises:
-        EvaluationError: something other than a report is in it.
+        EvaluationError: something other than a report is there.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / DATA).exists():
-        raise EvaluationError(f"{folder} holds other files than a report: name an empty folder or a new one")
     if folder.exists() and not folder.is_dir():
         raise EvaluationError(f"{folder} is a file: name a folder for the report")
-    (folder / PLOTS).mkdir(parents=True, exist_ok=True)
-    for old in (folder / PLOTS).iterdir():
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / DATA).exists():
+        raise EvaluationError(f"{folder} holds other files than a report: name an empty folder or a new one")
+
+
+def _empty(plots_of_before: Path) -> None:
+    """Make the folder of the plots; an earlier report's go, for the new one may have fewer."""
+    plots_of_before.mkdir(parents=True, exist_ok=True)
+    for old in plots_of_before.iterdir():
         if old.suffix in {".svg", ".png"}:
             old.unlink()
 

@@ -17,13 +17,10 @@ import numpy as np
 
 from ddxgraph.eval.interval import Estimate, accuracy_of, mean_of
 from ddxgraph.eval.vote import VoteCurve
-from ddxgraph.graph.manifest import Manifest
 
 Difficulty = Literal["easy", "middle", "hard"]
 """Under a third of the runs fail; a third to two thirds; more."""
 
-_BUDGET: Final = "strategy.budget."
-_SAMPLES: Final = "samples"
 _SLACK: Final = 1e-9
 
 
@@ -92,23 +89,6 @@ def vote_points(label: str, curve: VoteCurve) -> list[ScalingPoint]:
         for point in curve.points
         if point.tokens is not None
     ]
-
-
-def budget_families(manifests: Sequence[Manifest]) -> list[list[int]]:
-    """The runs that differ in their budget alone, so that they lie on one curve; samples may differ too.
-
-    Returns:
-        Indices of the manifests, a list a family, families and members in the order given. Runs of the same
-        budget share a family too; a run with no relative is a family of one.
-    """
-    families: list[list[int]] = []
-    for index, manifest in enumerate(manifests):
-        kin = next((family for family in families if _related(manifests[family[0]], manifest)), None)
-        if kin is None:
-            families.append([index])
-        else:
-            kin.append(index)
-    return families
 
 
 def length_by_verdict(samples: Iterable[Sample], seed: int = 0) -> Lengths | None:
@@ -196,11 +176,6 @@ def _difficulty(share: float) -> Difficulty:
     if share < 1 / 3 - _SLACK:
         return "easy"
     return "hard" if share > 2 / 3 + _SLACK else "middle"
-
-
-def _related(first: Manifest, second: Manifest) -> bool:
-    fields = [change.field for change in first.changes(second)]
-    return all(field.startswith(_BUDGET) or field == _SAMPLES for field in fields)
 
 
 def _by_case(samples: Iterable[Sample]) -> dict[str, list[Sample]]:

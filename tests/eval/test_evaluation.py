@@ -252,6 +252,17 @@ def test_there_is_no_mean_without_three_whole_complete_test_splits(instead, mark
     assert not next(row.cells["jama"] for row in rows if "jama" in row.cells).marks
 
 
+def test_samples_of_three_benchmarks_share_a_row_and_have_no_mean():
+    names = ("jama", "medbullets", "medqa")
+    (row,) = evaluate([marks(name, "cc", chosen=whole(name, 9, limit=2)) for name in names]).table.rows
+    assert row.mean is None
+    assert [cell.marks for cell in row.cells.values()] == [
+        ("JAMA test, 2 of 9",),
+        ("Medbullets test, 2 of 9",),
+        ("MedQA test, 2 of 9",),
+    ]
+
+
 def test_other_settings_are_another_row_and_so_is_the_same_run_again():
     runs = [*three(), marks("again", "cc", chosen=whole("medqa", 2)), marks("cot", "cc", strategy="cot")]
     rows = evaluate(runs).table.rows

@@ -26,21 +26,19 @@ CASES = [
 ITEMS = Items(None, [CaseEntry(case, Gold(case=case.id, answer="A")) for case in CASES])
 
 
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    with serve(engine="embedded", slots=2, log=tmp_path_factory.mktemp("engine") / "engine.log") as endpoint:
+        yield endpoint
+
+
 @pytest.mark.parametrize("strategy", ["graph", "vanilla", "cot"])
-def test_traces_are_whole_and_come_out_of_the_log(tmp_path, strategy):
-    with serve(engine="embedded", slots=2, log=tmp_path / "engine.log") as engine:
-        model = get_model(
-            f"openai-api/local/{engine.model}", base_url=engine.base_url, api_key=engine.api_key or "none"
-        )
-        way = journey(strategy=strategy, max_backtracks=0, brief=True)
-        (log,) = inspect_eval(
-            task_of(ITEMS, way),
-            model=model,
-            display="none",
-            log_dir=str(tmp_path / "logs"),
-            temperature=0,
-            seed=0,
-        )
+def test_traces_are_whole_and_come_out_of_the_log(tmp_path, engine, strategy):
+    model = get_model(
+        f"openai-api/local/{engine.model}", base_url=engine.base_url, api_key=engine.api_key or "none"
+    )
+    task = task_of(ITEMS, journey(strategy=strategy, max_backtracks=0, brief=True))
+    (log,) = inspect_eval(task, model=model, display="none", log_dir=str(tmp_path), temperature=0, seed=0)
     assert log.status == "success"
     folder = import_logs([log.location], tmp_path / "run").folder
     traces = list(read_traces(folder / "traces.jsonl"))

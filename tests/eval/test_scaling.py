@@ -4,13 +4,11 @@ import math
 
 import pytest
 
-from ddxgraph import Budget
 from ddxgraph.eval.interval import accuracy_of, mean_of
 from ddxgraph.eval.scaling import (
     Sample,
     ScalingPoint,
     accuracy_by_length,
-    budget_families,
     by_difficulty,
     difficulty,
     length_by_verdict,
@@ -18,8 +16,6 @@ from ddxgraph.eval.scaling import (
     vote_points,
 )
 from ddxgraph.eval.vote import vote_curve
-from ddxgraph.graph.manifest import CaseSet, Manifest
-from ddxgraph.graph.trace import Provenance, StrategySettings
 
 RUN = [
     Sample("b", False, 500),
@@ -28,16 +24,6 @@ RUN = [
     Sample("a", False, 500),
     Sample("c", True, 40),
 ]
-
-
-def manifest(samples=1, name="graph", model="m", **budget):
-    return Manifest(
-        cases=CaseSet(count=2, sha256="0" * 64),
-        samples=samples,
-        strategy=StrategySettings(name=name, budget=Budget(**budget)),
-        provenance=Provenance(model=model),
-        created_at=f"at {budget}",
-    )
 
 
 def test_a_run_is_a_point_in_which_every_case_counts_once():
@@ -53,18 +39,6 @@ def test_a_vote_over_one_sample_is_the_runs_own_point():
     run = [Sample("x", True, 10), Sample("x", False, 30), Sample("y", True, 5), Sample("y", True, 5)]
     assert points[0][1:] == run_point("", run)[1:]
     assert vote_points("cot", vote_curve([(["A"], "A")], [1])) == []
-
-
-def test_runs_that_differ_in_budget_alone_are_a_family():
-    runs = [
-        manifest(max_calls=8),
-        manifest(max_calls=8, name="cot"),
-        manifest(max_calls=64, max_backtracks=9, samples=4),
-        manifest(max_calls=64, model="another"),
-        manifest(max_calls=32),
-    ]
-    assert budget_families(runs) == [[0, 2, 4], [1], [3]]
-    assert budget_families([]) == []
 
 
 def test_correct_and_incorrect_samples_have_their_own_lengths():

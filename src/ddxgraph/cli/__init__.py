@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ddxgraph.cli import adapters, data, doctor, judge, run, schema, serve, solve, weights
+from ddxgraph.cli import eval as eval_
 from ddxgraph.graph.trace import code_version
 from ddxgraph.view.terminal import NOTICE
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("run")(run.run)
+app.command("eval")(eval_.evaluate)
 app.command("judge")(judge.judge)
 app.add_typer(data.data)
 app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)

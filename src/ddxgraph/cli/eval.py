@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,7 @@ from ddxgraph.view.terminal import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.eval.evaluation import Evaluation
+    from ddxgraph.eval.runresult import RunResult
     from ddxgraph.eval.scoredrun import ScoredRun
 
 _ONLY_JUDGE = "only"
@@ -26,7 +28,7 @@ _ONLY_JUDGE = "only"
 
 @spoken
 def evaluate(  # noqa: PLR0917 - one parameter an option
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders.")],
     report: Annotated[
         Path | None,
         typer.Option(help="Folder for the report: Markdown, one HTML page, plots, JSON."),
@@ -42,8 +44,8 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
     judge: Annotated[
         str | None,
         typer.Option(
-            help="Settle free-form answers by what this judge said (`ddxgraph judge`): its model's name, the "
-            f"beginning of its digest, or `{_ONLY_JUDGE}` where there is one."
+            help="Settle free-form answers by what this judge said (ddxgraph judge): its model's name, the "
+            f"beginning of its digest, or '{_ONLY_JUDGE}' where it is the only one."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
@@ -59,8 +61,10 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
     """
     _need_the_extra()
     from ddxgraph.eval.evaluation import evaluate as put_together  # noqa: PLC0415 - needs the extra
-    from ddxgraph.eval.report import to_json, write_report  # noqa: PLC0415
+    from ddxgraph.eval.report import check_folder, to_json, write_report  # noqa: PLC0415
 
+    if report:
+        check_folder(report)
     folders = _folders(runs, baseline)
     scored = _scored(folders, cases, judge, quiet)
     first = next((run for run in scored if baseline and run.path.resolve() == baseline.resolve()), None)
@@ -134,35 +138,45 @@ def _telling(what: str, quiet: bool) -> Iterator[None]:
         yield
 
 
-def _print(found: "Evaluation") -> None:
+def _table(items: str, runs: "Sequence[RunResult]") -> Table:
     from ddxgraph.eval.evaluation import reasons  # noqa: PLC0415
-    from ddxgraph.eval.wording import figure, interval, number, p_value, percent, signed, signed_interval  # noqa: PLC0415
+    from ddxgraph.eval.wording import figure, interval, number, percent  # noqa: PLC0415
 
-    for sentence in found.headline:
-        STDOUT.print(Text(sentence, style="bold red" if sentence.startswith("INCOMPLETE") else ""))
     table = Table(
-        "#", "run", "cases", "strategy", "accuracy", "95% interval", "looser rule", "unparsed", "abstained"
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        title=Text(items),
+        title_justify="left",
+        title_style="bold",
     )
-    for head in ("unscored", "tokens", "seconds"):
-        table.add_column(head)
-    for run in found.runs:
-        cost = run.cost
+    for head in ("#", "run"):
+        table.add_column(head, overflow="fold")
+    for head in ("accuracy", "95% interval", "looser*", "no answer", "unscored", "tokens", "s"):
+        table.add_column(head, justify="right")
+    for run in runs:
         cells = (
             run.number,
             run.name,
-            run.items,
-            run.strategy,
             figure(run.accuracy),
             interval(run.accuracy),
             percent(run.loose),
-            run.unparsed,
-            run.abstained,
-            reasons(run) or "none",
-            number(cost.output_tokens.mean if cost else None),
-            number(cost.seconds.mean if cost else None),
+            run.unparsed + run.abstained,
+            reasons(run) or 0,
+            number(run.cost.output_tokens.mean if run.cost else None),
+            number(run.cost.seconds.mean if run.cost else None),
         )
         table.add_row(*(Text(str(cell)) for cell in cells), style="red" if run.incomplete else "")
-    STDOUT.print(table, soft_wrap=False)
+    return table
+
+
+def _print(found: "Evaluation") -> None:
+    from ddxgraph.eval.wording import p_value, signed, signed_interval  # noqa: PLC0415
+
+    for sentence in found.headline:
+        STDOUT.print(Text(sentence, style="bold red" if sentence.startswith("INCOMPLETE") else ""))
+    for items in dict.fromkeys(run.items for run in found.runs):
+        STDOUT.print(_table(items, [run for run in found.runs if run.items == items]), soft_wrap=False)
     for one in found.comparisons.made:
         left_out = f", {one.left_out} cases left out as unscored" if one.left_out else ""
         STDOUT.print(
@@ -175,7 +189,9 @@ def _print(found: "Evaluation") -> None:
         STDOUT.print(Text(f"not compared: {other.a} and {other.b}: {other.why}"))
     STDOUT.print(
         Text(
-            "tokens: mean output of a trace; looser rule: published code's, for comparison only", style="dim"
+            "no answer: unparsed or abstained; tokens (output) and s (seconds): mean of a trace; "
+            "* rule of published code, for comparison only",
+            style="dim",
         )
     )
     STDOUT.print(Text(NOTICE, style="dim"))

@@ -15,6 +15,7 @@ from ddxgraph.cli.streams import Remarks, discard, steady_streams
 from ddxgraph.eval.benchmarkfile import BenchmarkError
 from ddxgraph.eval.benchmarkstore import FetchError
 from ddxgraph.eval.casefile import CaseFileError
+from ddxgraph.eval.evaluationerror import EvaluationError
 from ddxgraph.eval.judgements import JudgementError
 from ddxgraph.eval.scoredrun import ScoreError
 from ddxgraph.graph.checkpointstore import CheckpointError
@@ -36,6 +37,7 @@ _BAD_INPUT: Final = (
     CaseConflict,
     CaseFileError,
     CaseTooLong,
+    EvaluationError,
     JudgementError,
     RunFolderError,
     ScoreError,
