@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from itertools import cycle
 from typing import Any, Final, NamedTuple
 
 import matplotlib as mpl
@@ -105,12 +104,13 @@ class Picture:
         return body.replace("<svg", f'<svg role="img" aria-label="{escape(self.alt)}"', 1)
 
 
-def signs() -> Iterator[Sign]:
-    """Signs for one series after another: colours come round after 6, but with other markers and lines."""
-    yield from (
-        Sign(colour, marker, line)
-        for colour, marker, line in zip(cycle(SERIES), cycle(_MARKERS), cycle(_LINES), strict=False)
-    )
+def sign_of(number: int) -> Sign:
+    """The sign of a run, the same in every plot; its number counts from 1.
+
+    Colours come round after 6, but with other markers and lines.
+    """
+    place = number - 1
+    return Sign(SERIES[place % len(SERIES)], _MARKERS[place % len(_MARKERS)], _LINES[place % len(_LINES)])
 
 
 def short(name: str, most: int = _LONGEST) -> str:

@@ -23,7 +23,7 @@ from ddxgraph.eval.picture import (
     picture,
     sheet,
     short,
-    signs,
+    sign_of,
 )
 from ddxgraph.eval.runresult import RunResult
 from ddxgraph.eval.wording import interval, number, p_value, percent, signed, signed_interval
@@ -66,7 +66,8 @@ def _plots(evaluation: Evaluation) -> Iterator[Picture]:
 def _scaling(name: str, found: CurveSet, runs: Sequence[RunResult]) -> Picture:
     figure, axes = sheet()
     entries = []
-    for curve, sign in zip(found.scaling, signs(), strict=False):
+    for curve in found.scaling:
+        sign = sign_of(curve.runs[0])
         _draw_curve(axes, curve, sign)
         entries.append((_handle(axes, sign, curve.kind != "single"), _entry(curve)))
     points = [point for curve in found.scaling for point in curve.points]
@@ -208,7 +209,8 @@ def _lengths(name: str, found: CurveSet, torn: Sequence[int]) -> Picture:
     entries = []
     drawn = [profile for profile in found.lengths if profile.by_length]
     bands = [band for profile in drawn for band in profile.by_length]
-    for profile, sign in zip(drawn, signs(), strict=False):
+    for profile in drawn:
+        sign = sign_of(profile.run)
         own = profile.by_length
         xs, ys = [band.tokens for band in own], [100 * band.accuracy for band in own]
         reach = [
@@ -262,9 +264,10 @@ def _reliability(name: str, items: str, runs: Sequence[RunResult]) -> Picture:
         textcoords="offset points", ha="center", va="bottom",
     )  # fmt: skip
     entries, rows = [], []
-    for run, sign in zip(runs, signs(), strict=False):
+    for run in runs:
         if run.calibration is None:
             continue
+        sign = sign_of(run.number)
         bins = run.calibration.bins
         sure, right = [100 * part.confidence for part in bins], [100 * part.accuracy for part in bins]
         reach = [
@@ -307,9 +310,10 @@ def _reliability(name: str, items: str, runs: Sequence[RunResult]) -> Picture:
 def _coverage(name: str, items: str, runs: Sequence[RunResult]) -> Picture:
     figure, axes = sheet()
     entries, rows, shown = [], [], []
-    for run, sign in zip(runs, signs(), strict=False):
+    for run in runs:
         if run.calibration is None:
             continue
+        sign = sign_of(run.number)
         points = run.calibration.coverage
         xs, ys = [100 * point.coverage for point in points], [100 * point.accuracy for point in points]
         shown += [point.accuracy for point in points]
@@ -349,7 +353,8 @@ def _coverage(name: str, items: str, runs: Sequence[RunResult]) -> Picture:
 def _difficulty(name: str, found: Sequence[DifficultyLine]) -> Picture:
     figure, axes = sheet()
     entries, rows = [], []
-    for one, sign in zip(found, signs(), strict=False):
+    for place, one in enumerate(found, 1):
+        sign = sign_of(place)
         tokens = [point.tokens for point in one.points]
         shares = [100 * point.accuracy.value for point in one.points]
         axes.plot(tokens, shares, color=sign.colour, marker=sign.marker, linestyle=sign.line, linewidth=1.6)
