@@ -156,7 +156,9 @@ def _accuracies(items: str, group: Sequence[RunResult]) -> str:
 def _accuracy(run: RunResult) -> str:
     if run.accuracy.bounds:
         return f"{run.name} INCOMPLETE, between {bounds(run.accuracy)} correct"
-    return f"{run.name} {percent(run.accuracy.value)} correct (95% interval {interval(run.accuracy)})"
+    # A strategy that states no answer is told apart from one that answers wrongly.
+    silent = f"; {run.unparsed:,} of {run.traces:,} unparsed" if run.unparsed else ""
+    return f"{run.name} {percent(run.accuracy.value)} correct (95% interval {interval(run.accuracy)}{silent})"
 
 
 def _tests(made: Sequence[Comparison]) -> list[str]:

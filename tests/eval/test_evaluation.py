@@ -369,6 +369,12 @@ def test_the_headline_names_what_is_incomplete_first_by_its_bounds():
     assert said[-1].startswith("INCOMPLETE: of torn, 2 of 4 traces are unscored (1 missing, 1 timeout)")
 
 
+def test_the_headline_says_how_much_was_unparsed():
+    said = evaluate([marks("mute", "cuui"), marks("clear", "ciii")]).headline[0]
+    assert "mute 25.0% correct (95% interval 4.6 to 69.9; 2 of 4 unparsed)" in said
+    assert said.count("unparsed") == 1
+
+
 def test_of_many_runs_the_headline_names_complete_ones():
     runs = [marks("low", "ciii"), marks("high", "ccci"), marks("mid", "ccii"), marks("torn", "----")]
     said = evaluate(runs).headline[0]
