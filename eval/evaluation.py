@@ -15,6 +15,7 @@ from ddxgraph.eval.comparison import (
 )
 from ddxgraph.eval.curves import CurveSet, DifficultyLine, curves, difficulty
 from ddxgraph.eval.evaluationerror import EvaluationError
+from ddxgraph.eval.freeform import MATCH
 from ddxgraph.eval.runresult import FROZEN, RunResult, items_in_words, run_result
 from ddxgraph.eval.score import SCORER
 from ddxgraph.eval.scoredrun import ScoredRun
@@ -35,6 +36,8 @@ class Evaluation(BaseModel):
     version: Literal[1] = EVALUATION_VERSION
     scorer: str = SCORER
     """Version of the scoring rule."""
+    match: str = MATCH
+    """Version of the rule by which free-form answers are matched."""
     code_version: str = Field(default_factory=code_version)
     seed: int
     """Of the bootstrap."""

@@ -52,7 +52,6 @@ _IMAGE_COLUMNS: Final = ("image", "has_image", "hasImage", "HasImage")
 _COLUMNS: Final = ("link", "question", "opa", "opb", "opc", "opd", "answer_idx")
 
 Split = Literal["test", "train"]
-SPLITS: Final[tuple[Split, ...]] = ("test", "train")
 
 
 class Rejected(BaseModel):

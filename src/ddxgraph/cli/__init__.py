@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ddxgraph.cli import adapters, data, doctor, judge, run, schema, serve, solve, weights
+from ddxgraph.cli import adapters, data, doctor, inspect, judge, run, schema, serve, solve, weights
 from ddxgraph.cli import eval as eval_
 from ddxgraph.graph.trace import code_version
 from ddxgraph.view.terminal import NOTICE
@@ -22,6 +22,7 @@ app.command("run")(run.run)
 app.command("eval")(eval_.evaluate)
 app.command("judge")(judge.judge)
 app.add_typer(data.data)
+app.add_typer(inspect.inspect)
 app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)
 app.add_typer(adapters.adapters)
 app.command("doctor")(doctor.doctor)
