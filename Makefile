@@ -9,7 +9,7 @@ demo: .venv/demo.stamp
 	$(BIN)/ddxgraph solve examples/pneumonia.json
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/dev.stamp vllm
 	$(BIN)/python -m pytest -m slow

@@ -153,7 +153,7 @@ def _table(items: str, runs: "Sequence[RunResult]") -> Table:
     for head in ("#", "run"):
         table.add_column(head, overflow="fold")
     for head in ("accuracy", "95% interval", "looser*", "no answer", "unscored", "tokens", "s"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=head in {"accuracy", "95% interval"})
     for run in runs:
         cells = (
             run.number,
@@ -176,7 +176,8 @@ def _print(found: "Evaluation") -> None:
     for sentence in found.headline:
         STDOUT.print(Text(sentence, style="bold red" if sentence.startswith("INCOMPLETE") else ""))
     for items in dict.fromkeys(run.items for run in found.runs):
-        STDOUT.print(_table(items, [run for run in found.runs if run.items == items]), soft_wrap=False)
+        table = _table(items, [run for run in found.runs if run.items == items])
+        STDOUT.print(table, soft_wrap=False)
     for one in found.comparisons.made:
         left_out = f", {one.left_out} cases left out as unscored" if one.left_out else ""
         STDOUT.print(
