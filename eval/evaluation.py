@@ -161,7 +161,9 @@ def _accuracy(run: RunResult) -> str:
         return f"{run.name} INCOMPLETE, between {bounds(run.accuracy)} correct"
     # A strategy that states no answer is told apart from one that answers wrongly.
     silent = f"; {run.unparsed:,} of {run.traces:,} unparsed" if run.unparsed else ""
-    return f"{run.name} {percent(run.accuracy.value)} correct (95% interval {interval(run.accuracy)}{silent})"
+    judge = f"; judged by {run.judge.model}" if run.judge else ""
+    told = f"95% interval {interval(run.accuracy)}{silent}{judge}"
+    return f"{run.name} {percent(run.accuracy.value)} correct ({told})"
 
 
 def _tests(made: Sequence[Comparison]) -> list[str]:

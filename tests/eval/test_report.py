@@ -98,7 +98,7 @@ def test_the_folder_holds_all_forms(report):
     drawn = {f"{PLOTS}/{picture.name}.{kind}" for picture in report.pictures for kind in ("svg", "png")}
     assert files == {MARKDOWN, PAGE, DATA} | drawn
     kinds = {picture.name.split("-")[0] for picture in report.pictures}
-    assert kinds == {"scaling", "length", "reliability", "coverage", "difficulty", "differences"}
+    assert kinds == {"accuracy", "scaling", "length", "reliability", "coverage", "difficulty", "differences"}
     assert Evaluation.model_validate_json(report.text(DATA)) == report.evaluation
 
 
