@@ -1,1 +1,9 @@
-"""What is known about a case beside the case itself: case files and the gold answers in them."""
+"""How good it was: cases with gold answers, scores, statistics, reports.
+
+- cases: casefile, casesample, optionorder; benchmark, benchmarkfile, benchmarkcheck, benchmarkstore, jama
+- scores: score, scoredrun; looserule, freeform; judge, judgements
+- statistics, pure: interval, paired, baseline, vote, calibration, shuffle, scaling, published
+- report: evaluation, runresult, comparison, curves, summarytable; plots, accuracyplots, curveplots,
+  calibrationplots, axes, picture; wording, report
+- Inspect AI: inspecttasks, inspectbridge, inspectlog
+"""
