@@ -18,7 +18,7 @@ class TraceFileError(ValueError):
     """A trace file cannot be read or written; the message says where and how to mend it."""
 
 
-def read_traces(path: Path) -> Iterator[Trace]:
+def read_traces(path: Path | str) -> Iterator[Trace]:
     """Traces of a file, in its order. Where an id stands twice, the later one counts (see `find_trace`).
 
     A last line that was cut short, by a crash or because it is being written just now, is left out.
@@ -87,10 +87,10 @@ def line_of(trace: Trace) -> str:
         return text.encode(errors="replace").decode()
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(path: Path | str) -> Iterator[tuple[int, bytes]]:
     """Numbered lines with something in them, without a last one that was cut short."""
     try:
-        with path.open("rb") as lines:
+        with Path(path).open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 ended = line.endswith(b"\n")
                 if line.strip() and (ended or is_whole(line)):

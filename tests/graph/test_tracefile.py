@@ -65,6 +65,7 @@ def test_what_is_appended_is_read_again_in_its_order_one_line_each(tmp_path):
         log.append([line_of(trace(2)), line_of(trace(3))])
         log.append([])
     assert list(read_traces(path)) == [trace(1, opening="one\nline\u2028each"), trace(2), trace(3)]
+    assert list(read_traces(str(path))) == list(read_traces(path))
     assert path.read_bytes().count(b"\n") == 3
 
 
