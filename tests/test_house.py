@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "graph": {"nodes", "prompts"},
     "serving": {"nodes"},
     "eval": {"graph", "nodes", "prompts"},
-    "training": {"graph", "nodes", "prompts"},
+    "training": {"eval", "graph", "nodes", "prompts"},
     "view": {"graph", "nodes", "prompts"},
 }
 """Room -> rooms below it. `serving` names the metadata keys of a call, which the nodes define."""
