@@ -1,0 +1,44 @@
+"""The style `graph`: a traversal's own node turns, to train a model for the graph itself."""
+
+from typing import Final
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from ddxgraph.graph.conversation import assemble
+from ddxgraph.graph.trace import Trace, exchanges
+from ddxgraph.training.compileerror import CompileError
+from ddxgraph.training.journey import answered
+
+LAST: Final = -1
+
+
+def conversations(trace: Trace) -> list[list[BaseMessage]]:
+    """The conversations that a traversal held with its model, in order; each ends in a reply.
+
+    There is one, and another from each compaction on, which starts from the case and the summary that the model
+    was given. A reply that could not be read even after its repair is no part of them, nor is a repair: what
+    follows a turn is the reply that fitted. Evidence checks of a round stand one after another, the last first,
+    as the turns that followed were given them; only the first of them so stands exactly as it was asked for,
+    since the checks of a round did not see each other.
+
+    Raises:
+        CompileError: the trace has no answer, is not of the graph, or holds no reply that could be read.
+    """
+    answered(trace)
+    ends = [*(compaction.before for compaction in trace.compactions), len(trace.steps)]
+    held: list[list[BaseMessage]] = []
+    for place, end in enumerate(ends):
+        earlier = trace.compactions[:place]
+        summary = earlier[-1].text if earlier else ""
+        told = exchanges(trace.steps[:end], earlier)
+        if told:
+            held.append(_ending_in_a_reply(assemble(trace.system, trace.opening, told, summary=summary)))
+    if not held:
+        raise CompileError(f"trace {trace.id} holds no reply that could be read: run the case again")
+    return held
+
+
+def _ending_in_a_reply(messages: list[BaseMessage]) -> list[BaseMessage]:
+    if not isinstance(messages[LAST], AIMessage):
+        raise AssertionError("a conversation of exchanges ends in a reply")
+    return messages
