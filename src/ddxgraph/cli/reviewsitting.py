@@ -1,0 +1,371 @@
+"""The dialogue of `ddxgraph review`: one traversal after the other, each verdict saved at once."""
+
+import io
+import sys
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from textwrap import fill
+from typing import Final, NamedTuple
+
+from rich.text import Text
+
+from ddxgraph.cli.reviewscreen import WIDTH, TraversalScreen, harmless
+from ddxgraph.cli.speech import STDERR
+from ddxgraph.eval.score import Verdict, verdict_of
+from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.case import Case
+from ddxgraph.training.review import Objection, Review, content_digest
+from ddxgraph.training.reviewfile import append_review
+from ddxgraph.training.reviewqueue import ReviewQueue
+
+KEYS: Final[Mapping[str, str]] = {
+    "a": "accept",
+    "r": "reject",
+    "c": "correct the answer",
+    "n": "note",
+    "s": "skip",
+    "b": "back",
+    "f": "full text of a step (f 3)",
+    "g": "gold answer",
+    "v": "view again",
+    "q": "quit",
+}
+PROMPT: Final = fill(", ".join(f"{key} {words}" for key, words in KEYS.items()), 79)
+
+REASONS: Final[Mapping[Objection, str]] = {
+    Objection.WRONG_ANSWER: "wrong answer",
+    Objection.UNSUPPORTED_REASONING: "unsupported reasoning",
+    Objection.INVENTED_FINDING: "invented finding",
+    Objection.DANGEROUS_ADVICE: "dangerous advice",
+    Objection.MISREAD_CASE: "misread the case",
+    Objection.POOR_WORDING: "poor wording",
+    Objection.OTHER: "other",
+}
+_NUMBERED: Final = fill(
+    f"Why? {', '.join(f'{number} {words}' for number, words in enumerate(REASONS.values(), 1))}.", 79
+)
+
+_ABOUT_CHARS: Final = 200
+"""Most characters of the names above a case."""
+
+_IN_WORDS: Final = "The correct answer in words (where the journey's means the same, accept it with a)"
+
+GoldOf = Callable[[Case], str]
+"""The gold answer of a case in words, or why there is none."""
+
+
+class Ended(NamedTuple):
+    """How a sitting ended."""
+
+    saved: int
+    """Reviews written, replaced ones included."""
+    skipped: int
+    interrupted: bool
+
+
+class _EndOfInput(Exception):  # noqa: N818 - no error
+    """The reviewer, or the file that is piped in, says no more."""
+
+
+class Sitting:
+    """Takes a reviewer through a queue.
+
+    Args:
+        queue: the traversals.
+        reviewer: the reviewer's name.
+        gold_of: asked for a gold answer when it is to be shown, not before.
+        show_gold: show it with the case.
+        blind: nothing in the choice of the traversals tells whether they are correct.
+        again: show also what the reviewer has reviewed before.
+    """
+
+    def __init__(
+        self,
+        queue: ReviewQueue,
+        reviewer: str,
+        gold_of: GoldOf,
+        *,
+        show_gold: bool = False,
+        blind: bool = True,
+        again: bool = False,
+    ) -> None:
+        self._queue, self._reviewer, self._gold_of = queue, reviewer, gold_of
+        self._show_gold, self._blind = show_gold, blind and not show_gold
+        self.mine: dict[str, Review] = {
+            one.id: review for one in queue.items for review in one.reviews if review.reviewer == reviewer
+        }
+        """Trace id to the review of this reviewer that holds."""
+        self._settled = set() if again else set(self.mine)
+        """Traces that need not be shown any more."""
+        self._notes: dict[str, str] = {}
+        """Trace id to a note that waits for its verdict."""
+        self._revealed: set[str] = set()
+        """Cases whose gold answer was shown in this sitting."""
+        self._judged: Case | None = None
+        """The case of the last verdict."""
+        self._skipped: set[str] = set()
+        self._saved = 0
+        self._place = self._pending(0)
+        self._over = False
+        self._actions: Mapping[str, Callable[[Trace, str], bool]] = {
+            "a": self._accept,
+            "r": self._reject,
+            "c": self._correct,
+            "n": self._note,
+            "s": self._skip,
+            "b": self._back,
+            "f": self._full,
+            "g": self._gold,
+            "v": self._view,
+            "q": self._quit,
+        }
+
+    @property
+    def left(self) -> int:
+        """Traversals that this reviewer has not reviewed."""
+        return len(self._queue) - len(self.mine)
+
+    def hold(self) -> Ended:
+        """Hold the sitting, until it is ended or all have been seen.
+
+        Raises:
+            ReviewError: a review cannot be saved; those before it are.
+        """
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
+        interrupted = False
+        self._over = self._place == len(self._queue)
+        try:
+            while not self._over:
+                if self._place < len(self._queue):
+                    self._present(self._queue.trace(self._place))
+                else:
+                    self._close()
+        except _EndOfInput:
+            _say("")
+        except KeyboardInterrupt:
+            interrupted = True
+            _say("")
+        finally:
+            for trace, note in self._notes.items():
+                _say(
+                    harmless(f"Not saved, since it came with no verdict: your note on trace {trace}: {note}")
+                )
+        return Ended(self._saved, len(self._skipped), interrupted)
+
+    def _pending(self, start: int) -> int:
+        """The first place from `start` on that is to be shown; the end where there is none."""
+        places = range(start, len(self._queue))
+        return next((n for n in places if self._queue.items[n].id not in self._settled), len(self._queue))
+
+    def _present(self, trace: Trace) -> None:
+        """Show a traversal, and do what is said until it is left."""
+        self._view(trace, "")
+        while True:
+            said = _ask(f"{PROMPT}\n> ")
+            key, _, rest = said.partition(" ")
+            action = self._actions.get(_key(key))
+            if action is None or (rest.strip() and _key(key) not in {"r", "c", "n", "f"}):
+                _say(f"Not understood: type one of the letters and Enter. Nothing was done{_quoted(said)}.")
+            elif action(trace, rest.strip()):
+                return
+
+    def _close(self) -> None:
+        """All have been seen."""
+        said = _ask("That was the last one. b back to it, g its gold answer, q or Enter ends\n> ")
+        match _key(said.strip()) or said.strip():
+            case "b":
+                self._place = len(self._queue) - 1
+            case "g":
+                self._tell_gold()
+            case "q" | "":
+                self._over = True
+            case _:
+                _say("Not understood: type b, g or q and Enter.")
+
+    def _view(self, trace: Trace, _: str) -> bool:
+        accepted = sum(review.verdict == "accept" for review in self.mine.values())
+        verdicts = f"{accepted} accepted, {len(self.mine) - accepted} rejected"
+        head = f"{self._place + 1} of {len(self._queue)}, {verdicts}"
+        about = f"case {trace.case.id}, sample {trace.sample}, trace {trace.id}"
+        lines = ["", f"==== {head} ====", harmless(about[:_ABOUT_CHARS]), "", *_screen(trace).lines(), ""]
+        if self._show_gold:
+            lines += [harmless(f"GOLD    {self._gold_of(trace.case)}"), ""]
+        mine = self.mine.get(trace.id)
+        if mine:
+            lines.append(f"You {_in_words(mine)} ({mine.time:%Y-%m-%d %H:%M} UTC).")
+        if note := self._notes.get(trace.id) or (mine.note if mine else ""):
+            lines.append(harmless(f"Your note: {note}"))
+        _say(*lines)
+        return False
+
+    def _accept(self, trace: Trace, _: str) -> bool:
+        return self._decide(trace, verdict="accept")
+
+    def _reject(self, trace: Trace, said: str) -> bool:
+        asking = f"{_NUMBERED}\nA number, then words if you like; Enter alone: no verdict\n> "
+        while said := said or _ask(asking).strip():
+            number, _, detail = said.partition(" ")
+            if not number.isdecimal() or not 1 <= int(number) <= len(REASONS):
+                _say(f"A number from 1 to {len(REASONS)} comes first.")
+            else:
+                reason = list(REASONS)[int(number) - 1]
+                if reason is Objection.OTHER and not detail.strip():
+                    detail = _ask("In your words; Enter alone: no verdict\n> ")
+                if reason is not Objection.OTHER or detail.strip():
+                    return self._decide(trace, verdict="reject", reason=reason, detail=detail)
+                break
+            said = ""
+        _say("No verdict was given.")
+        return False
+
+    def _correct(self, trace: Trace, said: str) -> bool:
+        """The answer that is given stands for the gold answer."""
+        options = trace.case.options
+        asking = (
+            f"The correct letter ({', '.join(options)}), then words if you like" if options else _IN_WORDS
+        )
+        while said := said or _ask(f"{asking}; Enter alone: no verdict\n> ").strip():
+            given = _letter_and_words(said, options) if options else (said, "")
+            if given and len(given[0]) > (not options):  # a single letter is a slip where words are asked for
+                answer, detail = given
+                if verdict_of(trace.outcome, trace.answer, answer, options) is Verdict.CORRECT:
+                    return self._decide(trace, verdict="accept", answer=answer, detail=detail)
+                wrong = Objection.WRONG_ANSWER
+                return self._decide(trace, verdict="reject", reason=wrong, answer=answer, detail=detail)
+            _say("That is no answer.")
+            said = ""
+        _say("No verdict was given.")
+        return False
+
+    def _decide(self, trace: Trace, **said: object) -> bool:
+        self._save(trace, said)
+        return self._leave(trace)
+
+    def _save(self, trace: Trace, said: Mapping[str, object]) -> None:
+        before = self.mine.get(trace.id)
+        note = self._notes.get(trace.id) or (before.note if before else "")
+        known = {
+            "trace": trace.id,
+            "content": content_digest(trace),
+            "case": trace.case.id,
+            "note": note,
+            "blind": self._blind and trace.case.id not in self._revealed,
+            "reviewer": self._reviewer,
+            "time": datetime.now(UTC).replace(microsecond=0),
+        }
+        review = Review.model_validate({**known, **said})
+        append_review(self._queue.folder, review)
+        self._saved += 1
+        self.mine[trace.id] = review
+        self._notes.pop(trace.id, None)
+        self._skipped.discard(trace.id)
+        self._judged = trace.case
+        _say(harmless(f"Saved: {_in_words(review)}."))
+
+    def _note(self, trace: Trace, said: str) -> bool:
+        note = said or _ask("Your note; Enter alone: none\n> ").strip()
+        before = self.mine.get(trace.id)
+        if not note:
+            _say("No note was taken.")
+        elif before is None:
+            self._notes[trace.id] = note
+            _say("Noted; it is saved with your verdict.")
+        else:
+            self._notes[trace.id] = note
+            self._save(trace, before.model_dump(include={"verdict", "reason", "detail", "answer"}))
+        return False
+
+    def _skip(self, trace: Trace, _: str) -> bool:
+        if trace.id not in self.mine:
+            self._skipped.add(trace.id)
+        return self._leave(trace)
+
+    def _leave(self, trace: Trace) -> bool:
+        self._settled.add(trace.id)
+        self._place = self._pending(self._place + 1)
+        return True
+
+    def _back(self, _trace: Trace, _: str) -> bool:
+        if self._place == 0:
+            _say("This is the first one.")
+            return False
+        self._place -= 1
+        return True
+
+    def _full(self, trace: Trace, said: str) -> bool:
+        steps = len(trace.steps)
+        said = said or _ask(f"Which step, 1 to {steps}? 0 is the case\n> ").strip()
+        if said.isdecimal() and int(said) <= steps:
+            screen = _screen(trace, whole=True)
+            _say("", *(screen.step(int(said)) if int(said) else screen.case()), "")
+        else:
+            _say(f"There is no such step: f 1 to f {steps}, or f 0 for the case.")
+        return False
+
+    def _gold(self, trace: Trace, _: str) -> bool:
+        if trace.id in self.mine or self._show_gold:
+            self._judged = trace.case
+        self._tell_gold()
+        return False
+
+    def _tell_gold(self) -> None:
+        """Show the gold answer of the last case with a verdict."""
+        case = self._judged
+        if case is None:
+            _say("The gold answer is shown once you have given your verdict.")
+            return
+        self._revealed.add(case.id)
+        _say(harmless(f"Gold answer of the case you judged last, {case.id}: {self._gold_of(case)}"))
+
+    def _quit(self, _trace: Trace, _: str) -> bool:
+        self._over = True
+        return True
+
+
+def _screen(trace: Trace, *, whole: bool = False) -> TraversalScreen:
+    return TraversalScreen(trace, min(STDERR.width, WIDTH), whole=whole)
+
+
+def _letter_and_words(said: str, options: Collection[str]) -> tuple[str, str] | None:
+    """An option's letter and what follows it; None where it begins with no option's letter."""
+    letter, _, words = said.partition(" ")
+    letter = letter.rstrip(".:,").upper()
+    return (letter, words) if letter in options else None
+
+
+def _key(word: str) -> str:
+    """The key that is meant by a letter or its word, in any case; empty where none is."""
+    word = word.casefold()
+    return next((key for key, words in KEYS.items() if word in {key, words.split()[0]}), "")
+
+
+def _in_words(review: Review) -> str:
+    """The verdict of a review."""
+    reason = REASONS[review.reason] if review.reason else ""
+    why = ": ".join(filter(None, (reason, review.detail)))
+    answer = f"; the answer is {review.answer}" if review.answer else ""
+    return f"{review.verdict}ed{f' ({why})' if why else ''}{answer}"
+
+
+def _quoted(said: str) -> str:
+    return f' with "{harmless(said)[:40]}"' if said.strip() else ""
+
+
+def _say(*lines: str) -> None:
+    STDERR.print(Text("\n".join(lines)), soft_wrap=True)
+
+
+def _ask(question: str) -> str:
+    """A line of the reviewer's.
+
+    Raises:
+        _EndOfInput: there is none.
+    """
+    STDERR.print(Text(question), end="", soft_wrap=True)
+    line = sys.stdin.readline() if sys.stdin else ""
+    if not line:
+        raise _EndOfInput
+    if not sys.stdin.isatty():  # a terminal has shown it
+        _say(harmless(line.rstrip("\n")))
+    return line.rstrip("\r\n")
