@@ -1,0 +1,81 @@
+"""How often the gate's question rule flags a question that is another one: MedQA against a held-out file.
+
+For each question the held-out question is found that contains most of its word 13-grams (or is contained in it),
+by the gate's own measure. Prints how many are flagged at several thresholds, and each flagged pair with its
+containment; whether a pair is the same question is for a reader to say. Not fetched: give the files.
+
+    python benchmarks/decontamination.py dev.jsonl train.jsonl [--first 1000] [--least 0.1] [--json] [--text]
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from medqa import cases
+
+from ddxgraph import Case
+from ddxgraph.training.decontamination import Decontaminator, HeldOut
+from ddxgraph.training.gateconfig import Decontamination
+from ddxgraph.training.words import WordHasher
+
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+class Pair(NamedTuple):
+    """A question and the held-out question nearest to it."""
+
+    question: str
+    held_out: str
+    containment: float
+    """Shared n-grams over those of the shorter one, in 0..1."""
+
+
+def pairs(questions: Iterable[Case], held_out: Sequence[Case], least: float) -> list[Pair]:
+    """The nearest held-out question of each, from a containment on; the nearest pairs first."""
+    rule = Decontamination(containment=least)
+    near = Decontaminator([HeldOut("held-out", "held-out", held_out, "")], rule, WordHasher())
+    hits = ((case.id, near.question(case)) for case in questions)
+    found = [Pair(name, hit.question, round(hit.measure, 3)) for name, hit in hits if hit]
+    return sorted(found, key=lambda pair: (-pair.containment, pair.question))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("questions", type=Path)
+    parser.add_argument("held_out", type=Path)
+    parser.add_argument(
+        "--first", type=int, default=1000, help="so many questions, from the file's beginning"
+    )
+    parser.add_argument("--least", type=float, default=THRESHOLDS[0], help="smallest containment to show")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--text", action="store_true", help="show the questions of each pair too")
+    args = parser.parse_args()
+    asked, held = list(islice(cases(args.questions), args.first)), list(cases(args.held_out))
+    start = time.perf_counter()
+    found = pairs(asked, held, args.least)
+    seconds = time.perf_counter() - start
+    counts = {
+        f"{least:.1f}": sum(pair.containment >= least for pair in found)
+        for least in THRESHOLDS
+        if least >= args.least
+    }
+    if args.json:
+        told = [pair._asdict() for pair in found]
+        print(json.dumps({"questions": len(asked), "held_out": len(held), "flagged": counts, "pairs": told}))
+        return
+    print(f"{len(asked)} questions against {len(held)} held-out ones, {seconds:.1f} s")
+    print("containment from  " + "  ".join(counts))
+    print("flagged           " + "  ".join(f"{count:3}" for count in counts.values()))
+    texts = {case.id: case.vignette for case in [*asked, *held]}
+    for pair in found:
+        print(f"{pair.containment:.3f}  {pair.question}  {pair.held_out}")
+        if args.text:
+            print(f"    {texts[pair.question]}\n    {texts[pair.held_out]}")
+
+
+if __name__ == "__main__":
+    main()
