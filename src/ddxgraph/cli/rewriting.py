@@ -1,0 +1,167 @@
+"""Options and work of `--rewrite`: a model puts monologues into natural prose, and a check lets them pass."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ddxgraph.cli import options
+from ddxgraph.cli.signals import stopped_by_signals
+from ddxgraph.cli.speech import STDERR, Exit, fail, say
+from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.training.compile import Sample
+from ddxgraph.training.rewrite import (
+    Draft,
+    Rewriter,
+    RewriteSummary,
+    RewritesUnfinished,
+    Rewritten,
+    draft_of,
+    rewrite,
+    rewriter,
+    summary_of,
+)
+from ddxgraph.training.rewritestore import RewriteLog
+
+PANEL: Final = "Rewriting by a model"
+
+Rewrite: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--rewrite",
+        help="Have a model put each monologue into natural prose. A rewriting that does not tell the same "
+        "journey is refused, and the template stands.",
+        rich_help_panel=PANEL,
+    ),
+]
+Rewrites: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where rewritings are kept (rewrites.jsonl), so that they are asked for once; else the folder of "
+        "the first run.",
+        rich_help_panel=PANEL,
+    ),
+]
+RewriteAttempts: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Most tries of each rewriting.", rich_help_panel=PANEL)
+]
+RewriteTemperature: TypeAlias = Annotated[
+    float,
+    typer.Option(
+        min=0, max=2, help="Sampling temperature of the rewriting model; 0 is greedy.", rich_help_panel=PANEL
+    ),
+]
+RewriteSeed: TypeAlias = Annotated[
+    int, typer.Option(help="Sampling seed of the rewriting model.", rich_help_panel=PANEL)
+]
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """How monologues are rewritten."""
+
+    folder: Path
+    """Where the rewritings are kept."""
+    base_url: str | None = None
+    model: str | None = None
+    temperature: float = 0.7
+    seed: int = 0
+    attempts: int = 2
+    concurrency: int = 8
+    patience_s: float = 600.0
+    """Seconds to wait for an engine that is away."""
+    timeout_s: float = 600.0
+    """Seconds to wait for one reply."""
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What came of a pass over all monologues."""
+
+    rewriter: Rewriter
+    by_trace: dict[str, Rewritten]
+    """Trace id to what came of its monologue, in the order of the samples."""
+    summary: RewriteSummary
+
+
+def rewritten(compiled: Iterable[tuple[Trace, Sample]], how: Rewriting) -> Pass:
+    """Have every monologue rewritten, or what is left of them; ends the command where not all could be.
+
+    Args:
+        compiled: each trace with its `longmonolog` sample; traces are not kept.
+        how: the settings.
+    """
+    chat = options.connected(
+        how.base_url, how.model, concurrency=how.concurrency, quiet=how.quiet, timeout_s=how.timeout_s
+    )
+    chosen = rewriter(
+        chat,
+        sampling=Sampling(temperature=how.temperature, seed=how.seed),
+        patience=Patience(away_s=how.patience_s),
+        attempts=how.attempts,
+    )
+    drafts = [draft_of(trace, sample) for trace, sample in compiled]
+    found = asyncio.run(_work(drafts, chosen, how))
+    by_trace = {draft.trace: found[draft.trace] for draft in drafts}
+    done = Pass(chosen, by_trace, summary_of(by_trace.values()))
+    if not how.quiet:
+        say(in_words(done.summary))
+    return done
+
+
+def in_words(summary: RewriteSummary) -> str:
+    """The summary in a sentence."""
+    if summary.share is None:
+        return "no monologue to rewrite"
+    why = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in summary.refusals.items())
+    refused = f"; refused for {why}" if why else ""
+    return (
+        f"{summary.accepted} of {summary.asked} rewritings accepted ({summary.share:.1%}){refused}; "
+        f"{summary.tries} tries, {summary.usage.prompt_tokens} tokens read, "
+        f"{summary.usage.completion_tokens} written"
+    )
+
+
+async def _work(drafts: Sequence[Draft], chosen: Rewriter, how: Rewriting) -> dict[str, Rewritten]:
+    found: dict[str, Rewritten] = {}
+    async with AsyncExitStack() as held:
+        log = held.enter_context(RewriteLog(how.folder))
+        bar = held.enter_context(_bar(how.quiet))
+        task = bar.add_task("rewriting", total=len(drafts))
+        stop = held.enter_context(stopped_by_signals(None if how.quiet else say))
+        settled = await held.enter_async_context(
+            aclosing(rewrite(drafts, chosen, log, concurrency=how.concurrency, stop=stop))
+        )
+        try:
+            async for one in settled:
+                found[one.trace] = one
+                bar.advance(task)
+        except RewritesUnfinished as error:
+            fail(f"{error}; mend that, and the same command goes on", Exit.NOT_DONE)
+        except asyncio.CancelledError:
+            if not stop.is_set():
+                raise
+    if len(found) < len({draft.trace for draft in drafts}):
+        fail("stopped; the same command goes on from there", Exit.INTERRUPTED)
+    return found
+
+
+def _bar(quiet: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=STDERR,
+        transient=True,
+        disable=quiet or not STDERR.is_interactive,
+    )
