@@ -1,1 +1,10 @@
-"""From traversals to a better model: gate, compile, fine-tune. No module yet."""
+"""From traversals to training data: journeys, the gate in front of them, and the sets that are trained on.
+
+- compiler, pure: compile; journey, tries, modelwords, embedding; longstep, longmonolog, telling, phrases;
+  shortcut, detours; nodeturns; recover, which reads a text back
+- gate: gate, gateconfig, gateerror; runsource, candidate, sifting, rules, rejection; passages, words,
+  decontamination, duplicates; thinning, balance, split; gated, gatefigures, gatereport
+- sets: journeyset, setfolder, setmanifest, setfigures, samplefile, card, markdown; inspection
+- expert review: review, reviewfile, reviewqueue, opinions, agreement
+- rewriting by a model: rewrite, rewritestore; rewritecheck, naming, cues
+"""

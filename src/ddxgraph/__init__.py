@@ -3,6 +3,9 @@
 Research software, not a medical device: nothing here may guide the care of a patient.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ddxgraph.eval.benchmark import BenchmarkError, Items, Selection
 from ddxgraph.eval.benchmark import load as load_benchmark
 from ddxgraph.eval.casefile import CaseFileError, Gold, read_cases
@@ -25,6 +28,15 @@ from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.serving.connect import EndpointError, connect
 from ddxgraph.serving.enginecommand import ServeError
 from ddxgraph.serving.server import serve
+from ddxgraph.training.compile import CompileError, compile_journey
+from ddxgraph.training.gateconfig import GateConfig
+from ddxgraph.training.gateerror import GateError
+from ddxgraph.training.setmanifest import JourneySetError
+
+if TYPE_CHECKING:
+    from ddxgraph.training.gate import RunSource, gate
+    from ddxgraph.training.inspection import inspect_set
+    from ddxgraph.training.journeyset import make_journeys
 
 __all__ = [
     "BenchmarkError",
@@ -32,15 +44,20 @@ __all__ = [
     "Case",
     "CaseFileError",
     "CaseTooLong",
+    "CompileError",
     "EndpointError",
+    "GateConfig",
+    "GateError",
     "GenerationStrategy",
     "Gold",
     "GraphStrategy",
     "Items",
+    "JourneySetError",
     "Limits",
     "Patience",
     "Policy",
     "RunFolderError",
+    "RunSource",
     "Sampling",
     "ScoreError",
     "ScoredRun",
@@ -54,8 +71,12 @@ __all__ = [
     "Traversal",
     "asolve",
     "build_graph",
+    "compile_journey",
     "connect",
+    "gate",
+    "inspect_set",
     "load_benchmark",
+    "make_journeys",
     "read_cases",
     "read_traces",
     "run",
@@ -64,3 +85,24 @@ __all__ = [
     "solve",
     "trace_of",
 ]
+
+_NEED_AN_EXTRA = {
+    "RunSource": "gate",
+    "gate": "gate",
+    "inspect_set": "inspection",
+    "make_journeys": "journeyset",
+}
+"""Names to their modules, which need what the extra `journeys` installs."""
+
+
+def __getattr__(name: str) -> Any:
+    """Names that the core does without are imported when they are asked for."""
+    if name not in _NEED_AN_EXTRA:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.training.{_NEED_AN_EXTRA[name]}")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"ddxgraph.{name} needs {error.name}, which this Python lacks: pip install 'ddxgraph[journeys]'"
+        ) from error
+    return getattr(module, name)

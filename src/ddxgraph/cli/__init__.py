@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from ddxgraph.cli import adapters, data, doctor, inspect, judge, run, schema, serve, solve, weights
+from ddxgraph.cli import (
+    adapters,
+    data,
+    doctor,
+    inspect,
+    journeys,
+    judge,
+    review,
+    run,
+    schema,
+    serve,
+    solve,
+    weights,
+)
 from ddxgraph.cli import eval as eval_
 from ddxgraph.graph.trace import code_version
 from ddxgraph.view.terminal import NOTICE
@@ -21,6 +34,8 @@ app.command("solve")(solve.solve)
 app.command("run")(run.run)
 app.command("eval")(eval_.evaluate)
 app.command("judge")(judge.judge)
+app.command("review")(review.review)
+app.command("journeys", cls=journeys.JourneysCommand)(journeys.journeys)
 app.add_typer(data.data)
 app.add_typer(inspect.inspect)
 app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)

@@ -1,18 +1,18 @@
 """`ddxgraph eval`: what runs scored, on the terminal, as a report, as JSON."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from ddxgraph.cli import options
+from ddxgraph.cli.bar import bar
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.eval.casefile import CaseFile
 from ddxgraph.view.terminal import NOTICE
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from ddxgraph.eval.runresult import RunResult
     from ddxgraph.eval.scoredrun import ScoredRun
 
-_ONLY_JUDGE = "only"
-"""Stands for the one judge that a run has."""
-
 
 @spoken
 def evaluate(  # noqa: PLR0917 - one parameter an option
@@ -33,21 +30,12 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
         Path | None,
         typer.Option(help="Folder for the report: Markdown, one HTML page, plots, JSON."),
     ] = None,
-    cases: Annotated[
-        Path | None,
-        typer.Option(help="The case file with the gold answers, for runs that were made of a file."),
-    ] = None,
+    cases: options.GoldCases = None,
     baseline: Annotated[
         Path | None,
         typer.Option(help="Compare with this run alone; otherwise every two runs are compared."),
     ] = None,
-    judge: Annotated[
-        str | None,
-        typer.Option(
-            help="Settle free-form answers by what this judge said (ddxgraph judge): its model's name, the "
-            f"beginning of its digest, or '{_ONLY_JUDGE}' where it is the only one."
-        ),
-    ] = None,
+    judge: options.Judge = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evaluation as JSON on stdout.")] = False,
     quiet: options.Quiet = False,
@@ -108,25 +96,12 @@ def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quie
     from ddxgraph.eval.scoredrun import manifest_of, score_run  # noqa: PLC0415
 
     file = CaseFile(cases) if cases else None
-    whose: str | Literal[True] | None = True if judge == _ONLY_JUDGE else judge
     found = []
     for folder in folders:
         own = None if manifest_of(folder).selection else file  # a benchmark's cases come from the data folder
-        with _reading(folder.resolve().name, quiet) as told:
-            found.append(score_run(folder, own, judge=whose, progress=told))
+        with bar(folder.resolve().name, quiet) as told:
+            found.append(score_run(folder, own, judge=options.whose(judge), progress=told))
     return found
-
-
-@contextmanager
-def _reading(name: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on the terminal while a run is read; nothing elsewhere: reading takes seconds."""
-    if quiet or not STDERR.is_interactive:
-        yield None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=STDERR, transient=True) as bar:
-        task = bar.add_task(Text(name).plain.replace("[", "\\["), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

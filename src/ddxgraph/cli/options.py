@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
-from typing import Annotated, Final, TypeAlias
+from pathlib import Path
+from typing import Annotated, Final, Literal, TypeAlias
 
 import typer
 from langchain_core.language_models import BaseChatModel
@@ -34,7 +35,25 @@ BaseUrl: TypeAlias = Annotated[
     str | None, typer.Option(help="OpenAI-compatible server; else DDXGRAPH_BASE_URL, else embedded.")
 ]
 ModelName: TypeAlias = Annotated[str | None, typer.Option(help="Model served there; else DDXGRAPH_MODEL.")]
+GoldCases: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="The case file with the gold answers, for runs that were made of a file."),
+]
+_ONLY_JUDGE: Final = "only"
+"""Stands for the one judge that a run has."""
+Judge: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Settle free-form answers by what this judge said (ddxgraph judge): its model's name, the "
+        f"beginning of its digest, or '{_ONLY_JUDGE}' where it is the only one."
+    ),
+]
 Quiet: TypeAlias = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+
+def whose(judge: str | None) -> str | Literal[True] | None:
+    """The judge, as `score_run` takes it."""
+    return True if judge == _ONLY_JUDGE else judge
 
 
 def connected(

@@ -28,6 +28,11 @@ from ddxgraph.serving.connect import EndpointError
 from ddxgraph.serving.enginecommand import ServeError
 from ddxgraph.serving.serverapi import ServerError
 from ddxgraph.serving.weights import WeightsError
+from ddxgraph.training.gateerror import GateError
+from ddxgraph.training.reviewfile import ReviewError
+from ddxgraph.training.rewritestore import RewriteError
+from ddxgraph.training.samplefile import SampleFileError
+from ddxgraph.training.setmanifest import JourneySetError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,8 +43,13 @@ _BAD_INPUT: Final = (
     CaseFileError,
     CaseTooLong,
     EvaluationError,
+    GateError,
+    JourneySetError,
     JudgementError,
+    ReviewError,
+    RewriteError,
     RunFolderError,
+    SampleFileError,
     ScoreError,
     TraceFileError,
 )

@@ -1,0 +1,29 @@
+"""A bar on the terminal for work that knows how much there is of it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from ddxgraph.cli.speech import STDERR
+
+
+@contextmanager
+def bar(what: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A function that is told how much is done of how much; a bar shows it from its first call on.
+
+    Nothing is shown where stderr is no terminal.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    shown = Progress(*columns, console=STDERR, transient=True, disable=quiet or not STDERR.is_interactive)
+    task = shown.add_task(escape(what), total=None)
+
+    def told(done: int, total: int) -> None:
+        shown.start()
+        shown.update(task, completed=done, total=total)
+
+    try:
+        yield told
+    finally:
+        shown.stop()
