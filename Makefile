@@ -12,7 +12,8 @@ test: .venv/dev.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/dev.stamp vllm
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --durations=10
+	$(BIN)/python -m pytest -m alone --durations=20
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

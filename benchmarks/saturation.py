@@ -158,7 +158,8 @@ class Replay:
         headers = {"Authorization": f"Bearer {self._api_key}", "Content-Type": "application/json"}
         return httpx.AsyncClient(base_url=self._base_url, headers=headers, timeout=600)
 
-    async def send(self, client: httpx.AsyncClient, conversations: list[Conversation]) -> None:
+    async def send(self, client: httpx.AsyncClient, conversations: list[Conversation]) -> float:
+        """Send them all; gives the seconds that it took."""
         waiting = iter(conversations)
 
         async def ask(body: bytes) -> None:
@@ -176,8 +177,10 @@ class Replay:
 
         start, cpu = time.perf_counter(), time.process_time()
         await asyncio.gather(*map(work, self._workers))
-        self.phase.seconds += time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        self.phase.seconds += seconds
         self.phase.client_cpu_s += time.process_time() - cpu
+        return seconds
 
     def _body(self, body: bytes, worker: int) -> bytes:
         told = json.loads(body)
@@ -215,7 +218,7 @@ async def measure(questions: list[Case], args: argparse.Namespace, room: Path) -
     strategy = GraphStrategy(budget=Budget(max_backtracks=args.max_backtracks), limits=limits)
     replay = Replay(args.concurrency, args.base_url, os.environ.get(KEY_VARIABLE))
     ours, conversations = Phase(), list[Conversation]()
-    shares = []
+    shares, ratios = [], []
     async with AsyncExitStack() as held:
         client = await held.enter_async_context(replay.client())
         size = -(-len(questions) // args.rounds)
@@ -226,7 +229,8 @@ async def measure(questions: list[Case], args: argparse.Namespace, room: Path) -
             for name, value in vars(done).items():
                 setattr(ours, name, getattr(ours, name) + value)
             recorded = recorder.taken()
-            await replay.send(client, recorded)
+            replayed = await replay.send(client, recorded)
+            ratios.append(round(replayed / done.seconds, 3))
             conversations += recorded
     return {
         "cases": len(conversations),
@@ -235,6 +239,7 @@ async def measure(questions: list[Case], args: argparse.Namespace, room: Path) -
         "run": ours.shown(),
         "raw_replay": replay.phase.shown(),
         "throughput_ratio": round(replay.phase.seconds / ours.seconds, 3),
+        "throughput_ratio_by_round": ratios,
         "tokens_per_s_ratio": round(ours.written_per_s / replay.phase.written_per_s, 3),
         "silent_share": round(
             sum(c.silent_s for c in conversations) / sum(c.whole_s for c in conversations), 4

@@ -14,7 +14,7 @@ CASES = 4_000
 MOST = 1.5
 """Time of a traversal over that of a bare walk."""
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 
 def measure(cases: int, pairs: int) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from commandline import ddxgraph
 from ddxgraph.eval.evaluation import Evaluation
 from ddxgraph.graph.tracefile import read_traces
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 CASES = [
     {

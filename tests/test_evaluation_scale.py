@@ -10,7 +10,7 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "evaluation.py"
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_fifty_thousand_traces_are_scored_and_reported_within_a_minute_and_a_gigabyte():
     done = subprocess.run([sys.executable, str(SCRIPT)], stdout=subprocess.PIPE, text=True, check=True)
     measured = json.loads(done.stdout)

@@ -17,7 +17,7 @@ MEDQA_DEV = ROOT.parent / "shared" / "data" / "medqa" / "dev.jsonl"
 QUESTIONS = 8
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(not MEDQA_DEV.is_file(), reason="MedQA's dev file is not beside the checkout"),
 ]
 

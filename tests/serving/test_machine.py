@@ -21,7 +21,7 @@ from ddxgraph.serving.machine import (
 H100 = Gpu("NVIDIA H100 80GB HBM3", 81_559, "550.54.15")
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_this_machine_is_described_in_order_and_nothing_of_it_stops_the_graph():
     found = list(machine())
     assert [each.name for each in found] == list(NAMES)

@@ -82,7 +82,7 @@ def test_an_engine_that_does_not_answer_is_stopped(tmp_path):
         pass
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_command_prints_what_to_export_and_stops_on(number, tmp_path):
     port = free_port("127.0.0.1")
@@ -99,7 +99,7 @@ def test_the_command_prints_what_to_export_and_stops_on(number, tmp_path):
         connect(f"http://127.0.0.1:{port}/v1")
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for another's process, which is Linux's")
 def test_an_engine_does_not_outlive_a_command_that_was_killed(tmp_path):
     port = free_port("127.0.0.1")
