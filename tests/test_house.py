@@ -51,6 +51,21 @@ def test_importing_starts_nothing_and_says_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_public_name_that_needs_an_extra_names_it():
+    script = (
+        "import sys; sys.modules['datasketch'] = None\n"
+        "import ddxgraph\n"
+        "assert 'numpy' not in sys.modules, 'the extra was loaded'\n"
+        "try: ddxgraph.make_journeys\n"
+        "except ImportError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout == (
+        "ddxgraph.make_journeys needs datasketch, which this Python lacks: pip install 'ddxgraph[journeys]'\n"
+    )
+
+
 def test_the_public_names_are_documented():
     import ddxgraph
 
