@@ -2,17 +2,17 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.graph.appendlog import AppendLog
 from ddxgraph.graph.trace import Provenance
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.failure import Failure
@@ -112,9 +112,8 @@ class JudgementLog:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JUDGEMENTS
-        self._lock = FileLock(folder / LOCK, timeout=0)
         try:
-            self._lock.acquire()
+            self._log = AppendLog(self.path, LOCK)
         except Timeout:
             raise JudgementError(f"{folder} is being judged by another process; wait for it") from None
         except OSError as error:
@@ -122,13 +121,8 @@ class JudgementLog:
         try:
             self.known: Mapping[str, Sequence[Judgement]] = _by_judge(read_judgements(self.path))
             """Judge to its judgements, when the file was opened."""
-            self._file: BinaryIO = self.path.open("a+b", buffering=0)
-            self._whole = self._end_of_last_line()
-        except OSError as error:
-            self._lock.release()
-            raise self._unwritable(error) from None
         except BaseException:
-            self._lock.release()
+            self._log.close()
             raise
 
     def __enter__(self) -> Self:
@@ -137,8 +131,7 @@ class JudgementLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._lock.release()
+        self._log.close()
 
     def append(self, judgements: Iterable[Judgement]) -> None:
         """Append judgements, and wait until they are on the disk.
@@ -146,29 +139,13 @@ class JudgementLog:
         Raises:
             JudgementError: they cannot be written; those before them are untouched.
         """
-        lines = "".join(f"{_line_of(judgement)}\n" for judgement in judgements).encode()
         try:
-            self._file.truncate(self._whole)  # what a crash, or a full disk, had cut short
-            rest = memoryview(lines)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            os.fsync(self._file.fileno())
+            self._log.append(judgements)
         except OSError as error:
             raise self._unwritable(error) from None
-        self._whole += len(lines)
-
-    def _end_of_last_line(self) -> int:
-        self._file.seek(0)
-        return self._file.read().rfind(b"\n") + 1
 
     def _unwritable(self, error: OSError) -> JudgementError:
         return JudgementError(f"cannot write {self.path}: {error.strerror or error}")
-
-
-def _line_of(judgement: Judgement) -> str:
-    """A judgement as a line; half a surrogate pair cannot stand in a file and becomes a question mark."""
-    text = json.dumps(judgement.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="replace").decode()
 
 
 def _by_judge(judgements: Iterable[Judgement]) -> dict[str, list[Judgement]]:

@@ -6,17 +6,16 @@ version of the check nor an edited file lets through what the check would refuse
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.graph.appendlog import AppendLog
 from ddxgraph.graph.trace import Provenance
-from ddxgraph.graph.tracelog import make_folder
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.training.rewritecheck import Fault
 
@@ -119,22 +118,16 @@ class RewriteLog:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / REWRITES
-        self._lock = FileLock(folder / LOCK, timeout=0)
-        self._file: BinaryIO | None = None
-        self._tries: dict[RewriteKey, list[RewriteTry]] = {}
         try:
-            make_folder(folder)
-            self._lock.acquire()
-            for one in read_rewrites(self.path):
-                self._tries.setdefault(one.key, []).append(one)
-            self._file = self.path.open("a+b", buffering=0)
-            self._file.seek(0)
-            self._whole = self._file.read().rfind(b"\n") + 1
+            self._log = AppendLog(self.path, LOCK)
         except Timeout:
             raise RewriteError(f"another process is rewriting into {folder}; wait for it") from None
         except OSError as error:
-            self.close()
             raise self._unwritable(error) from None
+        self._tries: dict[RewriteKey, list[RewriteTry]] = {}
+        try:
+            for one in read_rewrites(self.path):
+                self._tries.setdefault(one.key, []).append(one)
         except BaseException:
             self.close()
             raise
@@ -149,9 +142,7 @@ class RewriteLog:
 
     def close(self) -> None:
         """Close the file; harmless when repeated."""
-        if self._file:
-            self._file.close()
-        self._lock.release()
+        self._log.close()
 
     def tries(self, key: RewriteKey) -> list[RewriteTry]:
         """What has come of a text so far, in order."""
@@ -163,20 +154,12 @@ class RewriteLog:
         Raises:
             RewriteError: it cannot be written; those before it are untouched.
         """
-        told = json.dumps(one.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
-        line = f"{told}\n".encode(errors="replace")
-        file = self._file
-        if file is None or file.closed:
+        if self._log.closed:
             raise RewriteError(f"{self.path} is closed: keep the log open while monologues are rewritten")
         try:
-            file.truncate(self._whole)  # what a crash, or a full disk, had cut short
-            rest = memoryview(line)
-            while rest:
-                rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
+            self._log.append([one])
         except OSError as error:
             raise self._unwritable(error) from None
-        self._whole += len(line)
         self._tries.setdefault(one.key, []).append(one)
 
     def _unwritable(self, error: OSError) -> RewriteError:

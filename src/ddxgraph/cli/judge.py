@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddxgraph.cli import options
+from ddxgraph.cli.bar import counting_bar
 from ddxgraph.cli.signals import stopped_by_signals
-from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
 from ddxgraph.eval.casefile import CaseFile
 from ddxgraph.eval.judge import JudgeModel, Question, judge_model, judge_run, questions_of
 from ddxgraph.eval.judgements import JudgementLog
@@ -90,7 +90,7 @@ async def _work(
         before = log.known.get(judge.digest, ())
         settled = {judgement.question for judgement in before if judgement.equivalent is not None}
         left = {question.digest for question in questions} - settled
-        bar = held.enter_context(_bar(quiet))
+        bar = held.enter_context(counting_bar(quiet))
         task = bar.add_task(folder.name, total=len(questions), completed=len(questions) - len(left))
         stop = held.enter_context(stopped_by_signals(None if quiet else say))
         judgements = await held.enter_async_context(
@@ -108,18 +108,6 @@ async def _work(
             if not stop.is_set():
                 raise
     return _Ended(asked, len(left), bool(before) or asked > 0, stop.is_set() and bool(left), gave_up)
-
-
-def _bar(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=STDERR,
-        transient=True,
-        disable=quiet or not STDERR.is_interactive,
-    )
 
 
 def _summarise(ended: _Ended, run: ScoredRun | None, as_json: bool) -> None:

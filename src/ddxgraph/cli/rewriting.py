@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Final, TypeAlias
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ddxgraph.cli import options
+from ddxgraph.cli.bar import counting_bar
 from ddxgraph.cli.signals import stopped_by_signals
-from ddxgraph.cli.speech import STDERR, Exit, fail, say
+from ddxgraph.cli.speech import Exit, fail, say
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
@@ -135,7 +135,7 @@ async def _work(drafts: Sequence[Draft], chosen: Rewriter, how: Rewriting) -> di
     found: dict[str, Rewritten] = {}
     async with AsyncExitStack() as held:
         log = held.enter_context(RewriteLog(how.folder))
-        bar = held.enter_context(_bar(how.quiet))
+        bar = held.enter_context(counting_bar(how.quiet))
         task = bar.add_task("rewriting", total=len(drafts))
         stop = held.enter_context(stopped_by_signals(None if how.quiet else say))
         settled = await held.enter_async_context(
@@ -153,15 +153,3 @@ async def _work(drafts: Sequence[Draft], chosen: Rewriter, how: Rewriting) -> di
     if len(found) < len({draft.trace for draft in drafts}):
         fail("stopped; the same command goes on from there", Exit.INTERRUPTED)
     return found
-
-
-def _bar(quiet: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=STDERR,
-        transient=True,
-        disable=quiet or not STDERR.is_interactive,
-    )
