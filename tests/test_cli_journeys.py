@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -356,20 +357,25 @@ def test_without_the_extra_it_says_what_to_install_and_inspect_needs_none(place,
 
 
 def test_ctrl_c_ends_it_with_nothing_left(place, tmp_path):
-    """The case file is a pipe, so that it is known when the command is at work: it waits for the cases."""
-    os.mkfifo(tmp_path / "cases.jsonl")
+    """The case file is a pipe, so that it is known when the command is at work. It is fed to the end: a command
+    that waits in `read` would not hear of a signal that came just before."""
+    pipe = tmp_path / "cases.jsonl"
+    os.mkfifo(pipe)
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "ddxgraph", "journeys", str(place / "pilot")),
-            *("--cases", str(tmp_path / "cases.jsonl"), "--config", str(place / "gate.toml")),
-            *("--style", "longmonolog", "--out", str(tmp_path / "set")),
+            *(sys.executable, "-m", "ddxgraph", "journeys", str(place / "pilot"), "--cases", str(pipe)),
+            *("--config", str(place / "gate.toml"), "--style", "longmonolog", "--out", str(tmp_path / "set")),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Shells start what runs in the background with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    with (tmp_path / "cases.jsonl").open("w"):
+    with pipe.open("w") as cases, suppress(BrokenPipeError):
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        for number in range(1_000_000):
+            cases.write(f'{{"id": "endless-{number}", "vignette": "A case."}}\n')
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "ddxgraph: interrupted\n")
     assert names(tmp_path) == {"cases.jsonl"}

@@ -93,6 +93,7 @@ async def test_cases_at_once_keep_their_own_slots_and_their_cache(embedded):
         assert trace.usage.cache_share >= 0.80
 
 
+@pytest.mark.alone
 def test_a_free_form_case_ends_with_words(embedded):
     case = Case(vignette=OTHER.vignette, question="What is the most likely diagnosis?")
     trace = solve(build_graph(embedded, budget=STRAIGHT), case)
