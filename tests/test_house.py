@@ -32,6 +32,12 @@ def imported_rooms(path: Path) -> set[str]:
     return found
 
 
+def test_no_helper_of_the_tests_has_the_name_of_a_benchmark():
+    """Scripts under benchmarks/ import such helpers, and their own folder is searched first."""
+    helpers = {path.name for path in (ROOT / "tests").glob("*.py")}
+    assert not helpers & {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+
+
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_a_room_imports_only_what_lies_below_it(room):
     for path in (ROOT / room).glob("*.py"):

@@ -1,4 +1,4 @@
-"""What journey-learning data cost on 10,000 traces; see `benchmarks/journeys.py`."""
+"""What journey-learning data cost on 10,000 traces; see `benchmarks/journey_sets.py`."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "journeys.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "journey_sets.py"
 
 
 @pytest.mark.alone

@@ -11,7 +11,7 @@ two in five are wrong. One case in a hundred has a question of the test set, whi
 The folder is written first. Gating, compiling and writing the sets are then timed in a process of its own, whose
 peak memory is told beside. Prints one line of JSON. While it runs the folder takes some 35 kB a trace.
 
-    python benchmarks/journeys.py [--traces 100000] [--samples 4]
+    python benchmarks/journey_sets.py [--traces 100000] [--samples 4]
 """
 
 import argparse
