@@ -1,16 +1,11 @@
 """The configuration of the gate: a section a rule, each of which can be switched off."""
 
-import json
-import tomllib
-from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic import Field, model_validator
 
+from ddxgraph.training.configfile import Settings, explained_toml, read_settings
 from ddxgraph.training.gateerror import GateError
 
 TestSetName = Literal["medqa", "medbullets", "jama"]
@@ -21,14 +16,9 @@ Side = Literal["train", "validation"]
 """Where a case's journeys go."""
 SIDES: Final[tuple[Side, ...]] = ("train", "validation")
 
-_ALIKE: Final = 0.5
-"""How alike two names must be, by difflib's ratio, for one to be meant by the other."""
 
-
-class Section(BaseModel):
+class Section(Settings):
     """Settings of one rule."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     enabled: bool = True
     """Whether the rule is applied."""
@@ -117,7 +107,8 @@ class Decontamination(Section):
     words: int = Field(default=13, ge=2)
     """Length of the word sequences (n-grams) that are compared."""
     containment: float = Field(default=0.3, gt=0, le=1)
-    """Share of the shorter question's distinct n-grams from which on two questions count as the same."""
+    """Share of the shorter question's distinct n-grams from which on two questions count as the same; of a test
+    question's own, wherever they stand, from which on reasoning quotes it."""
     run: int = Field(default=8, ge=1)
     """Consecutive n-grams of one test question, absent from the case itself, that the reasoning may not hold."""
     allow_missing: tuple[TestSetName, ...] = ("jama",)
@@ -164,10 +155,8 @@ class Split(Section):
     """Share of the shorter question's 13-grams from which on two cases go to the same side."""
 
 
-class GateConfig(BaseModel):
+class GateConfig(Settings):
     """All settings of the gate."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     seed: int = 0
     """Decides which traversals of a full case, letter or kind are dropped, and which cases are validation."""
@@ -207,67 +196,9 @@ def read_config(path: Path | str) -> GateConfig:
     Raises:
         GateError: the file cannot be read, or a setting in it is unknown or impossible; it names file and key.
     """
-    try:
-        told = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise GateError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:  # broken TOML, or no UTF-8
-        raise GateError(f"{path} is no TOML: {error}") from None
-    try:
-        return GateConfig.model_validate(told)
-    except ValidationError as error:
-        said = "; ".join(_said(one) for one in error.errors(include_url=False))
-        raise GateError(f"{path}: {said}") from None
-
-
-def _said(error: ErrorDetails) -> str:
-    path = [str(part) for part in error["loc"]]
-    if error["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(path)}; {_meant(path)}"
-    return f"{'.'.join(path)}: {error['msg'].removeprefix('Value error, ')}"
-
-
-def _meant(path: list[str]) -> str:
-    """The valid key that an unknown one is nearest to: of its name elsewhere, else of a like name beside it."""
-    section, name = path[:-1], path[-1]
-    keys = list(_keys())
-    same = [f"{place}.{key}" for place, key in keys if place and key == name]
-    beside = [key for place, key in keys if place == (section[0] if section else "")]
-    if same and name != "enabled":
-        return f"the nearest valid key is {' or '.join(same)}"
-    close = get_close_matches(name, beside, n=1, cutoff=_ALIKE)
-    if close:
-        return f"the nearest valid key is {'.'.join([*section, close[0]])}"
-    return f"valid keys {'of ' + section[0] if section else 'and sections'} are {', '.join(beside)}"
-
-
-def _keys() -> Iterator[tuple[str, str]]:
-    """Section (empty at the top) and name of every key."""
-    for name, field in GateConfig.model_fields.items():
-        yield "", name
-        if isinstance(field.default, Section):
-            for key in type(field.default).model_fields:
-                yield name, key
+    return read_settings(path, GateConfig, GateError)
 
 
 def default_toml() -> str:
     """The default configuration as a TOML file that explains itself; every line of it may be left out."""
-    lines = ["# Settings of the gate. Every line holds its default and may be left out.", ""]
-    sections = []
-    for name, field in GateConfig.model_fields.items():
-        if isinstance(field.default, Section):
-            sections.append((name, field.default))
-        else:
-            lines += [*_setting(name, field), ""]
-    for name, section in sections:
-        lines += [f"# {(type(section).__doc__ or '').strip()}", f"[{name}]"]
-        for key, field in type(section).model_fields.items():
-            lines += _setting(key, field)
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _setting(name: str, field: FieldInfo) -> list[str]:
-    explained = f"# {' '.join((field.description or '').split())}"
-    value: Any = field.default
-    return [explained, f"# {name} =" if value is None else f"{name} = {json.dumps(value)}"]
+    return explained_toml(GateConfig, "Settings of the gate.")

@@ -5,12 +5,11 @@ from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
 from rich.text import Text
-from typer.core import TyperCommand
 
 from ddxgraph.cli import options, rewriting
 from ddxgraph.cli.bar import bar
@@ -153,27 +152,11 @@ def journeys(  # noqa: PLR0917 - one parameter an option
     complain(gated, sets)
 
 
-class JourneysCommand(TyperCommand):
-    """The command, and the commands whose names may stand where its first run does."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Go on with a command of its own where one is named."""
-        own = _own_commands()
-        if args and args[0] in own:
-            return own[args[0]].make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)
+branches = typer.Typer(rich_markup_mode="markdown")
+branches.command("inspect")(inspect)
 
 
-def _own_commands() -> dict[str, Any]:
-    group: Any = typer.main.get_command(_app)
-    return dict(group.commands)
-
-
-_app = typer.Typer(rich_markup_mode="markdown")
-_app.command("inspect")(inspect)
-
-
-@_app.command("default-config")
+@branches.command("default-config")
 @spoken
 def default_config() -> None:
     """Print the gate's settings as a TOML file that explains itself; every line of it may be left out."""

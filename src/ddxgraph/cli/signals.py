@@ -1,9 +1,11 @@
-"""Signals that ask a run to stop."""
+"""Signals that ask long work to stop."""
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Final
 
 from ddxgraph.graph.runner import GRACE_S
@@ -43,3 +45,26 @@ def stopped_by_signals(note: Callable[[str], None] | None) -> Iterator[asyncio.E
     finally:
         for number in heeded:
             loop.remove_signal_handler(number)
+
+
+@contextmanager
+def asked_to_stop(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C, or what else asks to stop, has come; a second breaks off. For work without a loop."""
+    asked = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        note("stopping after this step, with a checkpoint; Ctrl-C again stops at once, without")
+
+    before = {}
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            before[number] = signal.signal(number, on_signal)
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,154 @@
+"""A training while it runs: how far it is, what the model says by now, and a stop that loses nothing."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+SAMPLES: Final = "samples.jsonl"
+"""What the model answered at each evaluation: step, prompt, reply."""
+
+
+class TrainProgress(NamedTuple):
+    """How far a training is."""
+
+    step: int
+    steps: int
+    tokens: int
+    """Trained on since this process began."""
+    seconds: float
+    """Since then."""
+    loss: float | None
+    """Nats a supervised token, over the steps since the last entry."""
+    validation_loss: float | None
+    """At the last evaluation."""
+    done: int
+    """Steps since this process began."""
+
+
+class Watch(TrainerCallback):
+    """Tells the progress after each step, and ends the training after a step where that is wished."""
+
+    def __init__(
+        self, told: Callable[[TrainProgress], None] | None, stop: Callable[[], bool] | None = None
+    ) -> None:
+        self._told, self._stop = told, stop or (lambda: False)
+        self._began = time.monotonic()
+        self._tokens = 0
+        self._first = 0
+        self._loss: float | None = None
+        self._validation: float | None = None
+        self.stopped = False
+        """Whether the training was ended before its last step."""
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Begin to count."""
+        self._began, self._first = time.monotonic(), state.global_step
+        self._tell(state)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Heed a wish to stop, with a checkpoint."""
+        if _anywhere(self._stop(), args) and state.global_step < state.max_steps:
+            self.stopped = True
+            control.should_save = True
+            control.should_training_stop = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Take in what the trainer measured."""
+        found = kwargs.get("logs") or {}
+        self._loss = found.get("loss", self._loss)
+        self._validation = found.get("eval_loss", self._validation)
+        self._tokens = int(found.get("num_tokens", self._tokens))
+        self._tell(state)
+
+    def _tell(self, state: TrainerState) -> None:
+        if self._told and state.is_world_process_zero:
+            progress = TrainProgress(
+                step=state.global_step,
+                steps=state.max_steps,
+                tokens=self._tokens,
+                seconds=time.monotonic() - self._began,
+                loss=self._loss,
+                validation_loss=self._validation,
+                done=state.global_step - self._first,
+            )
+            self._told(progress)
+
+
+def _anywhere(wished: bool, args: TrainingArguments) -> bool:
+    """Whether any process of the training wishes so: all of them must end after the same step."""
+    if args.world_size == 1:
+        return wished
+    flag = torch.tensor(int(wished), device=args.device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
+
+
+class Sampler(TrainerCallback):
+    """Has the model answer a few prompts at each evaluation, or at each checkpoint where there is none."""
+
+    def __init__(
+        self,
+        prompts: Sequence[Sequence[int]],
+        texts: Sequence[str],
+        tokenizer: Any,
+        tokens: int,
+        file: Path,
+        *,
+        at_evaluations: bool,
+    ) -> None:
+        self._prompts, self._texts = prompts, texts
+        self._tokenizer, self._tokens, self._file = tokenizer, tokens, file
+        self._at_evaluations = at_evaluations
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Answer."""
+        self._sample(state, kwargs["model"])
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Answer where there are no evaluations."""
+        if not self._at_evaluations:
+            self._sample(state, kwargs["model"])
+
+    def _sample(self, state: TrainerState, model: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        was_training = model.training
+        model.eval()
+        lines = [
+            {"step": state.global_step, "prompt": text, "reply": self._reply(model, prompt)}
+            for prompt, text in zip(self._prompts, self._texts, strict=True)
+        ]
+        model.train(was_training)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+
+    def _reply(self, model: Any, prompt: Sequence[int]) -> str:
+        ids = torch.tensor([list(prompt)], device=model.device)
+        with torch.no_grad():
+            said = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=self._tokens,
+                do_sample=False,
+                pad_token_id=self._tokenizer.pad_token_id,
+            )
+        return str(self._tokenizer.decode(said[0, ids.shape[1] :], skip_special_tokens=True))
