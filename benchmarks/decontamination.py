@@ -1,8 +1,10 @@
-"""How often the gate's question rule flags a question that is another one: MedQA against a held-out file.
+"""How often the gate takes a question for one that it is not: MedQA against a held-out file.
 
 For each question the held-out question is found that contains most of its word 13-grams (or is contained in it),
 by the gate's own measure. Prints how many are flagged at several thresholds, and each flagged pair with its
-containment; whether a pair is the same question is for a reader to say. Not fetched: give the files.
+containment; whether a pair is the same question is for a reader to say. Then each question is taken for reasoning
+on some other case, and those are told in which the gate's rule on reasoning, with its own settings, finds a
+quoted question: by a run of n-grams, or by their share alone. Not fetched: give the files.
 
     python benchmarks/decontamination.py dev.jsonl train.jsonl [--first 1000] [--least 0.1] [--json] [--text]
 """
@@ -20,8 +22,10 @@ from medqa import cases
 from ddxgraph import Case
 from ddxgraph.training.decontamination import Decontaminator, HeldOut
 from ddxgraph.training.gateconfig import Decontamination
-from ddxgraph.training.words import WordHasher
+from ddxgraph.training.words import WordHasher, stem_of
 
+NO_CASE = Case(vignette="-")
+"""Says nothing of its own."""
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -43,6 +47,25 @@ def pairs(questions: Iterable[Case], held_out: Sequence[Case], least: float) -> 
     return sorted(found, key=lambda pair: (-pair.containment, pair.question))
 
 
+class Quoting(NamedTuple):
+    """A question in which, were it reasoning, another one would be found."""
+
+    question: str
+    held_out: str
+    run: int
+    """Most consecutive n-grams."""
+    share: float
+    """Shared n-grams over those of the held-out question, in 0..1."""
+
+
+def quoting(questions: Iterable[Case], held_out: Sequence[Case], rule: Decontamination) -> list[Quoting]:
+    """The questions that would be refused as reasoning; the longest runs first."""
+    near = Decontaminator([HeldOut("held-out", "held-out", held_out, "")], rule, WordHasher())
+    hits = ((case.id, near.quote_in(stem_of(case), NO_CASE)) for case in questions)
+    found = [Quoting(name, hit.question, hit.run, round(hit.share, 3)) for name, hit in hits if hit]
+    return sorted(found, key=lambda one: (-one.run, -one.share, one.question))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("questions", type=Path)
@@ -58,14 +81,23 @@ def main() -> None:
     start = time.perf_counter()
     found = pairs(asked, held, args.least)
     seconds = time.perf_counter() - start
+    rule = Decontamination()
+    quotes = quoting(asked, held, rule)
+    in_a_row = sum(one.run >= rule.run for one in quotes)
     counts = {
         f"{least:.1f}": sum(pair.containment >= least for pair in found)
         for least in THRESHOLDS
         if least >= args.least
     }
     if args.json:
-        told = [pair._asdict() for pair in found]
-        print(json.dumps({"questions": len(asked), "held_out": len(held), "flagged": counts, "pairs": told}))
+        told = {
+            "questions": len(asked),
+            "held_out": len(held),
+            "flagged": counts,
+            "pairs": [pair._asdict() for pair in found],
+            "quoting": [one._asdict() for one in quotes],
+        }
+        print(json.dumps(told))
         return
     print(f"{len(asked)} questions against {len(held)} held-out ones, {seconds:.1f} s")
     print("containment from  " + "  ".join(counts))
@@ -75,6 +107,12 @@ def main() -> None:
         print(f"{pair.containment:.3f}  {pair.question}  {pair.held_out}")
         if args.text:
             print(f"    {texts[pair.question]}\n    {texts[pair.held_out]}")
+    print(
+        f"as reasoning      {len(quotes)} quote another: {in_a_row} by {rule.run} {rule.words}-grams in a row, "
+        f"{len(quotes) - in_a_row} by a share of {rule.containment} alone"
+    )
+    for one in quotes:
+        print(f"{one.run:4} in a row, {one.share:.3f}  {one.question}  {one.held_out}")
 
 
 if __name__ == "__main__":

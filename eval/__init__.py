@@ -3,7 +3,8 @@
 - cases: casefile, casesample, optionorder; benchmark, benchmarkfile, benchmarkcheck, benchmarkstore, jama
 - scores: score, scoredrun; looserule, freeform; judge, judgements
 - statistics, pure: interval, paired, baseline, vote, calibration, shuffle, scaling, published
-- report: evaluation, runresult, comparison, curves, summarytable; plots, accuracyplots, curveplots,
-  calibrationplots, axes, picture; wording, report
+- report: evaluation, runresult, comparison, configuration, curves, summarytable, modelaccuracy, promptgain,
+  modelsize; plots, accuracyplots, modelplot, gainplot, curveplots, calibrationplots, axes, picture; wording,
+  report
 - Inspect AI: inspecttasks, inspectbridge, inspectlog
 """

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ddxgraph.eval.axes import above_zero, called, listed, note
+from ddxgraph.eval.axes import above_zero, called, inside, listed, note
 from ddxgraph.eval.comparison import Comparison
 from ddxgraph.eval.evaluation import Evaluation
 from ddxgraph.eval.picture import (
@@ -38,7 +38,7 @@ def accuracy_plot(name: str, runs: Sequence[RunResult]) -> Picture:
         reach = above_zero([[100 * (found.value - found.low)], [100 * (found.high - found.value)]])
         axes.errorbar(
             100 * found.value, y, xerr=reach, color=sign.colour, marker=sign.marker, markersize=7, capsize=3,
-            markerfacecolor=PAGE if run.incomplete else sign.colour, linewidth=1.4,
+            markerfacecolor=inside(sign, run.incomplete), linewidth=1.4,
         )  # fmt: skip
         for level in filter(None, (run.majority, run.chance)):
             axes.plot(100 * level, y, marker="|", markersize=12, color=MUTED)
@@ -55,7 +55,7 @@ def accuracy_plot(name: str, runs: Sequence[RunResult]) -> Picture:
     axes.tick_params(axis="y", labelcolor=INK)
     axes.grid(visible=False, axis="y")
     axes.set_xlim(-2, 102)
-    axes.set_xlabel("Accuracy (%), 95% interval; strokes: guessing, commonest letter")
+    axes.set_xlabel("Accuracy (%), 95% interval;\nstrokes: guessing, commonest letter")
     title = "Accuracy of each run"
     entitle(axes, title)
     alt = f"{title}. " + listed(
@@ -95,7 +95,7 @@ def forest_plot(name: str, evaluation: Evaluation) -> Picture:
     )
     axes.tick_params(axis="y", labelcolor=INK)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("Difference in accuracy (points), 95% interval. Filled, *: adjusted p < 0.05")
+    axes.set_xlabel("Difference in accuracy (points), 95% interval;\nfilled, *: adjusted p < 0.05")
     title = "Paired differences on the same cases"
     entitle(axes, title)
     alt = f"{title}. " + listed(_difference_in_words(one) for one in made)

@@ -7,15 +7,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ddxgraph.eval.picture import (
+    MUTED,
+    PAGE,
     Sign,
     short,
 )
 from ddxgraph.eval.runresult import RunResult
 
+PUBLISHED: Final = Sign(MUTED, "d", "none")
+"""How published figures are drawn, and hollow: in grey, with a mark that no run has."""
 _NAMED: Final = 6
 """Series that a text alternative names."""
 _STEPS: Final = (1, 2, 5)
 _FEWEST_TICKS: Final = 3
+_POWERS: Final = range(-6, 9)
+"""Powers of ten that an axis may show."""
 
 
 def called(run: RunResult) -> str:
@@ -41,16 +47,35 @@ def tag(axes: Axes, text: str, x: float, y: float, sign: Sign) -> None:
     )  # fmt: skip
 
 
-def handle(axes: Axes, sign: Sign, joined: bool) -> object:
+def inside(sign: Sign, incomplete: bool) -> str:
+    """The colour inside a mark: hollow stands for incomplete, so that it is seen in grey too."""
+    return PAGE if incomplete else sign.colour
+
+
+def handle(axes: Axes, sign: Sign, joined: bool, incomplete: bool = False) -> object:
     """What stands for a series in the legend."""
     return axes.plot(
-        [], [], color=sign.colour, marker=sign.marker, linestyle=sign.line if joined else "none", markersize=6
-    )[0]
+        [], [], color=sign.colour, marker=sign.marker, markerfacecolor=inside(sign, incomplete),
+        linestyle=sign.line if joined else "none", markersize=6,
+    )[0]  # fmt: skip
+
+
+def published_handle(axes: Axes) -> object:
+    """What stands for published figures in the legend."""
+    return handle(axes, PUBLISHED, joined=False, incomplete=True)
 
 
 def log_tokens(axes: Axes, tokens: Sequence[float]) -> None:
     """A logarithmic axis of tokens with plain figures."""
-    low, high = max(1.0, min(tokens) / 1.5), max(2.0, max(tokens) * 1.5)
+    _log(axes, max(1.0, min(tokens) / 1.5), max(2.0, max(tokens) * 1.5))
+
+
+def log_billions(axes: Axes, sizes: Sequence[float]) -> None:
+    """A logarithmic axis of model sizes, in billions of parameters, with plain figures."""
+    _log(axes, min(sizes) / 2, max(sizes) * 2)
+
+
+def _log(axes: Axes, low: float, high: float) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     ticks = _ticks(low, high, _STEPS)
@@ -58,11 +83,14 @@ def log_tokens(axes: Axes, tokens: Sequence[float]) -> None:
         ticks = _ticks(low, high, range(1, 10))
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}")
+    )
 
 
 def _ticks(low: float, high: float, steps: Iterable[int]) -> list[float]:
-    return [float(tick) for power in range(9) for step in steps if low <= (tick := step * 10**power) <= high]
+    marks = (step * 10.0**power for power in _POWERS for step in steps)
+    return [mark for mark in marks if low <= mark <= high]
 
 
 def percent_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> None:

@@ -39,8 +39,13 @@ _HANJIE: Final = "https://raw.githubusercontent.com/HanjieChen/ChallengeClinical
 _OPHIUCHUS: Final = "https://raw.githubusercontent.com/SPIRAL-MED/Ophiuchus/main/resources"
 _MEDQA_HOME: Final = "https://github.com/jind11/MedQA"
 
-_OFFICIAL_FOLDERS: Final = ("data_clean/questions/US/4_options/", "questions/US/4_options/", "4_options/", "")
-"""Folders of MedQA's archive in which the four-option files lie, seen from wherever a user may stand."""
+_MEDQA_COPIES: Final = (
+    "https://raw.githubusercontent.com/disi-unibo-nlp/medgenie/c1bc78073e8306b705ffbac65fdbfd33d3c4a763"
+    "/data/medqa/{split}/{name}",
+    "https://raw.githubusercontent.com/ngthanhtin/textual_grounding/74d9d14182fe5274fdada4e11a219b2e9b7f5d56"
+    "/data/medqa/questions/US/4_options/{name}",
+)
+"""Public copies of MedQA's four-option dev and test files, each at a commit at which they are byte-identical."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,22 @@ class Items:
         Of a whole split, its published size, those that are absent included. Of a subset or a sample, the cases
         in it, which are drawn from what is there: `absent` says how many could not be drawn.
         """
-        whole = self.selection.subset is None and self.selection.limit is None
-        return len(self.entries) + (self.absent if whole else 0)
+        return len(self.entries) + (self.absent if _is_whole(self.selection) else 0)
+
+
+def absent_from(selection: Selection | None, count: int) -> int:
+    """Cases that a score of a selection is over and that are not among those at hand; see `Items.denominator`.
+
+    Args:
+        selection: completed; None where the cases are no benchmark's.
+        count: cases at hand.
+    """
+    return max(0, selection.size - count) if selection and _is_whole(selection) else 0
+
+
+def _is_whole(selection: Selection) -> bool:
+    """Whether it is a whole split, and not a part that is drawn from what is there."""
+    return selection.subset is None and selection.limit is None
 
 
 def _medqa(split: str, rows: int, sha256: str) -> RawFile:
@@ -134,6 +153,7 @@ def _medqa(split: str, rows: int, sha256: str) -> RawFile:
             official,
             f"medqa_{split}.jsonl",
         ),
+        urls=tuple(copy.format(split=split, name=official) for copy in _MEDQA_COPIES),
     )
 
 
@@ -201,8 +221,8 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             },
             licence="MIT (the repository's; no separate statement on the data)",
             home=_MEDQA_HOME,
-            obtain=f"download the archive that {_MEDQA_HOME} links to (data_clean.zip) and run "
-            "`ddxgraph data fetch medqa --from data_clean.zip`",
+            obtain="run `ddxgraph data fetch medqa`, or with the archive that "
+            f"{_MEDQA_HOME} links to, `ddxgraph data fetch medqa --from data_clean.zip`",
         ),
         "medbullets": Benchmark(
             name="medbullets",

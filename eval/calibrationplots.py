@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ddxgraph.eval.axes import above_zero, called, handle, listed, percent_axis, tag
+from ddxgraph.eval.axes import above_zero, called, handle, inside, listed, percent_axis, tag
 from ddxgraph.eval.picture import (
     MUTED,
     NumberTable,
@@ -20,12 +20,9 @@ from ddxgraph.eval.wording import percent
 def reliability_plot(name: str, items: str, runs: Sequence[RunResult]) -> Picture:
     """How often the most probable option is right, by its probability."""
     figure, axes = sheet(height=5.0)
-    axes.plot([0, 100], [0, 100], color=MUTED, linestyle=":", linewidth=1.2)
-    axes.annotate(
-        "as confident as right", (62, 62), rotation=34, fontsize=8, color=MUTED, xytext=(0, 4),
-        textcoords="offset points", ha="center", va="bottom",
-    )  # fmt: skip
-    entries, rows = [], []
+    (ideal,) = axes.plot([0, 100], [0, 100], color=MUTED, linestyle=":", linewidth=1.2)
+    entries: list[tuple[object, str]] = []
+    rows = []
     for run in runs:
         if run.calibration is None:
             continue
@@ -38,10 +35,12 @@ def reliability_plot(name: str, items: str, runs: Sequence[RunResult]) -> Pictur
         ]
         axes.errorbar(
             sure, right, yerr=above_zero(reach), color=sign.colour, marker=sign.marker, linestyle=sign.line,
-            linewidth=1.6, elinewidth=0.8, capsize=2,
+            markerfacecolor=inside(sign, run.incomplete), linewidth=1.6, elinewidth=0.8, capsize=2,
         )  # fmt: skip
         tag(axes, str(run.number), sure[-1], right[-1], sign)
-        entries.append((handle(axes, sign, joined=True), f"{run.number}  {called(run)}"))
+        entries.append(
+            (handle(axes, sign, joined=True, incomplete=run.incomplete), f"{run.number}  {called(run)}")
+        )
         rows += [
             (
                 called(run),
@@ -58,7 +57,7 @@ def reliability_plot(name: str, items: str, runs: Sequence[RunResult]) -> Pictur
     axes.set_ylabel("How often it is right (%), 95% interval")
     title = f"Reliability: {items}"
     entitle(axes, title)
-    legend(figure, entries)
+    legend(figure, [*entries, (ideal, "as confident as right")])
     alt = f"{title}. " + listed(
         f"{called(run)}: mean confidence {percent(run.calibration.confidence)}, right "
         f"{percent(run.calibration.accuracy)}, expected calibration error {run.calibration.ece:.3f}"
@@ -82,10 +81,12 @@ def coverage_plot(name: str, items: str, runs: Sequence[RunResult]) -> Picture:
         shown += [point.accuracy for point in points]
         axes.plot(
             xs, ys, color=sign.colour, marker=sign.marker, markersize=5, linestyle=sign.line, linewidth=1.6,
-            drawstyle="default",
+            markerfacecolor=inside(sign, run.incomplete), drawstyle="default",
         )  # fmt: skip
         tag(axes, str(run.number), xs[-1], ys[-1], sign)
-        entries.append((handle(axes, sign, joined=True), f"{run.number}  {called(run)}"))
+        entries.append(
+            (handle(axes, sign, joined=True, incomplete=run.incomplete), f"{run.number}  {called(run)}")
+        )
         rows += [
             (
                 called(run),

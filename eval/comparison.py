@@ -114,13 +114,15 @@ def compare(entrants: Sequence[Entrant], *, baseline: str | None = None, seed: i
     not_made = []
     for a, b in _pairs(entrants, baseline):
         why = obstacle(a.run, b.run)
-        cases = () if why else _complete_in_both(a, b)
+        cases = () if why else complete_in_both(a, b)
         if why is None and not cases:
             why = "no case has all its samples scored in both"
         if why:
             not_made.append(NotCompared(a=a.name, b=b.name, why=why))
             continue
-        found = paired([_share(a, case) for case in cases], [_share(b, case) for case in cases], seed=seed)
+        found = paired(
+            [share_of(a, case) for case in cases], [share_of(b, case) for case in cases], seed=seed
+        )
         made.append((a, b, a.run.size - len(cases), found))
     adjusted = holm([found.p_value for *_, found in made]) if made else []
     return Comparisons(
@@ -187,7 +189,8 @@ def _pairs(entrants: Sequence[Entrant], baseline: str | None) -> Iterator[tuple[
     yield from ((first, other) for other in entrants if other is not first)
 
 
-def _complete_in_both(a: Entrant, b: Entrant) -> list[str]:
+def complete_in_both(a: Entrant, b: Entrant) -> list[str]:
+    """The cases of which neither run has an unscored sample; those alone are compared."""
     return [case for case in a.run.golds if _is_complete(a, case) and _is_complete(b, case)]
 
 
@@ -196,7 +199,8 @@ def _is_complete(one: Entrant, case: str) -> bool:
     return len(scores) == one.run.manifest.samples and all(score.correct is not None for score in scores)
 
 
-def _share(one: Entrant, case: str) -> float:
+def share_of(one: Entrant, case: str) -> float:
+    """Share of a case's samples that are correct; of a case without an unscored one."""
     scores = one.by_case[case]
     return sum(score.correct is True for score in scores) / len(scores)
 

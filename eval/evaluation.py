@@ -1,8 +1,8 @@
 """The evaluation of a set of runs: the whole report as data."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -16,6 +16,8 @@ from ddxgraph.eval.comparison import (
 from ddxgraph.eval.curves import CurveSet, DifficultyLine, curves, difficulty
 from ddxgraph.eval.evaluationerror import EvaluationError
 from ddxgraph.eval.freeform import MATCH
+from ddxgraph.eval.modelaccuracy import ModelSet, model_accuracies
+from ddxgraph.eval.promptgain import GainSet, prompt_gains
 from ddxgraph.eval.runresult import FROZEN, RunResult, items_in_words, run_result
 from ddxgraph.eval.score import SCORER
 from ddxgraph.eval.scoredrun import ScoredRun
@@ -24,6 +26,11 @@ from ddxgraph.eval.wording import bounds, interval, percent, plain
 from ddxgraph.graph.trace import code_version
 
 EVALUATION_VERSION: Final = 1
+T = TypeVar("T")
+Progress = Callable[[int, int], None]
+"""Is told how many parts are done, and how many there are."""
+_PARTS: Final = 5
+"""Parts beside the runs: comparisons, table, models, gains, curves."""
 _NAMED: Final = 3
 """Runs on the same cases that the headline names one by one; of more, the highest and the lowest."""
 
@@ -48,6 +55,10 @@ class Evaluation(BaseModel):
     table: SummaryTable
     curves: tuple[CurveSet, ...]
     difficulty: tuple[DifficultyLine, ...]
+    models: tuple[ModelSet, ...] = ()
+    """Accuracy by model and strategy, with the published rows."""
+    gains: tuple[GainSet, ...] = ()
+    """`cot` less `vanilla`, by model."""
 
     @property
     def incomplete(self) -> tuple[RunResult, ...]:
@@ -64,13 +75,20 @@ class Evaluation(BaseModel):
         return (*said, *_tests(self.comparisons.made), *_incomplete(self.incomplete))
 
 
-def evaluate(runs: Sequence[ScoredRun], *, baseline: ScoredRun | None = None, seed: int = 0) -> Evaluation:
+def evaluate(
+    runs: Sequence[ScoredRun],
+    *,
+    baseline: ScoredRun | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
     """Put scored runs side by side.
 
     Args:
         runs: the runs, in the order of the report.
         baseline: one of them; the others are then compared with it alone.
         seed: of the bootstrap. The same runs and seed give the same evaluation.
+        progress: told after each run and each part.
 
     Raises:
         EvaluationError: there is no run, one holds no case, or the baseline is none of them.
@@ -85,10 +103,11 @@ def evaluate(runs: Sequence[ScoredRun], *, baseline: ScoredRun | None = None, se
     if baseline is not None and not any(run is baseline for run in runs):
         raise EvaluationError(f"the baseline {baseline.name!r} is none of the runs; name it among them too")
     names, items = distinct_names(runs), distinct_items(runs)
-    results = {
-        name: run_result(run, number, name, seed=seed).model_copy(update={"items": words})
-        for number, (run, name, words) in enumerate(zip(runs, names, items, strict=True), 1)
-    }
+    told = _Told(progress, len(runs) + _PARTS)
+    results = {}
+    for number, (run, name, words) in enumerate(zip(runs, names, items, strict=True), 1):
+        found = run_result(run, number, name, seed=seed)
+        results[name] = told.of(found.model_copy(update={"items": words}))
     entrants = [
         Entrant(name, words, run, run.by_case) for run, name, words in zip(runs, names, items, strict=True)
     ]
@@ -99,11 +118,27 @@ def evaluate(runs: Sequence[ScoredRun], *, baseline: ScoredRun | None = None, se
         seed=seed,
         baseline=first,
         runs=tuple(results.values()),
-        comparisons=compare(entrants, baseline=first, seed=seed),
-        table=published_beside(summary_rows(entrants, results, seed=seed)),
-        curves=curves(entrants, results, seed=seed),
+        comparisons=told.of(compare(entrants, baseline=first, seed=seed)),
+        table=told.of(published_beside(summary_rows(entrants, results, seed=seed))),
+        models=told.of(model_accuracies(entrants, results, seed=seed)),
+        gains=told.of(prompt_gains(entrants, results, seed=seed)),
+        curves=told.of(curves(entrants, results, seed=seed)),
         difficulty=difficulty(entrants, results),
     )
+
+
+class _Told:
+    """Counts what is done for whoever wants to be told."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0
+
+    def of(self, done: T) -> T:
+        """What is done now, handed on."""
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._total)
+        return done
 
 
 def distinct_names(runs: Sequence[ScoredRun]) -> list[str]:

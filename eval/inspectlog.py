@@ -211,6 +211,11 @@ def _remarks(log: _Log, counts: Counter[str], why: str) -> Iterator[str]:
     name, again = log.path.name, "`inspect eval-retry` takes them again"
     if log.header.status != "success":
         yield f"{name}: the evaluation has the status {log.header.status!r}"
+    if log.origin.absent:
+        yield (
+            f"{name}: {log.origin.absent} of the benchmark's {log.origin.cases.count + log.origin.absent} cases "
+            "were not on the machine that ran it; a score counts them as unscored, Inspect's own leaves them out"
+        )
     if log.cases < log.origin.cases.count:
         yield (
             f"{name}: Inspect took {log.cases} of the task's {log.origin.cases.count} cases (--limit or "

@@ -3,6 +3,7 @@
 Inspect finds them by the package's entry point: `inspect eval ddxgraph/medqa --model ...`.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -26,7 +27,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
 
-from ddxgraph.eval.benchmark import BenchmarkError, load
+from ddxgraph.eval.benchmark import BenchmarkError, absent_from, load
 from ddxgraph.eval.casefile import CaseEntry
 from ddxgraph.eval.score import SCORER, Verdict, verdict_of
 from ddxgraph.graph.budget import Budget
@@ -49,6 +50,7 @@ TRACE_KEY: Final = "ddxgraph:trace"
 ONCE: Final = Patience(away_s=0, attempts=1)
 """Inspect itself makes a failed call again; what still fails is not tried a third time."""
 _BUDGET: Final = Budget()
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Origin(BaseModel):
@@ -60,6 +62,8 @@ class Origin(BaseModel):
     selection: Selection | None = None
     cases: CaseSet
     """All cases of the task, whether or not Inspect was told to take only some."""
+    absent: int = 0
+    """Cases of the benchmark that the user's data lack: not among them, and unscored in every score."""
 
 
 class Items(Protocol):
@@ -89,7 +93,8 @@ def task_of(items: Items, way: Solver, *, name: str | None = None) -> Task:
         ValueError: a case has no gold answer, or two different cases have the same id.
     """
     selection, entries = items.selection, items.entries
-    origin = Origin(selection=selection, cases=case_set(entry.case for entry in entries))
+    cases = case_set(entry.case for entry in entries)
+    origin = Origin(selection=selection, cases=cases, absent=absent_from(selection, cases.count))
     named = f"{selection.benchmark}-{selection.split}" if selection else name
     return Task(
         name=name or (selection.benchmark if selection else None),
@@ -152,6 +157,12 @@ def _benchmark(name: str) -> Callable[..., Task]:
             )
         except BenchmarkError as error:
             raise PrerequisiteError(str(error)) from error
+        if lacking := items.denominator - len(items):
+            _LOG.warning(
+                "%s %s: %d of its %d cases are not on this machine; Inspect's accuracy leaves them out, "
+                "`ddxgraph eval` of the imported log counts them as unscored",
+                name, split, lacking, items.denominator,
+            )  # fmt: skip
         way = journey(
             strategy=strategy,
             max_tokens=max_tokens,

@@ -40,10 +40,10 @@ class Estimate(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The accuracies of one benchmark's cases."""
+    """The accuracies of one benchmark's cases, or the differences of two runs on them."""
 
     per_case: Sequence[float]
-    """In 0..1, one a scored case."""
+    """In 0..1, one a scored case; a difference in -1..1."""
     weight: float
     """Cases of the whole benchmark."""
 
@@ -135,9 +135,30 @@ def weighted_accuracy(groups: Sequence[Group], seed: int = 0, level: float = 0.9
     Raises:
         ValueError: an accuracy is outside 0..1, or a weight is not above 0.
     """
+    return _weighted(groups, [accuracies(group.per_case) for group in groups], seed, level)
+
+
+def weighted_difference(groups: Sequence[Group], seed: int = 0, level: float = 0.95) -> Estimate | None:
+    """Mean paired difference over benchmarks, each weighted by its size, as `weighted_accuracy` weighs them.
+
+    Args:
+        groups: for each case one run's accuracy less the other's, in -1..1. Of a single benchmark the value and
+            the interval are those of `paired.paired`.
+        seed: of the bootstrap.
+        level: coverage of the interval, in 0..1.
+
+    Returns:
+        None for no groups, or where one has no case.
+
+    Raises:
+        ValueError: a difference is not a finite number, or a weight is not above 0.
+    """
+    return _weighted(groups, [as_values(group.per_case) for group in groups], seed, level)
+
+
+def _weighted(groups: Sequence[Group], parts: Sequence[Values], seed: int, level: float) -> Estimate | None:
     if any(not group.weight > 0 for group in groups):
         raise ValueError("a weight is not above 0; give the number of cases of the benchmark")
-    parts = [accuracies(group.per_case) for group in groups]
     if not parts or any(part.size == 0 for part in parts):
         return None
     weights = np.array([group.weight for group in groups], dtype=np.float64)

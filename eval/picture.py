@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from math import ceil
+from textwrap import fill
 from typing import Any, Final, NamedTuple
 
 import matplotlib as mpl
@@ -24,6 +26,12 @@ _LINES: Final = ("-", "--", "-.", ":")
 _DPI: Final = 160
 _LONGEST: Final = 60
 """Characters of a name that a plot shows."""
+_TITLE_LINE: Final = 78
+"""Characters that fit on a line of a title."""
+_LEGEND_LINES: Final = 2
+"""Lines of a legend for which a figure has room."""
+_LEGEND_LINE: Final = 0.19
+"""Height of a line of a legend, in inches."""
 
 _VARIABLES: Final = {
     INK: "var(--ink)",
@@ -148,15 +156,19 @@ def picture(name: str, title: str, alt: str, table: NumberTable, figure: Figure)
 
 def entitle(axes: Axes, title: str) -> None:
     """Title a plot; a page that has the title beside it hides this one by its id."""
-    axes.set_title(short(title, 80), loc="left", gid="title")
+    told = fill(short(title, 2 * _TITLE_LINE), _TITLE_LINE)
+    axes.figure.suptitle(told, x=0.01, ha="left", fontsize=mpl.rcParams["axes.titlesize"], gid="title")
 
 
 def legend(figure: Figure, entries: Sequence[tuple[Any, str]]) -> None:
-    """Name the series below the plot."""
-    if entries:
-        marks, names = zip(*entries, strict=True)
-        columns = 1 if max(map(len, names)) > _LONGEST // 2 else 2
-        figure.legend(marks, names, loc="outside lower center", ncols=columns)
+    """Name the series below the plot, which grows with them, so that the axes keep their height."""
+    if not entries:
+        return
+    marks, names = zip(*entries, strict=True)
+    columns = 1 if max(map(len, names)) > _LONGEST // 2 else 2
+    lines = ceil(sum(name.count("\n") + 1 for name in names) / columns)
+    figure.set_figheight(figure.get_figheight() + _LEGEND_LINE * max(0, lines - _LEGEND_LINES))
+    figure.legend(marks, names, loc="outside lower center", ncols=columns)
 
 
 def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:

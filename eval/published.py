@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -117,12 +117,16 @@ def published() -> tuple[PublishedRow, ...]:
         return tuple(_row(record) for record in csv.DictReader(lines))
 
 
-def weighted_mean(row: PublishedRow) -> Fraction:
-    """The mean accuracy in per cent that the row's own figures give, weighted by the benchmarks' cases."""
-    total = Fraction(0)
-    for name, figure in row.figures.items():
-        total += Fraction(figure.accuracy) * CASES[name]
-    return total / sum(CASES[name] for name in row.figures)
+def weighted_mean(row: PublishedRow, benchmarks: Collection[str] | None = None) -> Fraction:
+    """The mean accuracy in per cent that the row's own figures give, weighted by the benchmarks' cases.
+
+    Args:
+        row: of the table.
+        benchmarks: over these alone; all three where None.
+    """
+    names = [name for name in row.figures if benchmarks is None or name in benchmarks]
+    total = sum((Fraction(row.figures[name].accuracy) * CASES[name] for name in names), start=Fraction(0))
+    return total / sum(CASES[name] for name in names)
 
 
 def discrepancies(rows: Sequence[PublishedRow] | None = None) -> Discrepancies:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
 from ddxgraph.eval import wording
-from ddxgraph.eval.evaluation import Evaluation, reasons
+from ddxgraph.eval.evaluation import Evaluation, Progress, reasons
 from ddxgraph.eval.evaluationerror import EvaluationError
 from ddxgraph.eval.picture import Picture
 from ddxgraph.eval.plots import plots
@@ -29,13 +29,16 @@ _AT_COVERAGE: Final = (0.25, 0.5, 0.75, 1.0)
 """Coverages in the table; the plot has more."""
 
 
-def write_report(evaluation: Evaluation, folder: Path, *, notice: str) -> Path:
+def write_report(
+    evaluation: Evaluation, folder: Path, *, notice: str, progress: Progress | None = None
+) -> Path:
     """Write a report; the same evaluation gives the same bytes.
 
     Args:
         evaluation: what it says.
         folder: made where it is missing; an earlier report in it is replaced.
         notice: the line that says what this software is not.
+        progress: told after each plot, which is most of the work.
 
     Returns:
         The HTML page.
@@ -46,7 +49,7 @@ def write_report(evaluation: Evaluation, folder: Path, *, notice: str) -> Path:
     try:
         check_folder(folder)
         _empty(folder / PLOTS)
-        drawn = plots(evaluation)
+        drawn = plots(evaluation, progress)
         for one in drawn:
             (folder / PLOTS / f"{one.name}.svg").write_text(one.svg, encoding="utf-8")
             (folder / PLOTS / f"{one.name}.png").write_bytes(one.png)

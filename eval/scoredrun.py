@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from ddxgraph.eval.benchmark import load
+from ddxgraph.eval.benchmark import Items, absent_from, load
 from ddxgraph.eval.casefile import CaseEntry, Gold
 from ddxgraph.eval.judgements import JUDGEMENTS, Agreement, Judge, Judged, find_judge, question_digest
 from ddxgraph.eval.looserule import find_letters
@@ -146,7 +146,8 @@ def score_run(
         progress: told now and then how far it is.
 
     Raises:
-        ScoreError: the folder holds no run, a case has no gold answer, or the traces are not of these cases.
+        ScoreError: the folder holds no run, a case has no gold answer, or a trace is not of these cases; file and
+            line are named.
         JudgementError: the judge that is asked for is not there.
         BenchmarkError: the benchmark's data are missing or damaged.
         CaseFileError, CaseConflict: the cases cannot be read, or two of them have one id.
@@ -233,15 +234,13 @@ def answer_key(manifest: Manifest, cases: Iterable[CaseEntry] | None) -> AnswerK
         ScoreError: a case file is needed, or a case has no gold answer, or one that is none of its options.
         BenchmarkError, CaseFileError, CaseConflict: see `score_run`.
     """
-    absent = 0
     if cases is None:
         if manifest.selection is None:
             raise ScoreError(
                 "the run was made of a case file, which holds the gold answers: give it (--cases FILE, or "
                 "cases=read_cases(FILE))"
             )
-        items = load(manifest.selection)
-        cases, absent = items, items.denominator - len(items)
+        cases = load(manifest.selection)
     rows: dict[str, CaseEntry] = {}
 
     def kept() -> Iterator[Case]:
@@ -252,7 +251,9 @@ def answer_key(manifest: Manifest, cases: Iterable[CaseEntry] | None) -> AnswerK
     found = case_set(kept())
     if not rows:
         raise ScoreError("there are no cases to score against")
-    return AnswerKey(rows, found, absent)
+    if isinstance(cases, Items):
+        return AnswerKey(rows, found, cases.denominator - len(cases))
+    return AnswerKey(rows, found, absent_from(manifest.selection, found.count))
 
 
 def _keep(entry: CaseEntry, rows: dict[str, CaseEntry]) -> None:
@@ -272,7 +273,7 @@ def _keep(entry: CaseEntry, rows: dict[str, CaseEntry]) -> None:
 class _Traced(NamedTuple):
     record: Mapping[str, Any]
     where: str
-    """The trace in words."""
+    """File, line and id of the trace, in words."""
 
 
 def _traces(folder: Path, progress: Progress | None) -> Iterator[_Traced]:
@@ -281,12 +282,12 @@ def _traces(folder: Path, progress: Progress | None) -> Iterator[_Traced]:
     total = sum(path.stat().st_size for path in paths)
     done = told = 0
     for path in paths:
-        for record, text in read_lines(path):
+        for record, text, number in read_lines(path):
             done += 1 + (len(text) if text.isascii() else len(text.encode()))
             if progress and done - told >= _TOLD_EVERY:
                 told = done
                 progress(min(done, total), total)
-            yield _Traced(record, f"the trace {record['id']} in {path}")
+            yield _Traced(record, f"{path}, line {number} (trace {record['id']})")
     if progress:
         progress(total, total)
 
@@ -329,7 +330,7 @@ class _Book:
         before = self._ended.get(pair)
         if before is not None and before.trace != score.trace:
             raise ScoreError(
-                f"{trace.where} is a second one of the case {pair.case!r}, sample {pair.sample}, beside "
+                f"{trace.where} is a second trace of the case {pair.case!r}, sample {pair.sample}, beside "
                 f"{before.trace}: the folder holds traces of two runs; take one run's out"
             )
         self._ended[pair] = score

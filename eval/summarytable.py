@@ -5,7 +5,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.comparison import Entrant, families
+from ddxgraph.eval.comparison import Entrant
+from ddxgraph.eval.configuration import Configuration, configurations
 from ddxgraph.eval.interval import Group, weighted_accuracy
 from ddxgraph.eval.published import (
     CASES,
@@ -19,8 +20,6 @@ from ddxgraph.eval.runresult import FROZEN, Accuracy, RunResult, shares
 
 COLUMNS: Final = tuple(CASES)
 """Benchmarks in the order of the published table."""
-_BENCHMARK: Final = ("selection.benchmark", "selection.size", "selection.sha256")
-"""In what runs of one row may differ."""
 
 
 class Cell(BaseModel):
@@ -136,20 +135,11 @@ def summary_rows(
         seed: of the bootstrap.
     """
     known = [one for one in entrants if results[one.name].benchmark in COLUMNS]
-    rows = []
-    for family in families(known, but_for=_BENCHMARK):
-        lines: list[dict[str, Entrant]] = []
-        for one in family:
-            benchmark = results[one.name].benchmark or ""
-            line = next((line for line in lines if benchmark not in line), None)
-            if line is None:  # the first, or the same run again in another folder
-                lines.append(line := {})
-            line[benchmark] = one
-        rows += [_row(line, results, seed) for line in lines]
+    rows = [_row(line, results, seed) for line in configurations(known)]
     return tuple(sorted(rows, key=lambda row: (row.model, row.adapter or "", row.strategy)))
 
 
-def _row(line: Mapping[str, Entrant], results: Mapping[str, RunResult], seed: int) -> Row:
+def _row(line: Configuration, results: Mapping[str, RunResult], seed: int) -> Row:
     found = {benchmark: results[one.name] for benchmark, one in line.items()}
     one = next(iter(found.values()))
     return Row(
@@ -172,7 +162,7 @@ def _cell(found: RunResult) -> Cell:
     )
 
 
-def _mean(line: Mapping[str, Entrant], found: Mapping[str, RunResult], seed: int) -> WeightedMean | None:
+def _mean(line: Configuration, found: Mapping[str, RunResult], seed: int) -> WeightedMean | None:
     whole = all(one.whole_test and not one.incomplete for one in found.values())
     if set(found) != set(COLUMNS) or not whole:
         return None

@@ -79,6 +79,11 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= _HUNDRED or value == round(value) else f"{value:,.1f}"
 
 
+def model_in_words(model: str, adapter: str | None) -> str:
+    """A model and the adapter on it."""
+    return f"{model} with {adapter}" if adapter else model
+
+
 def plain(text: str) -> str:
     """A name on one line, without characters that hide or reorder what is read."""
     kept = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in _CONTROL.sub(" ", text))

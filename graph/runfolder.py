@@ -1,17 +1,15 @@
 """A run's folder: its manifest, its traces, its errors; one writer at a time, nothing ever overwritten."""
 
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from ddxgraph.graph.folderlock import FolderBusy, folder_held
 from ddxgraph.graph.manifest import Manifest
 from ddxgraph.graph.trace import Trace
 from ddxgraph.graph.tracefile import TraceLine, line_of, read_lines, read_records
@@ -243,39 +241,19 @@ def _write_whole(path: Path, text: str) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a folder; the operating system lets go of it when this process ends, however it ends."""
-    lock = FileLock(path / LOCK, timeout=0, on_acquired=_sign)
-    try:
-        make_folder(path)
-        lock.acquire()
-    except Timeout:
-        raise RunFolderError(
-            f"{path} is being written by {_holder(path / LOCK)}; wait for it, or stop it"
-        ) from None
-    except (FileExistsError, NotADirectoryError):
-        raise _in_the_way(path) from None
-    except OSError as error:
-        raise RunFolderError(f"cannot write in {path}: {error.strerror or error}") from None
-    try:
+    with ExitStack() as held:
+        try:
+            make_folder(path)
+            held.enter_context(folder_held(path, LOCK))
+        except FolderBusy as busy:
+            raise RunFolderError(
+                f"{path} is being written by {busy.holder}; wait for it, or stop it"
+            ) from None
+        except (FileExistsError, NotADirectoryError):
+            raise _in_the_way(path) from None
+        except OSError as error:
+            raise RunFolderError(f"cannot write in {path}: {error.strerror or error}") from None
         yield
-    finally:
-        with suppress(OSError):  # a free lock names nobody
-            os.truncate(path / LOCK, 0)
-        lock.release()
-
-
-def _sign(lock: int) -> None:
-    """Write into the lock file who holds it."""
-    os.ftruncate(lock, 0)
-    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0)
-
-
-def _holder(lock: Path) -> str:
-    try:
-        return lock.read_text(encoding="utf-8", errors="replace")[:200] or "another process"
-    except OSError:
-        return "another process"
 
 
 def _in_the_way(path: Path) -> RunFolderError:

@@ -37,6 +37,8 @@ class TraceLine(NamedTuple):
     """The trace as a plain JSON object."""
     text: str
     """The line as it stands there, without its newline."""
+    number: int
+    """Of the line in its file, from 1."""
 
 
 def read_lines(path: Path) -> Iterator[TraceLine]:
@@ -46,7 +48,7 @@ def read_lines(path: Path) -> Iterator[TraceLine]:
         TraceFileError: see `read_traces`.
     """
     for number, line in _lines(path):
-        yield TraceLine(record_of(line, f"{path}, line {number}"), line.strip().decode())
+        yield TraceLine(record_of(line, f"{path}, line {number}"), line.strip().decode(), number)
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:

@@ -62,10 +62,10 @@ def test_list_as_json_holds_every_file(data):
 
 
 def test_what_has_no_public_home_is_said_with_what_to_do(data):
-    done = data("fetch", "medqa")
+    done = data("fetch", "medqa", "--split", "train")
     assert done.returncode == 1
-    assert "no public address is known" in done.stderr
-    assert "--from data_clean.zip" in done.stderr
+    assert "no public address is known to hold medqa/train_partial.jsonl" in done.stderr
+    assert "ddxgraph data fetch medqa --from FOLDER" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """`ddxgraph eval` as a user meets it: run folders made by real walks, two streams, exit codes."""
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +72,33 @@ def test_a_report_is_written(place, tmp_path):
         "evaluation.json",
         "plots",
     }
+
+
+def test_on_a_terminal_bars_go_through_scoring_computing_and_drawing(place, tmp_path):
+    here, there = pty.openpty()
+    command = ["eval", "always-b", "mixed", "--cases", "cases.jsonl", "--report", str(tmp_path / "report")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ddxgraph", *command],
+        cwd=place,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=there,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(there)
+    seen = b""
+    with suppress(OSError):  # that is how a terminal ends whose other side is closed
+        while part := os.read(here, 65536):
+            seen += part
+    os.close(here)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    for what in ("always-b", "mixed", "computing", "drawing"):
+        assert re.search(rf"{what} [━╸╺ ]+\s*\d+%", shown), what
+    parts = {int(share) for share in re.findall(r"drawing [━╸╺ ]+\s*(\d+)%", shown)}
+    assert len(parts) > 1, "the bar moves from plot to plot"
+    assert b"always-b 75.0% correct" in printed
 
 
 def test_an_incomplete_result_is_said_loudly_and_not_exit_code_0(place, tmp_path):

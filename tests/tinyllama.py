@@ -20,14 +20,15 @@ def tiny_llama(folder: Path, *, seed: int = 0) -> Path:
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=8192,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
     model = LlamaForCausalLM(config)
-    with torch.no_grad():  # else no logit could stand out among so many tokens, and nothing be learnt by heart
-        model.model.embed_tokens.weight.mul_(10)
+    # Else no logit could stand out among so many tokens, and nothing be learnt by heart.
+    with torch.no_grad():
+        model.lm_head.weight.mul_(10)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

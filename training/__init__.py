@@ -7,4 +7,8 @@
 - sets: journeyset, setfolder, setmanifest, setfigures, samplefile, card, markdown; inspection
 - expert review: review, reviewfile, reviewqueue, opinions, agreement
 - rewriting by a model: rewrite, rewritestore; rewritecheck, naming, cues
+- settings in TOML: configfile
+- fine-tuning: sft, trainconfig, trainingjob, trainingerror; traintokens, supervision; trainwatch, trainingcard;
+  merge; presets and launch configurations as files
+- the improvement loop: loop, workshop; loopconfig, loopcases, loopstate, looperror; keeprule; loopsummary
 """

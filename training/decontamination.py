@@ -88,19 +88,47 @@ def load_held_out(allow_missing: Collection[str] = (), *, folder: Path | None = 
 
 
 class Hit(NamedTuple):
-    """A test question that something is too close to."""
+    """A test question that a question is too close to."""
 
     name: str
     """The test set."""
     question: str
     """Id of the question."""
     measure: float
-    """Share of the shorter one's n-grams; for reasoning the length of the run, in n-grams."""
+    """Share of the shorter one's distinct n-grams, in 0..1."""
+
+
+class Quote(NamedTuple):
+    """A test question that a text quotes."""
+
+    name: str
+    """The test set."""
+    question: str
+    """Id of the question."""
+    run: int
+    """Most of its n-grams that stand in the text in a row."""
+    share: float
+    """Its distinct n-grams that stand in the text, over all that it has; in 0..1."""
 
 
 class _Found(NamedTuple):
     owner: int
     measure: float
+
+
+class _Quoted(NamedTuple):
+    owner: int
+    run: int
+    share: float
+
+
+class Shared(NamedTuple):
+    """N-grams of a text that stand in other texts too; each as often as others hold it."""
+
+    places: NDArray[np.int64]
+    """Where in the text, ascending."""
+    entries: NDArray[np.int64]
+    """Where in the index, which has one entry for each distinct n-gram of each of the others."""
 
 
 class NgramIndex:
@@ -119,11 +147,11 @@ class NgramIndex:
         order = np.argsort(held, kind="stable")
         self._held, self._owners = held[order], owners[order]
 
-    def places(self, ngrams: Hashes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the n-grams of a text stand in others.
+    def shared(self, ngrams: Hashes) -> Shared:
+        """The n-grams of a text that stand in others.
 
-        Returns:
-            Indices into `ngrams`, ascending, and the text that holds each; an index as often as texts hold it.
+        Args:
+            ngrams: of the text, in order.
         """
         found = np.searchsorted(self._held, ngrams, "left")
         known = (
@@ -133,12 +161,17 @@ class NgramIndex:
         )
         if not len(known):
             nothing = np.empty(0, np.int64)
-            return nothing, nothing
+            return Shared(nothing, nothing)
         first = found[known]
         counts = np.searchsorted(self._held, ngrams[known], "right") - first
         places = np.repeat(known, counts)
         within = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return places, self._owners[np.repeat(first, counts) + within]
+        return Shared(places, np.repeat(first, counts) + within)
+
+    def besides(self, shared: Shared, known: Hashes) -> Shared:
+        """Those of the shared n-grams that are none of some known ones."""
+        counts = ~np.isin(self._held[shared.entries], known)
+        return Shared(shared.places[counts], shared.entries[counts])
 
     def most_contained(self, ngrams: Hashes, *, least: int = 1) -> _Found | None:
         """The text that shares most with a text, as a share of the shorter's distinct n-grams.
@@ -148,40 +181,53 @@ class NgramIndex:
             least: fewest distinct n-grams that both must have, for a share to mean something.
         """
         distinct = np.unique(ngrams)
-        _, owners = self.places(distinct)
-        if not len(owners) or len(distinct) < least:
+        entries = self.shared(distinct).entries
+        if not len(entries) or len(distinct) < least:
             return None
-        shared = np.bincount(owners, minlength=len(self.sizes))
+        shared = self._counted(entries)
         shares = np.where(
             self.sizes >= least, shared / np.minimum(np.maximum(self.sizes, 1), len(distinct)), 0
         )
         best = int(np.argmax(shares))
         return _Found(best, float(shares[best]))
 
-    def longest_run(self, ngrams: Hashes, besides: Hashes, run: int) -> _Found | None:
-        """The longest run of consecutive n-grams that stand in one text too.
+    def quoted(self, shared: Shared, *, run: int, share: float, least: int) -> _Quoted | None:
+        """The text that another one quotes: in a row, or as much of it in pieces.
 
         Args:
-            ngrams: of the text, in order.
-            besides: n-grams that do not count.
-            run: fewest n-grams of a run; of a text that has fewer, all of it counts as one.
+            shared: the n-grams of the other that count.
+            run: fewest consecutive n-grams; of a text that has fewer, all of it counts as one run.
+            share: fewest distinct n-grams, as a share of those that the text has.
+            least: fewest distinct n-grams that the text must have, for a share to mean something.
+
+        Returns:
+            Of those that are quoted the one with the longest run; of equal ones that with the largest share.
         """
-        places, owners = self.places(ngrams)
-        if not len(places):
+        if not len(shared.places):
             return None
-        counts = ~np.isin(ngrams[places], besides)
-        places, owners = places[counts], owners[counts]
-        order = np.lexsort((places, owners))
-        places, owners = places[order], owners[order]
-        if not len(places):
+        runs = self._runs(shared)
+        shares = self._counted(np.unique(shared.entries)) / np.maximum(self.sizes, 1)
+        in_a_row = (runs > 0) & (runs >= np.minimum(run, self.sizes))
+        in_pieces = (shares >= share) & (self.sizes >= least)
+        quoted = in_a_row | in_pieces
+        if not quoted.any():
             return None
+        best = int(np.argmax(np.where(quoted, runs + shares / 2, -1)))
+        return _Quoted(best, int(runs[best]), float(shares[best]))
+
+    def _runs(self, shared: Shared) -> NDArray[np.int64]:
+        """Of each text the most of its n-grams that stand in a row, shape (texts,)."""
+        owners = self._owners[shared.entries]
+        order = np.lexsort((shared.places, owners))
+        places, owners = shared.places[order], owners[order]
         starts = np.flatnonzero(np.r_[True, (np.diff(places) != 1) | (np.diff(owners) != 0)])
-        lengths = np.diff(np.r_[starts, len(places)])
-        enough = lengths >= np.minimum(run, self.sizes[owners[starts]])
-        if not enough.any():
-            return None
-        best = int(np.argmax(np.where(enough, lengths, 0)))
-        return _Found(int(owners[starts[best]]), float(lengths[best]))
+        runs = np.zeros(len(self.sizes), np.int64)
+        np.maximum.at(runs, owners[starts], np.diff(np.r_[starts, len(places)]))
+        return runs
+
+    def _counted(self, entries: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many entries each text has among these, shape (texts,)."""
+        return np.bincount(self._owners[entries], minlength=len(self.sizes))
 
 
 class Decontaminator:
@@ -206,29 +252,39 @@ class Decontaminator:
             self._asked[digest] = self._compared(case)
         return self._asked[digest]
 
-    def reasoning(self, hashed: Hashes, case: Case) -> Hit | None:
+    def reasoning(self, hashed: Hashes, case: Case) -> Quote | None:
         """The test question that a text quotes. What the case itself says too is no quote of another question.
+
+        A question is quoted where `run` of its n-grams stand in a row, or where its n-grams that stand anywhere
+        reach the share `containment` of those that it has. The share counts for questions alone that have as
+        many n-grams as an n-gram has words: of a shorter one, a closing sentence would be most of it.
 
         Args:
             hashed: the words of the text, shape (words,).
             case: the case that the text is about.
         """
-        told = ngrams(hashed, self._config.words)
-        places, _ = self._stems.places(told)
-        if not len(places):
+        rule = self._config
+        shared = self._stems.shared(ngrams(hashed, rule.words))
+        if not len(shared.places):
             return None
         own = np.concatenate([self._ngrams(stem_of(case)), self._ngrams(question_of(case))])
-        return self._hit(self._stems.longest_run(told, own, self._config.run))
+        found = self._stems.quoted(
+            self._stems.besides(shared, own), run=rule.run, share=rule.containment, least=rule.words
+        )
+        return Quote(*self._names[found.owner], found.run, found.share) if found else None
+
+    def quote_in(self, text: str, case: Case) -> Quote | None:
+        """The test question that a text about a case quotes: see `reasoning`."""
+        return self.reasoning(self._hasher(text), case)
 
     def _compared(self, case: Case) -> Hit | None:
         least = self._config.words
         by_stem = self._stems.most_contained(self._ngrams(stem_of(case)), least=least)
         whole = self._wholes.most_contained(self._ngrams(question_of(case)))
         found = max((one for one in (by_stem, whole) if one), key=lambda one: one.measure, default=None)
-        return self._hit(found) if found and found.measure >= self._config.containment else None
+        if found is None or found.measure < self._config.containment:
+            return None
+        return Hit(*self._names[found.owner], found.measure)
 
     def _ngrams(self, text: str) -> Hashes:
         return ngrams(self._hasher(text), self._config.words)
-
-    def _hit(self, found: _Found | None) -> Hit | None:
-        return Hit(*self._names[found.owner], found.measure) if found else None

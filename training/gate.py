@@ -47,8 +47,8 @@ def gate(
         progress: told now and then how far the reading for the rules is.
 
     Raises:
-        GateError: a run has no gold answers, no run or trace is there, a folder is named twice, or a test set is
-            missing that may not be.
+        GateError: a run has no gold answers, no run or trace is there, a folder is named twice, a test set is
+            missing that may not be, or a trace is another run's; file and line are named.
         TraceFileError: a line of a trace file is no trace; file and line are named.
         ReviewError: a run's reviews cannot be read.
         BenchmarkError, CaseFileError, CaseConflict, JudgementError: see `score_run`.
@@ -86,7 +86,7 @@ def gate(
         question_groups=len(set(groups.values())),
         notes=_notes(chosen),
     )
-    return Gated(report, sources, chosen, sides)
+    return Gated(report, sources, chosen, sides, sifting.decontaminator)
 
 
 def _sources(runs: Iterable[RunSource | Path | str]) -> list[TraceSource]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.case import Case
 from ddxgraph.training.candidate import Candidate
+from ddxgraph.training.decontamination import Decontaminator, Quote
 from ddxgraph.training.gateconfig import Side
 from ddxgraph.training.gatereport import GateReport
 from ddxgraph.training.rejection import Note
@@ -32,9 +34,18 @@ class Gated:
     _sources: Sequence[TraceSource] = field(repr=False)
     _chosen: Sequence[Candidate] = field(repr=False)
     _sides: Sequence[Side] = field(repr=False)
+    _decontaminator: Decontaminator = field(repr=False)
 
     def __len__(self) -> int:
         return len(self._chosen)
+
+    def quote_in(self, text: str, case: Case) -> Quote | None:
+        """The test question that a text about a case quotes, by the rule on reasoning and its settings.
+
+        For what is written after the gate, such as a monologue in a model's words. None where there is none, and
+        where the rule on test sets is off.
+        """
+        return self._decontaminator.quote_in(text, case)
 
     def __iter__(self) -> Iterator[Accepted]:
         """Accepted traversals, by case, sample and id.

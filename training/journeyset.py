@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from ddxgraph.graph.trace import Trace, code_version
+from ddxgraph.nodes.case import Case
 from ddxgraph.training.card import card
 from ddxgraph.training.compile import Sample, Style, compile_samples
 from ddxgraph.training.compileerror import CompileError
@@ -16,8 +17,8 @@ from ddxgraph.training.gateconfig import SIDES, GateConfig, Side
 from ddxgraph.training.gated import Accepted, Gated
 from ddxgraph.training.gatereport import JSON, MARKDOWN, GateReport
 from ddxgraph.training.opinions import Reviews
-from ddxgraph.training.rewrite import Rewriter, RewriteSummary, Rewritten, retold
-from ddxgraph.training.rewritecheck import CHECK
+from ddxgraph.training.rewrite import Rewriter, RewriteSummary, Rewritten, retold, summary_of, withdrawn
+from ddxgraph.training.rewritecheck import CHECK, Fault, FaultKind
 from ddxgraph.training.runsource import RunSource
 from ddxgraph.training.samplefile import Format, line_of, record_of
 from ddxgraph.training.setfigures import Tally
@@ -56,10 +57,6 @@ class Retold(Protocol):
     @property
     def by_trace(self) -> Mapping[str, Rewritten]:
         """Trace id to what came of its monologue."""
-
-    @property
-    def summary(self) -> RewriteSummary:
-        """The pass in figures."""
 
 
 Retell = Callable[[Iterable[tuple[Trace, Sample]]], Retold]
@@ -144,13 +141,16 @@ def write_journeys(
 ) -> JourneySet:
     """Compile what the gate let through, and write it as a set: see `make_journeys`.
 
+    A rewriting is written after the gate, so it is asked again of its text whether it quotes a test question: of
+    one that does the template stands.
+
     Raises:
         JourneySetError, GateError, TraceFileError, ValueError: see `make_journeys`.
     """
     check_place(out, settings, overwrite=overwrite)
     if retell and settings.style != "longmonolog":
         raise ValueError(f"only 'longmonolog' is rewritten, not {settings.style!r}: leave the rewriting out")
-    told = retell(_monologues(gated, settings)) if retell else None
+    told = _Clear(retell(_monologues(gated, settings)), gated) if retell else None
     with draft_folder(out) as draft:
         writing = _Writing(draft, settings.format)
         with writing:
@@ -183,6 +183,32 @@ def _monologues(gated: Gated, settings: SetSettings) -> Iterator[tuple[Trace, Sa
                 yield accepted.trace, sample
 
 
+class _Clear:
+    """What a model made of the monologues; where a text of its quotes a test question the template stands."""
+
+    def __init__(self, told: Retold, gated: Gated) -> None:
+        self._gated, self._by_trace = gated, dict(told.by_trace)
+        self.rewriter = told.rewriter
+
+    def of(self, sample: Sample, case: Case) -> Rewritten | None:
+        """What came of a sample; None where it was not asked for."""
+        known = self._by_trace.get(sample.meta.trace)
+        if known is None or not known.accepted:
+            return known
+        quote = self._gated.quote_in(known.text, case)
+        if quote is None:
+            return known
+        fault = Fault(kind=FaultKind.TEST_QUESTION, about=quote.question)
+        refused = withdrawn(known, sample.messages[-1].content, fault)
+        self._by_trace[sample.meta.trace] = refused
+        return refused
+
+    @property
+    def summary(self) -> RewriteSummary:
+        """The pass in figures; those of the whole set once every sample was asked for."""
+        return summary_of(self._by_trace.values())
+
+
 class _Writing:
     """The data files of a set while they are written; one that would be empty is not made."""
 
@@ -203,14 +229,14 @@ class _Writing:
         self._held.__exit__(*error)
 
     def take(
-        self, accepted: Accepted, samples: tuple[Sample, ...] | CompileError, told: Retold | None
+        self, accepted: Accepted, samples: tuple[Sample, ...] | CompileError, told: _Clear | None
     ) -> None:
         """Write the samples of a traversal."""
         if isinstance(samples, CompileError):
             self.uncompiled.append(Uncompiled(trace=accepted.trace.id, why=str(samples)))
             return
         for sample in samples:
-            known = told.by_trace.get(sample.meta.trace) if told else None
+            known = told.of(sample, accepted.trace.case) if told else None
             in_words = retold(sample, known) if known else sample
             wording: Literal["template", "rewritten"] = (
                 "rewritten" if known and known.accepted else "template"
@@ -234,7 +260,7 @@ class _Writing:
 
 
 def _finished(
-    draft: Path, report: GateReport, settings: SetSettings, writing: _Writing, told: Retold | None
+    draft: Path, report: GateReport, settings: SetSettings, writing: _Writing, told: _Clear | None
 ) -> SetManifest:
     """Write what stands beside the data files."""
     files = writing.files
@@ -260,7 +286,7 @@ def _finished(
     return manifest
 
 
-def _rewriting(told: Retold) -> Rewriting:
+def _rewriting(told: _Clear) -> Rewriting:
     known, summary = told.rewriter.provenance, told.summary
     return Rewriting(
         model=known.model,

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
-from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.graph.runner import GRACE_S
 from ddxgraph.graph.trace import Provenance, Trace, provenance_of
@@ -92,23 +91,6 @@ class Rewritten(NamedTuple):
     """Over all tries, those of earlier passes included."""
 
 
-class RewriteNote(BaseModel):
-    """How a sample came to its text, for its `meta`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    accepted: bool
-    faults: tuple[FaultKind, ...]
-    tries: int
-    model: str
-    adapter: str | None
-    adapter_sha256: str | None
-    sampling: Mapping[str, Any]
-    prompt_hash: str
-    check: str = CHECK
-    """Version of the check."""
-
-
 def draft_of(trace: Trace, sample: Sample) -> Draft:
     """The monologue of a compiled trace.
 
@@ -129,6 +111,11 @@ def draft_of(trace: Trace, sample: Sample) -> Draft:
     )
 
 
+def withdrawn(rewritten: Rewritten, template: str, fault: Fault) -> Rewritten:
+    """A rewriting that the check accepted and that is refused all the same: the template stands."""
+    return rewritten._replace(text=template, accepted=False, faults=(fault,))
+
+
 def retold(sample: Sample, rewritten: Rewritten) -> Sample:
     """A sample with the text that came of it; its other messages stay."""
     reply = Message(role="assistant", content=rewritten.text)
@@ -145,20 +132,6 @@ class Rewriter:
     """Names the model, its adapter, sampling and prompt."""
     attempts: int = 2
     window: int | None = None
-
-    def note(self, rewritten: Rewritten) -> RewriteNote:
-        """How a sample came to its text."""
-        told = self.provenance
-        return RewriteNote(
-            accepted=rewritten.accepted,
-            faults=tuple(dict.fromkeys(fault.kind for fault in rewritten.faults)),
-            tries=rewritten.tries,
-            model=told.model,
-            adapter=told.adapter,
-            adapter_sha256=told.adapter_sha256,
-            sampling=told.sampling,
-            prompt_hash=told.prompt_set,
-        )
 
     async def rewrite(self, draft: Draft, log: RewriteLog) -> Rewritten:
         """Have a monologue rewritten, as often as allowed until it is accepted; tries on record count.

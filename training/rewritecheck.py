@@ -115,6 +115,9 @@ class FaultKind(StrEnum):
     """The reply met its cap."""
     NO_ROOM = "no_room"
     """The text does not fit the model's context window."""
+    TEST_QUESTION = "test_question"
+    """It quotes a question of a test set. This check cannot know it; the gate's rule is asked
+    (`Gated.quote_in`)."""
 
 
 class Fault(BaseModel):
@@ -124,7 +127,7 @@ class Fault(BaseModel):
 
     kind: FaultKind
     about: str = ""
-    """The hypothesis, the place of a move back, the number."""
+    """The hypothesis, the place of a move back, the number, the test question's id."""
 
 
 def check_rewrite(journey: Journey, text: str, options: Mapping[str, str]) -> tuple[Fault, ...]:

@@ -3,19 +3,22 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from ddxgraph.eval.casefile import CaseEntry
 from ddxgraph.eval.score import Verdict
 from ddxgraph.eval.scoredrun import ScoreError, manifest_of, score_run
+from ddxgraph.graph.manifest import Manifest
 from ddxgraph.graph.runfolder import TRACES
-from ddxgraph.graph.trace import Trace
+from ddxgraph.graph.trace import Provenance, Trace
 from ddxgraph.graph.tracefile import TraceFileError, read_traces
 from ddxgraph.training.gateerror import GateError
 from ddxgraph.training.review import Review
 from ddxgraph.training.reviewfile import read_reviews
+
+_DECIDES: Final = ("model", "adapter", "adapter_sha256", "sampling", "prompt_set")
 
 Told = Callable[[int], None]
 """Is told how many bytes of a file were read."""
@@ -36,6 +39,7 @@ class Placed(NamedTuple):
 
 
 class _Line(NamedTuple):
+    number: int
     offset: int
     content: bytes
 
@@ -103,11 +107,18 @@ class TraceSource:
 
         Raises:
             TraceFileError: a line is no trace; file and line are named.
+            GateError: a trace is another run's, by what decides a traversal beside its case; file and line are
+                named. Its case is compared with the run's where answers are scored: see `verdicts`.
         """
         whole = hashlib.sha256()
         for line, trace in zip(self._lines(), read_traces(self._path), strict=False):
             if line.offset + len(line.content) > self.size:
                 break
+            if foreign := _foreign(trace, self.manifest):
+                raise GateError(
+                    f"{self._path}, line {line.number} (trace {trace.id}) is another run's: {foreign}; take the "
+                    "line out, or gate the folder that it came from"
+                )
             whole.update(line.content)
             told(line.offset + len(line.content))
             yield Placed(line.offset, trace)
@@ -143,10 +154,26 @@ class TraceSource:
         """Lines with something in them, as `read_traces` counts them."""
         offset = 0
         with self.open() as file:
-            for content in file:
+            for number, content in enumerate(file, 1):
                 if content.strip():
-                    yield _Line(offset, content)
+                    yield _Line(number, offset, content)
                 offset += len(content)
+
+
+def _foreign(trace: Trace, manifest: Manifest) -> str:
+    """In what a trace is none of a run's, in words; empty where it is one."""
+    if not 0 <= trace.sample < manifest.samples:
+        return f"it is sample {trace.sample}, and the run has {manifest.samples} of each case, from 0"
+    if trace.strategy == manifest.strategy and _maker(trace.provenance) == _maker(manifest.provenance):
+        return ""
+    made = manifest.provenance.model_copy(update=_maker(trace.provenance))
+    changes = manifest.changes(manifest.model_copy(update={"strategy": trace.strategy, "provenance": made}))
+    return "; ".join(f"its {one.field} is {one.now!r}, the run's {one.was!r}" for one in changes)
+
+
+def _maker(provenance: Provenance) -> dict[str, Any]:
+    """What decides a traversal, of what made it: neither engine nor version of the code, as in a trace's id."""
+    return {name: getattr(provenance, name) for name in _DECIDES}
 
 
 def as_source(run: RunSource | Path | str) -> TraceSource:

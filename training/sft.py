@@ -108,9 +108,10 @@ def train(
     """
     manifest = read_journeys(data)
     job = _job(manifest, config, base, start)
-    if done_already(out, job):
-        return read_training_card(out)
     work = work_folder(out)
+    if done_already(out, job):
+        forget(work)  # what a kill right after the adapter went to its place had left
+        return read_training_card(out)
     with _in_words(work), _claimed_by_main(out, job):
         tokenizer = _tokenizer(base)
         template = _template(config)

@@ -56,7 +56,8 @@ class Sifting:
         self._config, self._meter = config, meter
         self._hasher = WordHasher()
         self._sketch = Sketcher(config.near_duplicates.permutations)
-        self._clear_of = Decontaminator(sets.present, config.decontamination, self._hasher)
+        self.decontaminator = Decontaminator(sets.present, config.decontamination, self._hasher)
+        """Knows the test sets; finds nothing where the rule is off."""
         self._known: dict[tuple[int, str], Candidate] = {}
         self._digests: dict[str, bytes] = {}
         self.questions: dict[str, Hashes] = {}
@@ -123,15 +124,16 @@ class Sifting:
 
     def _decontaminate(self, trace: Trace, reasoning: Hashes, found: Candidate) -> None:
         rule = self._config.decontamination
-        hit = self._clear_of.question(trace.case)
+        hit = self.decontaminator.question(trace.case)
         if hit is not None:
             words = f"{hit.measure:.0%} of the shorter one's {rule.words}-grams are those of {hit.question}"
             found.rejection = Rejection(Rule.DECONTAMINATION, Reason.TEST_QUESTION, words)
-        else:
-            written = np.concatenate([reasoning, self._hasher(joined(remainder_of(trace)))])
-            hit = self._clear_of.reasoning(written, trace.case)
-            if hit is None:
-                return
-            words = f"{int(hit.measure) + rule.words - 1} words in a row of {hit.question}"
+            found.test_set = hit.name
+            return
+        written = np.concatenate([reasoning, self._hasher(joined(remainder_of(trace)))])
+        quote = self.decontaminator.reasoning(written, trace.case)
+        if quote is not None:
+            row = f"{quote.run + rule.words - 1} words in a row of {quote.question}"
+            words = f"{row}, {quote.share:.0%} of its {rule.words}-grams in all"
             found.rejection = Rejection(Rule.DECONTAMINATION, Reason.TEST_QUESTION_IN_REASONING, words)
-        found.test_set = hit.name
+            found.test_set = quote.name

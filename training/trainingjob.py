@@ -4,13 +4,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.graph.folderlock import FolderBusy, folder_held
 from ddxgraph.training.compile import Style
 from ddxgraph.training.setmanifest import SetManifest, data_file
 from ddxgraph.training.trainconfig import TrainConfig
@@ -23,6 +23,7 @@ DRAFT: Final = "adapter"
 """In the work folder, the adapter's until it is whole."""
 
 _JOB: Final = "job.json"
+_LOCK: Final = "training.lock"
 _STATE: Final = "trainer_state.json"
 """What transformers writes last into a checkpoint."""
 _WEIGHTS: Final = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "*.jinja")
@@ -99,11 +100,13 @@ def claimed(out: Path, job: TrainingJob) -> Iterator[Path]:
     """
     folder = work_folder(out)
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        held = FileLock(folder / "lock").acquire(blocking=False)
-    except Timeout:
-        raise TrainingError(f"another process is training in {folder}: wait for it, or stop it") from None
-    with held:
+    with ExitStack() as held:
+        try:
+            held.enter_context(folder_held(folder, _LOCK))
+        except FolderBusy as busy:
+            raise TrainingError(
+                f"a training is at work in {folder} ({busy.holder}): wait for it, or stop it"
+            ) from None
         _settle(folder, job)
         _tidy(folder)
         yield folder
@@ -119,7 +122,7 @@ def _settle(folder: Path, job: TrainingJob) -> None:
                 "another --out, or delete that folder"
             )
         return
-    others = [path.name for path in folder.iterdir() if path.name not in {"lock", "job.new"}]
+    others = [path.name for path in folder.iterdir() if path.name not in {_LOCK, "job.new"}]
     if others:
         raise TrainingError(f"{folder} holds other files than a training's: name another --out")
     draft = known.with_suffix(".new")

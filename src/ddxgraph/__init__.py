@@ -10,6 +10,7 @@ from ddxgraph.eval.benchmark import BenchmarkError, Items, Selection
 from ddxgraph.eval.benchmark import load as load_benchmark
 from ddxgraph.eval.casefile import CaseFileError, Gold, read_cases
 from ddxgraph.eval.scoredrun import ScoredRun, ScoreError, score_run
+from ddxgraph.finetuning import finetune
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.plan import CaseTooLong
@@ -31,7 +32,10 @@ from ddxgraph.serving.server import serve
 from ddxgraph.training.compile import CompileError, compile_journey
 from ddxgraph.training.gateconfig import GateConfig
 from ddxgraph.training.gateerror import GateError
+from ddxgraph.training.looperror import LoopError, LoopUnfinished
 from ddxgraph.training.setmanifest import JourneySetError
+from ddxgraph.training.trainconfig import TrainConfig
+from ddxgraph.training.trainingerror import TrainConfigError, TrainingDataError, TrainingError
 
 if TYPE_CHECKING:
     from ddxgraph.training.gate import RunSource, gate
@@ -54,6 +58,8 @@ __all__ = [
     "Items",
     "JourneySetError",
     "Limits",
+    "LoopError",
+    "LoopUnfinished",
     "Patience",
     "Policy",
     "RunFolderError",
@@ -68,11 +74,16 @@ __all__ = [
     "TooManyFailures",
     "Trace",
     "TraceFileError",
+    "TrainConfig",
+    "TrainConfigError",
+    "TrainingDataError",
+    "TrainingError",
     "Traversal",
     "asolve",
     "build_graph",
     "compile_journey",
     "connect",
+    "finetune",
     "gate",
     "inspect_set",
     "load_benchmark",

@@ -1,13 +1,22 @@
 """Benchmarks: their cases, whole and as published, or a sentence that says what is wrong."""
 
 import json
+import re
 import time
 from collections import Counter
 
 import pytest
 from benchmarkmaker import JAMA_OTHER, JAMA_TEST, SHARED, as_lines, jama_record, medqa_row, mini
 
-from ddxgraph.eval.benchmark import BENCHMARKS, BenchmarkError, Selection, data_folder, items_of, load
+from ddxgraph.eval.benchmark import (
+    BENCHMARKS,
+    BenchmarkError,
+    Selection,
+    absent_from,
+    data_folder,
+    items_of,
+    load,
+)
 from ddxgraph.eval.benchmarkcheck import standings
 from ddxgraph.eval.benchmarkfile import medqa_rows, published
 from ddxgraph.eval.casesample import sample
@@ -151,6 +160,33 @@ def test_sizes_are_the_published_ones():
         "jama train": 0,
     }
     assert len(listed_urls()) == 646
+
+
+def test_the_public_copies_are_named_at_a_commit_and_hold_dev_and_test():
+    homes = {split: BENCHMARKS["medqa"].splits[split].file.urls for split in ("dev", "test")}
+    for split, urls in homes.items():
+        assert urls
+        for url in urls:
+            assert re.fullmatch(
+                rf"https://raw\.githubusercontent\.com/[^/]+/[^/]+/[0-9a-f]{{40}}/.+/phrases_no_exclude_{split}\.jsonl",
+                url,
+            )
+    assert BENCHMARKS["medqa"].splits["train"].file.urls == ()
+
+
+@pytest.mark.parametrize(
+    ("selection", "count", "absent"),
+    [
+        (Selection(benchmark="jama", size=646), 2, 644),
+        (Selection(benchmark="jama", size=646), 646, 0),
+        (Selection(benchmark="jama", size=646, limit=2), 2, 0),
+        (Selection(benchmark="jama", size=646, subset="dermatology"), 2, 0),
+        (Selection(benchmark="jama"), 2, 0),  # not completed
+        (None, 2, 0),
+    ],
+)
+def test_what_is_absent_of_a_selection(selection, count, absent):
+    assert absent_from(selection, count) == absent
 
 
 def an_import(folder, *, other=JAMA_OTHER):

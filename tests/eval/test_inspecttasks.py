@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarkmaker import JAMA_TEST, jama_record
 from inspect_ai.event import ModelEvent, SpanBeginEvent
 from inspected import GOLD_TEXT, Items, entry, evaluate, said, with_logprobs
 
+from ddxgraph.eval.benchmark import data_folder, load
 from ddxgraph.eval.inspectlog import import_logs
-from ddxgraph.eval.inspecttasks import TRACE_KEY, journey, medqa, strict, task_of
+from ddxgraph.eval.inspecttasks import TRACE_KEY, jama, journey, medqa, strict, task_of
+from ddxgraph.eval.jama import import_jama
 from ddxgraph.eval.scoredrun import score_run
 from ddxgraph.graph.manifest import Selection
 from ddxgraph.graph.trace import Trace
@@ -288,6 +291,38 @@ def test_a_benchmark_that_is_not_here_is_told_with_the_way_to_it(tmp_path, monke
         medqa(split="dev")
     assert "medqa dev is not on this machine" in told.value.message
     assert "ddxgraph data fetch medqa" in told.value.message
+
+
+def test_what_an_incomplete_import_lacks_stays_in_the_denominator(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("DDXGRAPH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "jama_raw.json").write_text(json.dumps([jama_record(url) for url in JAMA_TEST]))
+    import_jama(tmp_path / "jama_raw.json", data_folder())
+    with caplog.at_level("WARNING", logger="ddxgraph"):
+        task = jama(max_backtracks=0)
+    assert "jama test: 644 of its 646 cases are not on this machine" in caplog.text
+    log, _ = evaluate(task, tmp_path / "logs")
+    assert log.eval.metadata["ddxgraph"]["absent"] == 644
+    done = import_logs([log.location], tmp_path / "run")
+    assert (done.traces, done.missing) == (2, 0)
+    assert any("644 of the benchmark's 646 cases were not on the machine" in said for said in done.remarks)
+    for cases in (None, task_cases(), task_cases().entries):
+        scored = score_run(done.folder, cases)
+        assert (scored.size, scored.incomplete) == (646, {"absent": 644})
+    right = sum(score.correct for score in scored.scores)
+    assert log.results.scores[0].metrics["accuracy"].value == right / 2
+    assert scored.bounds == (right / 646, (right + 644) / 646)
+
+
+def task_cases():
+    return load(Selection(benchmark="jama"))
+
+
+def test_of_a_sample_nothing_is_absent(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDXGRAPH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "jama_raw.json").write_text(json.dumps([jama_record(url) for url in JAMA_TEST]))
+    import_jama(tmp_path / "jama_raw.json", data_folder())
+    assert jama(limit=1).metadata["ddxgraph"]["absent"] == 0
+    assert task_of(Items(None, ITEMS.entries), journey()).metadata["ddxgraph"]["absent"] == 0
 
 
 @pytest.mark.skipif(

@@ -15,8 +15,10 @@ from ddxgraph.eval.interval import (
     bootstrap,
     mean_of,
     weighted_accuracy,
+    weighted_difference,
     wilson,
 )
+from ddxgraph.eval.paired import paired
 
 Z = 1.959963984540054
 
@@ -164,3 +166,31 @@ def test_a_benchmark_without_a_scored_case_leaves_no_weighted_mean():
     assert weighted_accuracy([]) is None
     with pytest.raises(ValueError, match="weight"):
         weighted_accuracy([Group([1.0], 0)])
+
+
+def test_a_weighted_difference_weighs_benchmarks_as_an_accuracy_does():
+    """It is linear: what is lost counts as what is gained."""
+    first, second = [1.0, 0.0, 0.0, -1.0, 0.0], [1.0, 1.0, 0.0, 0.0]
+    found = weighted_difference([Group(first, 900), Group(second, 100)], seed=3)
+    assert found.value == pytest.approx(0.9 * 0 + 0.1 * 0.5)
+    assert found.n == 9
+    moved = [Group([(1 + gain) / 2 for gain in gains], size) for gains, size in ((first, 900), (second, 100))]
+    as_shares = weighted_accuracy(moved, seed=3)
+    assert found.interval == pytest.approx([2 * end - 1 for end in as_shares.interval])
+
+
+def test_on_one_benchmark_the_weighted_difference_is_that_of_the_paired_test():
+    rng = np.random.default_rng(4)
+    a, b = rng.binomial(1, 0.5, size=60).astype(float), rng.binomial(1, 0.6, size=60).astype(float)
+    known = paired(a, b, seed=2)
+    found = weighted_difference([Group(list(b - a), 1272)], seed=2)
+    assert (found.value, found.interval) == (pytest.approx(known.difference), pytest.approx(known.interval))
+
+
+def test_a_benchmark_without_a_case_leaves_no_weighted_difference():
+    assert weighted_difference([Group([1.0], 5), Group([], 5)]) is None
+    assert weighted_difference([]) is None
+    with pytest.raises(ValueError, match="weight"):
+        weighted_difference([Group([-1.0], 0)])
+    with pytest.raises(ValueError, match="finite"):
+        weighted_difference([Group([math.nan], 1)])

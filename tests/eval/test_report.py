@@ -1,12 +1,15 @@
 """The report: files that say the same every time, carry nothing foreign, and hide nothing that is incomplete."""
 
+import json
+import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -42,6 +45,8 @@ def some_runs() -> list[Any]:
             chosen=selection(),
         ),
         random_run("jama", cases=30, chosen=selection("jama", split="test", limit=30, size=646)),
+        random_run("vanilla-7b", strategy="vanilla", model="Tiny-7B", chosen=selection()),
+        random_run("cot-7b", strategy="cot", model="Tiny-7B", skill=0.6, chosen=selection()),
     ]
 
 
@@ -98,7 +103,10 @@ def test_the_folder_holds_all_forms(report):
     drawn = {f"{PLOTS}/{picture.name}.{kind}" for picture in report.pictures for kind in ("svg", "png")}
     assert files == {MARKDOWN, PAGE, DATA} | drawn
     kinds = {picture.name.split("-")[0] for picture in report.pictures}
-    assert kinds == {"accuracy", "scaling", "length", "reliability", "coverage", "difficulty", "differences"}
+    assert kinds == {
+        *("accuracy", "models", "gains", "scaling", "length", "reliability", "coverage", "difficulty"),
+        "differences",
+    }
     assert Evaluation.model_validate_json(report.text(DATA)) == report.evaluation
 
 
@@ -192,13 +200,48 @@ def test_what_is_incomplete_says_so_wherever_its_figure_stands(report):
 def test_a_sample_never_stands_in_the_test_column_unmarked(report):
     text = report.text(MARKDOWN)
     table = text[text.index("## In the shape") : text.index("Published (Huang")]
-    assert table.count("[MedQA dev, 40 of 1,272") == 5
+    assert table.count("[MedQA dev, 40 of 1,272") == 7
     assert "[JAMA test, 30 of 646]" in table
 
 
 def test_published_rows_are_marked(report):
     assert report.text(MARKDOWN).count("*published:*") == 25
     assert "Published (Huang et al. 2025, arXiv 2501.06458, Table 1)" in report.text(PAGE)
+
+
+def test_published_figures_in_the_plots_are_told_apart_in_words(report):
+    assert "Grey hollow diamonds are published figures (Huang et al. 2025" in report.text(PAGE)
+    models, gains = (
+        next(picture for picture in report.pictures if picture.name.startswith(kind))
+        for kind in ("models-1", "gains-1")
+    )
+    shown = list(ElementTree.fromstring(models.svg).itertext())
+    assert sum(text.startswith("published: ") for text in shown) == 25
+    shown = list(ElementTree.fromstring(gains.svg).itertext())
+    plain = [text.replace("\N{NO-BREAK SPACE}", " ") for text in shown]
+    (told,) = (text for text in plain if text.startswith("published, on whole test splits: a Qwen2.5 7B, b"))
+    assert "GPT-4o" not in told
+    assert "size unknown, not drawn: GPT-4o, published, +2.3" in shown
+    assert sum("published" in row for row in models.table.rows) == 25
+
+
+def test_the_progress_is_told_after_each_run_part_and_plot(tmp_path):
+    told: list[tuple[int, int]] = []
+    found = evaluate(some_runs()[1:3], progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, len(told)) for done in range(1, len(told) + 1)]
+    assert len(told) > 2
+    told.clear()
+    write_report(
+        found, tmp_path / "report", notice=NOTICE, progress=lambda done, total: told.append((done, total))
+    )
+    count = len(list((tmp_path / "report" / PLOTS).glob("*.svg")))
+    assert told == [(done, count) for done in range(1, count + 1)]
+
+
+def test_an_evaluation_of_before_the_plots_of_models_is_read(report):
+    old = json.loads(report.text(DATA))
+    del old["models"], old["gains"]
+    assert Evaluation.model_validate(old).runs == report.evaluation.runs
 
 
 def test_the_notice_stands_above_the_figures(report):
@@ -239,7 +282,9 @@ def test_drawing_leaves_matplotlib_as_it_was():
     assert dict(mpl.rcParams) == before
 
 
-CHROMIUM = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
+NEED_BROWSER = "DDXGRAPH_NEED_BROWSER"
+"""Set where a browser is or can be installed, as in `.ci/run`: the test may not vanish there."""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -249,15 +294,44 @@ QUIET = (
 )
 
 
+def browser_or_reason(found: Mapping[str, str | None], *, playwright: bool) -> tuple[str, str]:
+    """A browser's path, or why there is none to drive; one of them is empty."""
+    path = next(filter(None, found.values()), "")
+    if not playwright:
+        return "", "playwright is not installed"
+    return path, "" if path else "no Chromium on this machine; none is downloaded"
+
+
+def without_a_browser(reason: str, env: Mapping[str, str]) -> NoReturn:
+    if env.get(NEED_BROWSER):
+        pytest.fail(f"{reason}, and {NEED_BROWSER} is set: the report must be opened in a browser here")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    found = {name: which(name) for name in BROWSERS}
+    path, reason = browser_or_reason(found, playwright=find_spec("playwright") is not None)
+    return path or without_a_browser(reason, os.environ)
+
+
+def test_where_a_browser_is_needed_its_absence_fails_and_elsewhere_it_is_skipped_with_its_reason():
+    path, reason = browser_or_reason(dict.fromkeys(BROWSERS), playwright=True)
+    assert (path, reason) == ("", "no Chromium on this machine; none is downloaded")
+    assert browser_or_reason({"chromium": "/usr/bin/chromium"}, playwright=False)[1]
+    with pytest.raises(pytest.fail.Exception, match="must be opened in a browser"):
+        without_a_browser(reason, {NEED_BROWSER: "1"})
+    with pytest.raises(pytest.skip.Exception, match="no Chromium on this machine"):
+        without_a_browser(reason, {})
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("playwright") is None, reason="playwright is not installed")
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; none is downloaded")
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
-def test_a_browser_shows_it_without_network_and_without_complaint(report, width, scheme):
+def test_a_browser_shows_it_without_network_and_without_complaint(report, chromium, width, scheme):
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        browser = driver.chromium.launch(executable_path=chromium, args=list(QUIET))
         try:
             context = browser.new_context(
                 offline=True, viewport={"width": width, "height": 900}, color_scheme=scheme

@@ -61,6 +61,13 @@ def alter_trace(folder: Path, number: int = 0, /, **fields) -> str:
     return chosen["id"]
 
 
+def place(folder: Path, trace: str) -> str:
+    """How a refusal names a trace: by file, line and id."""
+    path = folder / "traces.jsonl"
+    number = [record["id"] for record in lines_of(path)].index(trace) + 1
+    return f"{path}, line {number} (trace {trace})"
+
+
 def test_every_pair_is_accounted_for(mixed):
     run = score_run(mixed, ROWS)
     verdicts = {score.case: score.verdict for score in run.scores}
@@ -210,7 +217,7 @@ def test_traces_of_two_runs_in_one_folder_are_refused(copy):
     with (copy / "traces.jsonl").open("a") as lines:
         lines.write(json.dumps(trace | {"id": "0123456789abcdef"}) + "\n")
     said = refusal(copy)
-    assert "0123456789abcdef" in said
+    assert said.startswith(f"{copy / 'traces.jsonl'}, line 4 (trace 0123456789abcdef) is a second trace")
     assert f"beside {trace['id']}" in said
     assert "'case-0', sample 0" in said
 
@@ -236,7 +243,7 @@ def test_a_trace_of_a_changed_row_is_refused_with_the_row_named(field, value, na
     trace = alter_trace(copy, 0, case={**told, field: value})
     said = refusal(copy)
     assert named in said
-    assert trace in said
+    assert said.startswith(place(copy, trace))
     assert "case-0" in said or field == "id"
 
 
@@ -250,8 +257,23 @@ def test_a_field_that_a_trace_leaves_out_is_its_default(copy):
 def test_a_sample_that_the_run_does_not_have_is_refused(sample, copy):
     trace = alter_trace(copy, 0, sample=sample)
     said = refusal(copy)
-    assert trace in said
+    assert said.startswith(place(copy, trace))
     assert f"sample {sample!r}" in said
+
+
+def test_an_empty_line_counts_as_a_line(copy):
+    trace = alter_trace(copy, 0, sample=7)
+    path = copy / "traces.jsonl"
+    number = [record["id"] for record in lines_of(path)].index(trace) + 1
+    path.write_text("\n\n" + path.read_text())
+    assert refusal(copy).startswith(f"{path}, line {number + 2} (trace {trace}) is sample 7")
+
+
+def test_a_failed_attempt_is_named_by_its_own_file(copy):
+    path = copy / "errors.jsonl"
+    records = [record | {"sample": 7} for record in lines_of(path)]
+    write_lines(path, records)
+    assert refusal(copy).startswith(f"{path}, line 1 (trace {records[0]['id']}) is sample 7")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +282,7 @@ def test_a_sample_that_the_run_does_not_have_is_refused(sample, copy):
 )
 def test_a_malformed_trace_is_named(fields, copy):
     trace = alter_trace(copy, 0, **fields)
-    assert f"{trace} in {copy / 'traces.jsonl'} is malformed" in refusal(copy)
+    assert refusal(copy).startswith(f"{place(copy, trace)} is malformed")
 
 
 def test_a_line_that_is_no_trace_is_named_by_its_number(copy):
@@ -337,6 +359,35 @@ def test_of_a_benchmark_the_absent_cases_count(tmp_path, monkeypatch):
     assert (len(run.golds), run.size, run.incomplete) == (2, 646, {"absent": 644})
     assert run.bounds == (2 / 646, 1)
     assert run.accuracy_scored == 1
+
+
+def test_the_absent_cases_count_wherever_the_cases_come_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDXGRAPH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "jama_raw.json").write_text(json.dumps([jama_record(url) for url in JAMA_TEST]))
+    import_jama(tmp_path / "jama_raw.json", data_folder())
+    items = load(Selection(benchmark="jama"))
+    folder = make_run(tmp_path / "run", items.entries, lambda _: "C")
+    given = score_run(folder, items)  # whatever the manifest says
+    assert (given.size, given.absent, given.incomplete) == (646, 644, {"absent": 644})
+    assert score_run(folder, items.entries).size == 2  # no benchmark is named anywhere
+    alter_manifest(folder, selection=items.selection)
+    assert (
+        score_run(folder, items.entries).size
+        == score_run(folder, items).size
+        == score_run(folder).size
+        == 646
+    )
+
+
+def test_of_a_sample_none_is_absent(tmp_path, monkeypatch):
+    monkeypatch.setenv("DDXGRAPH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "jama_raw.json").write_text(json.dumps([jama_record(url) for url in JAMA_TEST]))
+    import_jama(tmp_path / "jama_raw.json", data_folder())
+    items = load(Selection(benchmark="jama", limit=1))
+    folder = make_run(tmp_path / "run", items.entries, lambda _: "C")
+    alter_manifest(folder, selection=items.selection)
+    for cases in (None, items, items.entries):
+        assert (score_run(folder, cases).size, score_run(folder, cases).incomplete) == (1, {})
 
 
 @pytest.mark.skipif(

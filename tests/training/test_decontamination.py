@@ -16,7 +16,7 @@ from ddxgraph.eval.benchmarkfile import medqa_rows
 from ddxgraph.training.decontamination import Decontaminator, HeldOut, NgramIndex, load_held_out
 from ddxgraph.training.gateconfig import Decontamination
 from ddxgraph.training.gateerror import GateError
-from ddxgraph.training.words import WordHasher, ngrams
+from ddxgraph.training.words import WordHasher, ngrams, stem_of
 
 RULE = Decontamination()
 HASH = WordHasher()
@@ -95,7 +95,8 @@ def test_reasoning_that_quotes_a_test_question_is_found():
     text = HASH(f"{prose(Random(1), 50)} {quote} {prose(Random(2), 50)}")
     hit = clear_of(TESTS).reasoning(text, case(1))
     assert hit is not None
-    assert (hit.question, hit.measure) == ("test-102", 40 - 13 + 1)
+    assert (hit.name, hit.question, hit.run) == ("medqa", "test-102", 40 - 13 + 1)
+    assert hit.share == hit.run / grams_of(TESTS[2])
 
 
 def test_a_short_quote_is_none():
@@ -104,6 +105,75 @@ def test_a_short_quote_is_none():
     text = HASH(f"{prose(Random(1), 50)} {quote} {prose(Random(2), 50)}")
     assert clear_of(TESTS).reasoning(text, case(1)) is None
     assert clear_of(TESTS, run=7).reasoning(text, case(1))
+
+
+def grams_of(known: Case) -> int:
+    """Distinct 13-grams of vignette and question."""
+    return len(np.unique(ngrams(HASH(stem_of(known)), RULE.words)))
+
+
+def every(nth: int, known: Case) -> str:
+    """A question with every n-th word changed."""
+    words = stem_of(known).split()
+    words[nth - 1 :: nth] = prose(Random(nth), len(words) // nth).split()
+    return " ".join(words)
+
+
+def test_a_question_with_every_nineteenth_word_changed_is_found_in_reasoning():
+    """Runs of 18 words are too short; together they are a third of the question. The twin holds no 13-gram."""
+    hit = clear_of(TESTS).reasoning(HASH(every(19, TESTS[2])), case(1))
+    assert hit is not None
+    assert (hit.question, hit.run) == ("test-102", 18 - 13 + 1)
+    assert hit.run < RULE.run
+    assert RULE.containment <= hit.share < 0.4
+    assert clear_of(TESTS).reasoning(HASH(every(12, TESTS[2])), case(1)) is None
+    assert clear_of(TESTS, containment=0.4).reasoning(HASH(every(19, TESTS[2])), case(1)) is None
+
+
+def pieces(known: Case, count: int) -> str:
+    """So many pieces of 18 words of a question, each among others, and the first of them twice."""
+    words, luck = known.vignette.split(), Random(1)
+    told = [" ".join(words[at : at + 18]) for at in range(0, 18 * count, 18)]
+    return " ".join(f"{prose(luck, 20)} {piece}" for piece in [*told, told[0]])
+
+
+def test_a_question_in_separate_pieces_is_found_in_reasoning():
+    """Of its 74 n-grams 24 stand there; in the twin 18, and six of them twice."""
+    hit = clear_of(TESTS).reasoning(HASH(pieces(TESTS[2], 4)), case(1))
+    assert hit is not None
+    assert (hit.question, hit.run, hit.share) == ("test-102", 6, 24 / grams_of(TESTS[2]))
+    assert clear_of(TESTS).reasoning(HASH(pieces(TESTS[2], 3)), case(1)) is None
+
+
+def test_pieces_of_several_questions_do_not_add_up():
+    told = " ".join(pieces(known, 1) for known in TESTS)
+    assert clear_of(TESTS).reasoning(HASH(told), case(1)) is None
+
+
+def test_what_the_case_itself_says_is_no_piece():
+    told = pieces(TESTS[2], 4)
+    own = Case(
+        vignette=f"{prose(Random(3), 200)} {' '.join(TESTS[2].vignette.split()[:18])} {prose(Random(2), 200)}"
+    )
+    assert clear_of(TESTS).reasoning(HASH(told), case(1))
+    assert clear_of(TESTS).reasoning(HASH(told), own) is None
+
+
+@pytest.mark.parametrize(("words", "found"), [(24, False), (25, True)])
+def test_of_a_very_short_question_a_share_says_nothing(words, found):
+    """A phrase of 17 words holds five of its n-grams: a third, but perhaps its closing sentence alone."""
+    short = Case(id="short", vignette=prose(Random(1), words))
+    told = HASH(f"{prose(Random(2), 30)} {' '.join(short.vignette.split()[-17:])} {prose(Random(3), 30)}")
+    assert grams_of(short) == words - RULE.words + 1
+    assert bool(clear_of([short]).reasoning(told, case(1))) is found
+
+
+def test_a_text_is_asked_in_words_too():
+    quote = " ".join(TESTS[2].vignette.split()[20:60])
+    against = clear_of(TESTS)
+    assert against.quote_in(f"It says: {quote}.", case(1)) == against.reasoning(HASH(quote), case(1))
+    assert against.quote_in(f"It says: {quote}.", TESTS[2]) is None
+    assert clear_of([]).quote_in(quote, case(1)) is None
 
 
 def test_what_the_case_itself_says_is_no_quote():
@@ -134,23 +204,37 @@ def test_the_index_agrees_with_sets(others, text):
     assert (found.measure if found else 0.0) == pytest.approx(max(shares, default=0.0))
 
 
-@given(texts, st.lists(st.integers(0, 6), max_size=25), st.integers(1, 4))
-def test_the_longest_run_agrees_with_a_plain_search(others, text, run):
+@given(
+    texts,
+    st.lists(st.integers(0, 6), max_size=25),
+    st.lists(st.integers(0, 6), max_size=6),
+    st.integers(1, 4),
+    st.floats(0.1, 1),
+    st.integers(1, 4),
+)
+def test_what_is_quoted_agrees_with_a_plain_search(others, text, known, run, share, least):
     def grams(numbers):
         return ngrams(np.array(numbers, np.uint64), 2)
 
-    held = [set(grams(other).tolist()) for other in others]
-    longest = 0
-    for one in held:
-        here = 0
-        for gram in [*grams(text).tolist(), None]:
-            here = here + 1 if gram in one else 0
-            if here >= min(run, len(one)) and one:
-                longest = max(longest, here)
-    found = NgramIndex([grams(other) for other in others]).longest_run(
-        grams(text), np.empty(0, np.uint64), run
-    )
-    assert (found.measure if found else 0) == longest
+    own = set(grams(known).tolist())
+    told = grams(text).tolist()
+    quoted = []
+    for place, other in enumerate(others):
+        held = set(grams(other).tolist())
+        longest = here = 0
+        for gram in told:
+            here = here + 1 if gram in held - own else 0
+            longest = max(longest, here)
+        part = len(set(told) & held - own) / len(held) if held else 0.0
+        if held and (longest >= min(run, len(held)) or (len(held) >= least and part >= share)):
+            quoted.append((longest, part, -place))
+    index = NgramIndex([grams(other) for other in others])
+    counting = index.besides(index.shared(grams(text)), grams(known))
+    found = index.quoted(counting, run=run, share=share, least=least)
+    if found is None:
+        assert not quoted
+    else:
+        assert (found.run, found.share, -found.owner) == max(quoted)
 
 
 def test_without_test_sets_nothing_is_found():
@@ -234,17 +318,42 @@ def test_the_known_near_identical_rows_are_found_and_hardly_any_other(true_sets)
     assert len(flagged) <= 30
 
 
-@shared
-def test_few_questions_are_taken_for_others():
-    """1,000 dev questions against those of the train file. Of the six that are flagged, four share most of their
-    vignette with the train question, two a part of it; `benchmarks/decontamination.py` prints them."""
+@pytest.fixture(scope="module")
+def against_train() -> Decontaminator:
     content = (SHARED / "medqa" / "train_partial.jsonl").read_bytes()
     train = [
         Case(id=f"train-{row.number}", vignette=row.question, options=row.options)
         for row in medqa_rows(content)
     ]
-    against = Decontaminator([HeldOut("train", "train", train, "")], RULE, HASH)
+    return Decontaminator([HeldOut("train", "train", train, "")], RULE, HASH)
+
+
+@shared
+def test_few_questions_are_taken_for_others(against_train):
+    """1,000 dev questions against those of the train file. Of the six that are flagged, four share most of their
+    vignette with the train question, two a part of it; `benchmarks/decontamination.py` prints them."""
     dev = load(Selection(benchmark="medqa", split="dev"), folder=SHARED).entries[:1000]
-    flagged = {entry.case.id for entry in dev if against.question(entry.case)}
+    flagged = {entry.case.id for entry in dev if against_train.question(entry.case)}
     assert {"medqa-dev-77", "medqa-dev-83", "medqa-dev-897", "medqa-dev-67"} <= flagged
     assert len(flagged) <= 6
+
+
+@shared
+def test_no_text_is_taken_for_a_quote_that_is_no_test_question(against_train):
+    """The same questions, as reasoning on another case: what is found is found by the rule on questions too."""
+    dev = load(Selection(benchmark="medqa", split="dev"), folder=SHARED).entries[:1000]
+    quoting = {entry.case.id for entry in dev if against_train.quote_in(stem_of(entry.case), case(1))}
+    flagged = {entry.case.id for entry in dev if against_train.question(entry.case)}
+    assert quoting
+    assert len(quoting - flagged) <= 3
+
+
+@shared
+def test_true_test_questions_with_every_nineteenth_word_changed_are_found_in_reasoning(true_sets):
+    questions = load(Selection(benchmark="medqa", split="test", limit=50), folder=SHARED)
+    long = [known for known, _ in questions if len(known.vignette.split()) > 80]
+    assert long
+    for known in long:
+        told = f"{prose(Random(1), 30)} {every(19, known)} {prose(Random(2), 30)}"
+        assert true_sets.quote_in(told, case(1)), known.id
+        assert true_sets.quote_in(every(12, known), case(1)) is None, known.id

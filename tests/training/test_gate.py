@@ -30,6 +30,8 @@ from scoring import write_lines
 
 from ddxgraph import Case, Step, Trace, TraceFileError
 from ddxgraph.eval.benchmark import Selection, load
+from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.trace import StrategySettings
 from ddxgraph.training.decontamination import load_held_out
 from ddxgraph.training.gate import Gated, RunSource, gate
 from ddxgraph.training.gateconfig import (
@@ -173,7 +175,28 @@ def test_a_test_question_that_only_the_reasoning_quotes_is_caught(sound, tmp_pat
     found = gated(quoting, held=held_out(asked))
     assert rejections(found) == {Reason.TEST_QUESTION_IN_REASONING: 1}
     assert found.report.held_out[0].reasonings_hit == 1
+    [told] = [one.words for rule in found.report.rules for one in rule.examples]
+    assert told == "40 words in a row of test-3, 38% of its 13-grams in all"
     assert rejections(gated(twin, held=held_out(asked))) == {}
+
+
+def test_a_test_question_that_the_reasoning_quotes_with_every_nineteenth_word_changed_is_caught(
+    sound, tmp_path
+):
+    """No 20 words of it stand in a row; the twin has every twelfth changed, and so no 13-gram of it."""
+    asked = case(99, id="test-3")
+
+    def run(name: str, every: int) -> Path:
+        words = asked.vignette.split()
+        words[every - 1 :: every] = prose(Random(name), len(words) // every).split()
+        return altered(sound, tmp_path / name, lambda trace: thinking(trace, " ".join(words)))
+
+    found = gated(run("changed", 19), held=held_out(asked))
+    assert rejections(found) == {Reason.TEST_QUESTION_IN_REASONING: 1}
+    assert found.report.held_out[0].reasonings_hit == 1
+    [told] = [one.words for rule in found.report.rules for one in rule.examples]
+    assert told.startswith("18 words in a row of test-3, 3")
+    assert rejections(gated(run("twin", 12), held=held_out(asked))) == {}
 
 
 def test_a_test_question_in_a_reply_alone_is_caught(sound, tmp_path):
@@ -488,7 +511,7 @@ class TestRefusals:
                 "not a trace's",
             ),
             ('{"messages": [{"role": "user", "content": "hello"}]}', "its fields are not a trace's"),
-            ('{"version":1,"id":"x","case":{"id":"case-0"},"answer":"A","outcome":"answered"}', "trace x in"),
+            ('{"version":1,"id":"x","case":{"id":"case-0"},"answer":"A","outcome":"answered"}', "(trace x)"),
         ],
     )
     def test_a_line_that_is_no_trace(self, sound, tmp_path, line, said):
@@ -497,9 +520,8 @@ class TestRefusals:
         lines = path.read_text().splitlines()
         path.write_text("\n".join([*lines[:4], line, *lines[4:]]) + "\n")
         told = self.refusal(run, error=ValueError)
-        assert str(path) in told
+        assert f"{path}, line 5" in told
         assert said in told
-        assert "line 5" in told or "trace x" in told
 
     def test_a_trace_with_a_field_of_another_version(self, sound, tmp_path):
         """Right enough to be scored, and no trace all the same."""
@@ -509,6 +531,56 @@ class TestRefusals:
         write_lines(run / "traces.jsonl", records)
         said = self.refusal(run, error=TraceFileError)
         assert f"{run / 'traces.jsonl'}, line 3: not a trace of version 1 (steps.0.mood" in said
+
+    @pytest.mark.parametrize(
+        "correct",
+        [Correct(), Correct(enabled=False), Correct(require_review=True)],
+        ids=["gold", "off", "review"],
+    )
+    def test_a_trace_of_another_run(self, sound, tmp_path, correct):
+        """Of a case of this run that has no trace yet, so that its pair is free."""
+        config = PLAIN.model_copy(update={"correct": correct})
+        foreign = make_run(tmp_path / "foreign", ROWS, samples=2, model="another-model")
+        own, [*_, other] = traces_of(sound)[:-1], traces_of(foreign)
+        mixed = copy_run(sound, tmp_path / "mixed", [*own, other])
+        said = self.refusal(mixed, config=config)
+        assert f"{mixed / 'traces.jsonl'}, line 16 (trace {other.id}) is another run's: " in said
+        assert "its provenance.model is 'another-model', the run's 'a-model'; take the line out" in said
+        twin = gated(copy_run(sound, tmp_path / "twin", own), config=config)
+        assert twin.report.read == 15
+
+    @pytest.mark.parametrize("correct", [Correct(enabled=False), Correct(require_review=True)])
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            ({"sample": 2}, "it is sample 2, and the run has 2 of each case, from 0"),
+            ({"sample": -1}, "it is sample -1"),
+            (
+                {"strategy": StrategySettings(name="cot", reply_tokens=9)},
+                "its strategy.name is 'cot', the run's 'graph'",
+            ),
+            (
+                {"strategy": StrategySettings(budget=Budget(max_calls=7))},
+                "its strategy.budget.max_calls is 7",
+            ),
+        ],
+    )
+    def test_a_trace_that_the_run_cannot_have(self, sound, tmp_path, correct, change, why):
+        """Where no answer is scored, too."""
+        *own, last = traces_of(sound)
+        run = copy_run(sound, tmp_path / "run", [*own, last.model_copy(update=change)])
+        said = self.refusal(run, config=PLAIN.model_copy(update={"correct": correct}))
+        assert f"{run / 'traces.jsonl'}, line 16 (trace {last.id}) is another run's: " in said
+        assert why in said
+
+    def test_another_version_of_code_and_engine_is_the_same_run(self, sound, tmp_path):
+        """As a fork carries traces over."""
+        first, *others = traces_of(sound)
+        made = first.provenance.model_copy(
+            update={"engine": "newer", "code_version": "9", "started_at": "now"}
+        )
+        run = copy_run(sound, tmp_path / "run", [first.model_copy(update={"provenance": made}), *others])
+        assert len(gated(run)) == 16
 
     def test_a_missing_test_set(self, sound, tmp_path, monkeypatch):
         monkeypatch.setenv("DDXGRAPH_CACHE", str(tmp_path))

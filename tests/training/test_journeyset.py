@@ -4,23 +4,59 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from gated import LETTERS, NOTHING_HELD_OUT, case, copy_run, entries, entry, make_run, traces_of
-from journeys import FREE, answer, differential, named, reading, reflection, weighing
+from gated import (
+    LETTERS,
+    NOTHING_HELD_OUT,
+    case,
+    copy_run,
+    entries,
+    entry,
+    held_out,
+    make_run,
+    prose,
+    traces_of,
+)
+from journeys import (
+    AT_ONCE,
+    FREE,
+    answer,
+    differential,
+    named,
+    prompt_of,
+    reading,
+    reflection,
+    weighing,
+)
 
 from ddxgraph import run
-from ddxgraph.testing import ScriptedChatModel
+from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.training.compile import STYLES, compile_journey
 from ddxgraph.training.gate import gate
-from ddxgraph.training.gateconfig import Balance, Correct, Evidence, GateConfig, Length, NearDuplicates, Split
-from ddxgraph.training.journeyset import JourneySet, make_journeys, write_journeys
-from ddxgraph.training.rewrite import Rewriter, RewriteSummary, Rewritten, rewriter, summary_of
+from ddxgraph.training.gateconfig import (
+    Balance,
+    Correct,
+    Decontamination,
+    Evidence,
+    GateConfig,
+    Length,
+    NearDuplicates,
+    Split,
+)
+from ddxgraph.training.journeyset import JourneySet, Retell, make_journeys, write_journeys
+from ddxgraph.training.rewrite import Rewriter, Rewritten, draft_of, rewrite, rewriter
+from ddxgraph.training.rewritestore import RewriteLog
 from ddxgraph.training.runsource import RunSource
 from ddxgraph.training.samplefile import line_of, read_samples, record_of
 from ddxgraph.training.setmanifest import JourneySetError, SetSettings, read_set
@@ -345,10 +381,6 @@ class Retelling:
             )
         return self
 
-    @property
-    def summary(self) -> RewriteSummary:
-        return summary_of(self.by_trace.values())
-
 
 def test_rewritings_stand_where_they_were_accepted_and_are_counted(runs, tmp_path):
     found = made(runs, tmp_path / "set", "longmonolog", retell=Retelling())
@@ -365,6 +397,138 @@ def test_rewritings_stand_where_they_were_accepted_and_are_counted(runs, tmp_pat
         made(runs, tmp_path / "set", "longmonolog")
     with pytest.raises(ValueError, match="only 'longmonolog' is rewritten"):
         made(runs, tmp_path / "other", "longstep", retell=Retelling())
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A pass of a rewriter over the monologues."""
+
+    rewriter: Rewriter
+    by_trace: Mapping[str, Rewritten]
+
+
+def retelling(said: Callable[[str], str], folder: Path) -> Retell:
+    """Has a scripted model rewrite: what it says follows from the template."""
+
+    def reply(request: Request) -> str:
+        found = re.search(r"<data>\n(.*?)\n</data>", prompt_of(request), re.DOTALL)
+        assert found
+        return said(found[1])
+
+    def retell(compiled: Any) -> Passed:
+        drafts = [draft_of(trace, sample) for trace, sample in compiled]
+        model = ScriptedChatModel(script={"rewrite": reply}, model_name="teller")
+        chosen = rewriter(model, patience=AT_ONCE)
+
+        async def work() -> dict[str, Rewritten]:
+            with RewriteLog(folder) as log:
+                async with aclosing(rewrite(drafts, chosen, log)) as found:
+                    return {one.trace: one async for one in found}
+
+        return Passed(chosen, asyncio.run(work()))
+
+    return retell
+
+
+ASKED = case(99, id="test-3")
+"""A question of the test set."""
+REMEMBERED = " ".join(ASKED.vignette.split()[10:40])
+LIKE_IT = prose(Random(7), 30)
+
+
+def chosen_for(template: str) -> bool:
+    """Whether a monologue is one of those to which something is added: about half of them."""
+    return zlib.crc32(template.encode()) % 2 == 0
+
+
+def adding(words: str) -> Callable[[str], str]:
+    """Rewrites every monologue, and puts words into some of them."""
+
+    def said(template: str) -> str:
+        added = f"I remember {words}.\n\n" if chosen_for(template) else ""
+        return f"Let me see.\n\n{added}{template}"
+
+    return said
+
+
+def monologues(folder: Path) -> dict[str, Any]:
+    """Trace id to sample, of both sides."""
+    return {
+        one.meta.trace: one
+        for side in ("train", "validation")
+        for one in read_samples(folder / f"{side}.jsonl", "messages")
+    }
+
+
+def test_a_rewriting_that_quotes_a_test_question_gives_way_to_the_template(runs, tmp_path):
+    held = held_out(ASKED)
+    retell = retelling(adding(REMEMBERED), tmp_path / "log")
+    found = made(runs, tmp_path / "set", "longmonolog", held_out=held, retell=retell)
+    made(runs, tmp_path / "plain", "longmonolog", held_out=held)
+    plain, told = monologues(tmp_path / "plain"), monologues(tmp_path / "set")
+    quoting = {name for name, one in plain.items() if chosen_for(one.messages[-1].content)}
+    assert 0 < len(quoting) < len(plain) == 16
+    for name, one in told.items():
+        assert REMEMBERED not in one.messages[-1].content
+        if name in quoting:
+            assert one == plain[name]
+        else:
+            assert one.messages[-1].content == f"Let me see.\n\n{plain[name].messages[-1].content}"
+            assert one.meta.wording == "rewritten"
+    figures = found.manifest.rewriting
+    assert figures
+    accepted = 16 - len(quoting)
+    assert (figures.asked, figures.accepted, figures.share) == (16, accepted, accepted / 16)
+    assert figures.refusals == {"test_question": len(quoting)}
+    assert found.manifest.train.rewritten + found.manifest.validation.rewritten == accepted
+    again = made(runs, tmp_path / "set", "longmonolog", held_out=held, retell=retell)
+    assert again.state == "same"
+
+
+def test_its_clean_twin_is_taken(runs, tmp_path):
+    retell = retelling(adding(LIKE_IT), tmp_path / "log")
+    figures = made(
+        runs, tmp_path / "set", "longmonolog", held_out=held_out(ASKED), retell=retell
+    ).manifest.rewriting
+    assert figures
+    assert (figures.asked, figures.accepted, figures.refusals) == (16, 16, {})
+
+
+def test_a_rewriting_is_compared_by_the_gates_own_settings(runs, tmp_path):
+    """The rule off; and another threshold, above the 18 n-grams of 30 words."""
+    for name, rule in (
+        ("off", Decontamination(enabled=False)),
+        ("high", Decontamination(run=19, containment=0.5)),
+    ):
+        config = CONFIG.model_copy(update={"decontamination": rule})
+        retell = retelling(adding(REMEMBERED), tmp_path / name / "log")
+        made(
+            runs,
+            tmp_path / name / "set",
+            "longmonolog",
+            config=config,
+            held_out=held_out(ASKED),
+            retell=retell,
+        )
+        told = monologues(tmp_path / name / "set").values()
+        assert {one.meta.wording for one in told} == {"rewritten"}
+        assert any(REMEMBERED in one.messages[-1].content for one in told)
+
+
+def test_what_the_case_itself_says_may_be_retold(tmp_path):
+    """A case that shares a passage with a test question, too little to be one."""
+    vignette = f"Patient 0. {prose(Random(1), 80)}. {REMEMBERED}. {prose(Random(2), 80)}."
+    row = entry(case(0, vignette=vignette), "A")
+    source = [RunSource(make_run(tmp_path / "run", [row]), [row])]
+    config = CONFIG.model_copy(update={"split": Split(enabled=False)})
+    rule = Decontamination(containment=0.9)
+    config = config.model_copy(update={"decontamination": rule})
+    retell = retelling(lambda text: f"Let me see.\n\nI read {REMEMBERED}.\n\n{text}", tmp_path / "log")
+    figures = made(
+        source, tmp_path / "set", "longmonolog", config=config, held_out=held_out(ASKED), retell=retell
+    ).manifest.rewriting
+    assert figures
+    assert (figures.asked, figures.accepted) == (1, 1)
 
 
 def test_one_gating_serves_several_styles(runs, tmp_path):

@@ -39,8 +39,9 @@ from ddxgraph.training.rewrite import (
     rewrite,
     rewriter,
     summary_of,
+    withdrawn,
 )
-from ddxgraph.training.rewritecheck import FaultKind
+from ddxgraph.training.rewritecheck import Fault, FaultKind
 from ddxgraph.training.rewritestore import REWRITES, RewriteLog, read_rewrites
 
 DETOUR: dict[str, Any] = {
@@ -350,9 +351,17 @@ def test_a_sample_takes_its_text_and_keeps_the_rest(drafts, traces, tmp_path):
     told = retold(sample, one)
     assert told.messages[:-1] == sample.messages[:-1]
     assert told.messages[-1].content == one.text
-    note = chosen.note(one)
-    assert (note.accepted, note.tries, note.model) == (True, 1, "a-model")
-    assert note.prompt_hash == PromptSet(names=PROMPTS).hash
+
+
+def test_one_that_is_withdrawn_leaves_the_template_and_counts_as_refused(drafts, tmp_path):
+    first, second = passed(drafts[:2], rewriting(careful), tmp_path).values()
+    fault = Fault(kind=FaultKind.TEST_QUESTION, about="test-1")
+    template = next(draft.text for draft in drafts if draft.trace == first.trace)
+    gone = withdrawn(first, template, fault)
+    assert (gone.text, gone.accepted, gone.faults) == (template, False, (fault,))
+    assert (gone.trace, gone.tries, gone.usage) == (first.trace, first.tries, first.usage)
+    told = summary_of([gone, second])
+    assert (told.asked, told.accepted, told.refusals) == (2, 1, {"test_question": 1})
 
 
 def test_only_its_own_monologue_can_be_rewritten(traces):

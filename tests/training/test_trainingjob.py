@@ -61,7 +61,7 @@ def test_one_process_at_a_time(tmp_path):
     other.start()
     try:
         assert held.wait(60)
-        with pytest.raises(TrainingError, match="another process is training"), claimed(tmp_path / "a", JOB):
+        with pytest.raises(TrainingError, match="a training is at work in"), claimed(tmp_path / "a", JOB):
             pass
     finally:
         done.set()
@@ -89,7 +89,8 @@ def test_the_newest_whole_checkpoint_counts_and_halves_are_deleted(tmp_path):
     (work / "adapter").mkdir()
     assert last_checkpoint(work) == work / "checkpoint-10"
     with claimed(tmp_path / "a", JOB):
-        assert {path.name for path in work.iterdir()} == {"checkpoint-2", "checkpoint-10", "job.json", "lock"}
+        left = {path.name for path in work.iterdir()}
+        assert left == {"checkpoint-2", "checkpoint-10", "job.json", "training.lock"}
     assert last_checkpoint(work / "checkpoint-2") is None
 
 

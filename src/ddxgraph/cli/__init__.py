@@ -8,6 +8,7 @@ from ddxgraph.cli import (
     adapters,
     data,
     doctor,
+    improve,
     inspect,
     journeys,
     judge,
@@ -16,9 +17,11 @@ from ddxgraph.cli import (
     schema,
     serve,
     solve,
+    train,
     weights,
 )
 from ddxgraph.cli import eval as eval_
+from ddxgraph.cli.branching import branching
 from ddxgraph.graph.trace import code_version
 from ddxgraph.view.terminal import NOTICE
 
@@ -35,7 +38,9 @@ app.command("run")(run.run)
 app.command("eval")(eval_.evaluate)
 app.command("judge")(judge.judge)
 app.command("review")(review.review)
-app.command("journeys", cls=journeys.JourneysCommand)(journeys.journeys)
+app.command("journeys", cls=branching(journeys.branches))(journeys.journeys)
+app.command("train", cls=branching(train.branches))(train.train)
+app.command("improve", cls=branching(improve.branches))(improve.improve)
 app.add_typer(data.data)
 app.add_typer(inspect.inspect)
 app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)

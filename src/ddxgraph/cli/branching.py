@@ -16,8 +16,7 @@ def branching(branches: typer.Typer) -> type[TyperCommand]:
             self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
         ) -> Any:
             """Go on with a command of its own where one is named."""
-            group: Any = typer.main.get_command(branches)
-            own = dict(group.commands)
+            own = typer.main.get_group(branches).commands
             if args and args[0] in own:
                 return own[args[0]].make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
             return super().make_context(info_name, args, parent, **extra)

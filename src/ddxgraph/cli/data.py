@@ -72,6 +72,9 @@ def fetch(
     lacking = [one for one in fetched if one.state in {"no home", "not found"}]
     if lacking and (len(lacking) == len(fetched) or split or any(not one.raw.optional for one in lacking)):
         fail(_how(benchmark, lacking, source), Exit.NOT_DONE)
+    homeless = [one for one in lacking if one.state == "no home"]
+    if homeless:
+        say(_how(benchmark, homeless, source))
 
 
 @data.command("import")
@@ -205,7 +208,10 @@ def _how(benchmark: Benchmark, lacking: Sequence[benchmarkstore.Fetched], source
     if source and source.is_file():
         return f"{names} could not be told in {source}; say which split it is with --split"
     if lacking[0].state == "no home":
-        return f"no public address is known to hold {names} byte for byte; {benchmark.obtain}"
+        return (
+            f"no public address is known to hold {names} byte for byte; where you have them, run "
+            f"`ddxgraph data fetch {benchmark.name} --from FOLDER`"
+        )
     return f"{names} could not be had; {benchmark.obtain}"
 
 

@@ -1,7 +1,6 @@
 """`ddxgraph eval`: what runs scored, on the terminal, as a report, as JSON."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from ddxgraph.cli import options
 from ddxgraph.cli.bar import bar
-from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
 from ddxgraph.eval.casefile import CaseFile
 from ddxgraph.view.terminal import NOTICE
 
@@ -56,11 +55,11 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
     folders = _folders(runs, baseline)
     scored = _scored(folders, cases, judge, quiet)
     first = next((run for run in scored if baseline and run.path.resolve() == baseline.resolve()), None)
-    with _telling("computing", quiet):
-        found = put_together(scored, baseline=first, seed=seed)
+    with bar("computing", quiet) as told:
+        found = put_together(scored, baseline=first, seed=seed, progress=told)
     if report:
-        with _telling("drawing", quiet):
-            page = write_report(found, report, notice=NOTICE)
+        with bar("drawing", quiet) as told:
+            page = write_report(found, report, notice=NOTICE, progress=told)
         say(f"the report is {page}")
     if as_json:
         typer.echo(to_json(found), nl=False)
@@ -102,15 +101,6 @@ def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quie
         with bar(folder.resolve().name, quiet) as told:
             found.append(score_run(folder, own, judge=options.whose(judge), progress=told))
     return found
-
-
-@contextmanager
-def _telling(what: str, quiet: bool) -> Iterator[None]:
-    if quiet or not STDERR.is_interactive:
-        yield
-        return
-    with STDERR.status(f"{what} ..."):
-        yield
 
 
 def _table(items: str, runs: "Sequence[RunResult]") -> Table:

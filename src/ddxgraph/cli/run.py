@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +13,7 @@ from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.cli import casesource, options
 from ddxgraph.cli.casesource import Asked, CaseSource, GoldLetters, OptionOrder, case_source, read_through
+from ddxgraph.cli.retries import retries_counted
 from ddxgraph.cli.signals import stopped_by_signals
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.cli.strategies import StrategyName, strategy_of
@@ -26,7 +25,7 @@ from ddxgraph.graph.runner import TooManyFailures, jobs_of
 from ddxgraph.graph.runner import run as run_cases
 from ddxgraph.graph.strategy import Strategy
 from ddxgraph.graph.tally import Tally
-from ddxgraph.nodes.patience import LOG, Patience
+from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.view.progress import RunProgress, duration, figures, troubles
 
@@ -177,7 +176,7 @@ class _Batch:
             where = self.settings.checkpoints
             saver = await held.enter_async_context(open_checkpoints(where)) if where else None
             progress = held.enter_context(RunProgress(STDERR, tally, folder.path.name)) if not quiet else None
-            held.enter_context(_retries_counted(tally, progress))
+            held.enter_context(retries_counted(tally, progress.update if progress else None))
             stop = held.enter_context(stopped_by_signals(progress.note if progress else None))
             given = run_cases(
                 self.cases,
@@ -227,26 +226,6 @@ def _greet(folder: RunFolder, tally: Tally) -> None:
         say(f"{tally.before} of {tally.total} traversals are in {folder.path} already")
     if folder.manifest.forked_from:
         say(f"{folder.path} is a fork of {folder.manifest.forked_from}")
-
-
-@contextmanager
-def _retries_counted(tally: Tally, progress: RunProgress | None) -> Iterator[None]:
-    """Count the calls that are made again in the tally, instead of a log line each."""
-
-    class Counting(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            tally.retried[getattr(record, "kind", "other")] += 1
-            if progress:  # so that a log says why nothing ends while the engine is away
-                progress.update()
-
-    handler, propagate = Counting(), LOG.propagate
-    LOG.addHandler(handler)
-    LOG.propagate = False
-    try:
-        yield
-    finally:
-        LOG.removeHandler(handler)
-        LOG.propagate = propagate
 
 
 def _summarise(ended: _Ended, as_json: bool) -> None:

@@ -100,7 +100,7 @@ def serve(  # noqa: PLR0917 - one parameter an option
     )
     with suppress(_Stopped, KeyboardInterrupt), _stopped_by_signals(), ExitStack() as held:
         try:
-            with _starting(quiet=quiet) as progress:
+            with starting(quiet=quiet) as progress:
                 endpoint = held.enter_context(start(progress=progress))
             _announce(endpoint, list(named), api_key_env)
             endpoint.wait()
@@ -133,7 +133,7 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _starting(*, quiet: bool) -> Iterator[server.Progress | None]:
+def starting(*, quiet: bool) -> Iterator[server.Progress | None]:
     """A line that moves while the engine starts; where stderr is no terminal, a line a minute."""
     if quiet:
         yield None

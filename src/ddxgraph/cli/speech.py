@@ -29,10 +29,12 @@ from ddxgraph.serving.enginecommand import ServeError
 from ddxgraph.serving.serverapi import ServerError
 from ddxgraph.serving.weights import WeightsError
 from ddxgraph.training.gateerror import GateError
+from ddxgraph.training.looperror import LoopError, LoopUnfinished
 from ddxgraph.training.reviewfile import ReviewError
 from ddxgraph.training.rewritestore import RewriteError
 from ddxgraph.training.samplefile import SampleFileError
 from ddxgraph.training.setmanifest import JourneySetError
+from ddxgraph.training.trainingerror import TrainConfigError, TrainingDataError, TrainingError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,20 +48,25 @@ _BAD_INPUT: Final = (
     GateError,
     JourneySetError,
     JudgementError,
+    LoopError,
     ReviewError,
     RewriteError,
     RunFolderError,
     SampleFileError,
     ScoreError,
     TraceFileError,
+    TrainConfigError,
+    TrainingDataError,
 )
 _NOT_DONE: Final = (
     AdapterError,
     CheckpointError,
     EndpointError,
     FetchError,
+    LoopUnfinished,
     ServeError,
     ServerError,
+    TrainingError,
     WeightsError,
 )
 

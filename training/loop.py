@@ -1,0 +1,349 @@
+"""The improvement loop: generate, gate, compile, train, serve, verify, evaluate, compare; and again.
+
+A stage is done when its product is there whole. So the same loop goes on wherever it was broken off: what is
+there is not made again, runs and trainings go on by themselves.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from langchain_core.language_models import BaseChatModel
+
+from ddxgraph.eval.scoredrun import ScoredRun, score_run
+from ddxgraph.graph.generation import GenerationStrategy
+from ddxgraph.graph.manifest import manifest
+from ddxgraph.graph.runfolder import RunFolder, open_run
+from ddxgraph.graph.runner import TooManyFailures, run
+from ddxgraph.graph.strategy import GraphStrategy, Strategy
+from ddxgraph.graph.tally import Tally
+from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.training.decontamination import HeldOutSets
+from ddxgraph.training.journeyset import make_journeys
+from ddxgraph.training.keeprule import Decision, compared, decide, unscored
+from ddxgraph.training.loopcases import LoopCases
+from ddxgraph.training.loopconfig import CaseWork, Evaluate, LoopConfig
+from ddxgraph.training.looperror import LoopUnfinished
+from ddxgraph.training.loopstate import LoopFolder, RoundFolder, read_json, write_json
+from ddxgraph.training.rejection import MEANING, Reason
+from ddxgraph.training.runsource import RunSource
+from ddxgraph.training.setmanifest import SET, SetManifest, read_set
+from ddxgraph.training.trainingjob import CARD
+from ddxgraph.training.workshop import Watch, Workshop
+
+_REASONS: Final = 3
+"""Reasons of the gate that are named where it lets nothing through."""
+
+
+class Ended(NamedTuple):
+    """How a loop ended."""
+
+    state: Literal["done", "stopped"]
+    why: str
+
+
+class _Stopped(Exception):  # noqa: N818 - reads as what happened
+    """The loop is not to go on; an outcome, not a fault."""
+
+
+class Standing(NamedTuple):
+    """What a round has to be better than."""
+
+    name: str
+    """`base`, or the round's whose adapter was kept last."""
+    adapter: Path | None
+    scored: ScoredRun
+
+
+@dataclass
+class Loop:
+    """A loop in its folder.
+
+    Args:
+        folder: where its products lie.
+        generate: the cases to make journeys of.
+        evaluate: the validation cases.
+        workshop: serves, trains, verifies.
+        watch: is told how it is going.
+        held_out: the test sets, for the gate; None: those of the data folder.
+    """
+
+    folder: LoopFolder
+    generate: LoopCases
+    evaluate: LoopCases
+    workshop: Workshop
+    watch: Watch
+    held_out: HeldOutSets | None = None
+    _proven: set[Path] = field(default_factory=set)
+    """Adapters that are served and proven to be in force."""
+    _runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+    """One event loop for all runs: connections that a client keeps belong to the one that they were made in."""
+
+    def run(self) -> Iterator[Ended | None]:
+        """Do what is left to do, a round at a time.
+
+        Yields:
+            None after the base model's evaluation and after every round that was kept, so that what there is may
+            be told; then how it ended.
+
+        Raises:
+            LoopUnfinished: a stage did not come to its end; the same loop goes on once that is mended.
+            LoopError: a product in the folder is damaged, or cannot be written.
+            RunFolderError, TraceFileError, ScoreError, JourneySetError, GateError: see the stages' own functions.
+            Whatever the workshop raises.
+        """
+        with self._runner:
+            standing = Standing("base", None, self._base())
+            yield None
+            try:
+                for number in range(1, self._config.rounds + 1):
+                    standing = self._round(self.folder.round(number), standing)
+                    yield None
+            except _Stopped as stop:
+                yield Ended("stopped", str(stop))
+                return
+            yield Ended("done", _all_kept(self._config.rounds))
+
+    @property
+    def _config(self) -> LoopConfig:
+        return self.folder.manifest.config
+
+    def _base(self) -> ScoredRun:
+        """The evaluation of the untrained base model."""
+        if found := self._whole(self.folder.base):
+            self.watch.stage("base", "evaluate", there=True)
+            return found
+        self.watch.stage("base", "serve")
+        with self.workshop.served(None) as model:
+            self.watch.stage("base", "evaluate")
+            return self._evaluated("base", model, self.folder.base)
+
+    def _round(self, place: RoundFolder, standing: Standing) -> Standing:
+        decision = read_json(place.decision, Decision)
+        if decision is None:
+            self._make_journeys(place, standing)
+            self._train(place, standing)
+            scored = self._test(place)
+            decision = self._decide(place, standing, scored)
+        else:
+            self.watch.stage(_where(place), "compare", there=True)
+            scored = score_run(place.evaluation, self.evaluate.key)
+        if not decision.kept:
+            raise _Stopped(f"{_where(place)}: the adapter is not kept: {decision.why}")
+        return Standing(place.name, place.adapter, scored)
+
+    # generate, gate, compile
+
+    def _make_journeys(self, place: RoundFolder, standing: Standing) -> None:
+        if _is_trainable(place.journeys):
+            self.watch.stage(_where(place), "journeys", there=True)
+            return
+        self._generate(place, standing)
+        self.watch.stage(_where(place), "journeys")
+        config = self._config
+        with self.watch.working(f"{_where(place)}: journeys") as told:
+            made = make_journeys(
+                [RunSource(place.run, self.generate.key)],
+                config.journeys.style,
+                place.journeys,
+                config=config.gate,
+                seed=config.journeys.seed,
+                tries=config.journeys.tries,
+                held_out=self.held_out,
+                progress=told,
+            )
+        if not made.manifest.train.samples:
+            raise _Stopped(_nothing_to_train_on(place, made.manifest, made.report.rejected))
+
+    def _generate(self, place: RoundFolder, standing: Standing) -> None:
+        if self.folder.is_stamped(place.run):
+            self.watch.stage(_where(place), "generate", there=True)
+            return
+        self.watch.stage(_where(place), "generate")
+        work = self._config.generate
+        with self._live(place, standing.adapter) as model:
+            strategy = GraphStrategy(budget=work.budget, sampling=_sampling(work), patience=self._patience)
+            self._walk(f"{_where(place)}: generate", self.generate, model, strategy, work, place.run)
+        scored = score_run(place.run, self.generate.key)
+        if scored.unscored > work.allow_failed * scored.pairs:
+            raise LoopUnfinished(
+                f"{_where(place)}: generate: {unscored(scored)}; or let more of them fail (allow_failed under "
+                "[generate])"
+            )
+        self.folder.stamp(place.run)
+
+    # train
+
+    def _train(self, place: RoundFolder, standing: Standing) -> None:
+        if (place.adapter / CARD).exists():  # an adapter goes to its place whole
+            self.watch.stage(_where(place), "train", there=True)
+            return
+        self.watch.stage(_where(place), "train")
+        self._proven.clear()  # what serves may be stopped meanwhile
+        start = standing.adapter if self._config.start == "kept" else None
+        self.workshop.train(place.journeys, place.adapter, start)
+
+    # serve, verify, evaluate
+
+    def _test(self, place: RoundFolder) -> ScoredRun:
+        if found := self._whole(place.evaluation):
+            self.watch.stage(_where(place), "evaluate", there=True)
+            return found
+        self.watch.stage(_where(place), "serve")
+        with self._live(place, place.adapter, record=place.liveness) as model:
+            self.watch.stage(_where(place), "evaluate")
+            return self._evaluated(_where(place), model, place.evaluation)
+
+    @contextmanager
+    def _live(
+        self, place: RoundFolder, adapter: Path | None, *, record: Path | None = None
+    ) -> Iterator[BaseChatModel]:
+        """A model, an adapter being proven to be in force once in a process and after each start of an engine.
+
+        A proof of an earlier process is none: the server may have been started again since.
+        """
+        with self.workshop.served(adapter) as model:
+            if adapter is not None and adapter not in self._proven:
+                self.watch.stage(_where(place), "verify")
+                proof = self.workshop.verify(adapter)
+                if record:
+                    write_json(record, proof)
+                if not proof.live:
+                    raise _Stopped(
+                        f"{_where(place)}: {adapter} is not proven to be in force ({proof.verdict}), so nothing "
+                        f"was done with it: {proof.message}"
+                    )
+                self._proven.add(adapter)
+            yield model
+
+    def _evaluated(self, where: str, model: BaseChatModel, folder: Path) -> ScoredRun:
+        work = self._config.evaluate
+        strategy = _strategy(work, self._patience)
+        self._walk(f"{where}: evaluate", self.evaluate, model, strategy, work, folder)
+        scored = score_run(folder, self.evaluate.key)
+        if scored.incomplete:
+            raise LoopUnfinished(f"{where}: evaluate: {unscored(scored)}")
+        self.folder.stamp(folder)
+        return scored
+
+    def _whole(self, folder: Path) -> ScoredRun | None:
+        """The scores of an evaluation that is at its end; None of any other."""
+        if not self.folder.is_stamped(folder):
+            return None
+        scored = score_run(folder, self.evaluate.key)
+        return None if scored.incomplete else scored
+
+    # compare
+
+    def _decide(self, place: RoundFolder, standing: Standing, scored: ScoredRun) -> Decision:
+        self.watch.stage(_where(place), "compare")
+        decision = decide(self._config.keep, compared(standing.name, standing.scored, place.name, scored))
+        write_json(place.decision, decision)
+        return decision
+
+    # traversals
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience(away_s=self._config.engine.patience_s)
+
+    def _walk(
+        self,
+        what: str,
+        cases: LoopCases,
+        model: BaseChatModel,
+        strategy: Strategy,
+        work: CaseWork,
+        out: Path,
+    ) -> None:
+        """Take all cases that were not taken yet."""
+        settled = strategy.settle(model)
+        wanted = manifest(cases.known, work.samples, settled, cases.selection)
+        tally = Tally(total=wanted.total)
+        judged = partial(_correct, cases.golds)
+        with (
+            open_run(
+                out,
+                wanted,
+                seen=lambda one: tally.add_earlier(one, judged(one["case"]["id"], one["answer"])),
+            ) as folder,
+            self.watch.walking(what, tally) as told,
+        ):
+            told()
+
+            async def work_off(folder: RunFolder) -> None:
+                taken = run(
+                    cases,
+                    model,
+                    strategy=strategy,
+                    samples=work.samples,
+                    concurrency=work.concurrency,
+                    out=folder,
+                )
+                async with aclosing(taken) as traces:
+                    async for trace in traces:
+                        tally.add(trace, judged(trace.case.id, trace.answer))
+                        told()
+
+            try:
+                self._runner.run(work_off(folder))
+            except TooManyFailures as error:
+                raise LoopUnfinished(f"{what}: {error}; mend that, and the same command goes on") from None
+
+
+def _all_kept(rounds: int) -> str:
+    return (
+        "the round is done, and its adapter was kept"
+        if rounds == 1
+        else (f"{rounds} rounds are done, and the adapter of each was kept")
+    )
+
+
+def _where(place: RoundFolder) -> str:
+    return f"round {place.number}"
+
+
+def _correct(golds: Mapping[str, str], case: str, answer: str | None) -> bool:
+    return answer == golds[case]
+
+
+def _sampling(work: CaseWork) -> Sampling:
+    return Sampling(temperature=work.temperature, seed=work.seed)
+
+
+def _strategy(work: Evaluate, patience: Patience) -> Strategy:
+    if work.strategy == "graph":
+        return GraphStrategy(budget=work.budget, sampling=_sampling(work), patience=patience)
+    return GenerationStrategy(
+        style=work.strategy,
+        budget=work.budget,
+        sampling=_sampling(work),
+        patience=patience,
+        reply_tokens=work.reply_tokens,
+    )
+
+
+def _is_trainable(folder: Path) -> bool:
+    """Whether a set is there that has something to train on; one that has not is made again."""
+    return (folder / SET).exists() and read_set(folder).train.samples > 0
+
+
+def _nothing_to_train_on(place: RoundFolder, made: SetManifest, rejected: Mapping[Reason, int]) -> str:
+    report = place.journeys / "gate.md"
+    if not made.accepted:
+        reasons = [f"{count} because {MEANING[reason]}" for reason, count in rejected.items()]
+        main = ", ".join(reasons[:_REASONS])
+        return (
+            f"{_where(place)}: no journey of {made.read} was accepted: {main}; {report} says it of each. Change "
+            f"the gate or the generation in another loop; {place.run} may be copied there"
+        )
+    side = "all of them are for validation" if made.samples else "none could be compiled"
+    return (
+        f"{_where(place)}: nothing to train on: {made.accepted} journeys accepted, but {side}; {report} says "
+        "more. Take more cases, or lower validation_share under [gate.split], in another loop"
+    )

@@ -1,0 +1,277 @@
+"""The folder of a loop: what it is, what is there already, and one process at a time in it."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ddxgraph.graph.folderlock import FolderBusy, folder_held
+from ddxgraph.graph.manifest import Change
+from ddxgraph.graph.trace import code_version
+from ddxgraph.graph.tracelog import make_folder, sync_folder
+from ddxgraph.training.loopcases import CaseDigest
+from ddxgraph.training.loopconfig import LoopConfig
+from ddxgraph.training.looperror import LoopError
+
+MANIFEST: Final = "loop.json"
+LOCK: Final = "loop.lock"
+BASE: Final = "base"
+ROUND: Final = "round-"
+RUN: Final = "run"
+SUMMARIES: Final = ("summary.json", "summary.md", "summary.html")
+ENGINE_LOG: Final = "engine.log"
+STAMP: Final = "stage.json"
+"""In a run folder that a loop has brought to its end."""
+LOOP_VERSION: Final = 1
+
+_INFORMS: Final = (
+    "code_version",
+    "created_at",
+    "config.rounds",
+    "config.engine",
+    "config.generate.concurrency",
+    "config.evaluate.concurrency",
+    "config.gate_config",  # the settings that it names stand under config.gate
+    "config.train.base_model",
+)
+"""Fields that may change while a loop is under way: they decide nothing of what it makes."""
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+class LoopManifest(BaseModel):
+    """What a loop is: its settings, and the content of its cases."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = LOOP_VERSION
+    config: LoopConfig
+    generate: CaseDigest
+    evaluate: CaseDigest
+    code_version: str = ""
+    created_at: str = ""
+    """UTC, ISO 8601."""
+
+    @classmethod
+    def of(cls, config: LoopConfig, generate: CaseDigest, evaluate: CaseDigest) -> "LoopManifest":
+        """The manifest of a loop that begins now."""
+        return cls(
+            config=config,
+            generate=generate,
+            evaluate=evaluate,
+            code_version=code_version(),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def changes(self, now: "LoopManifest") -> list[Change]:
+        """The fields in which another manifest describes another loop."""
+        old, new = dict(_leaves(self.model_dump(mode="json"))), dict(_leaves(now.model_dump(mode="json")))
+        return [
+            Change(field, old.get(field), new.get(field))
+            for field in sorted(old.keys() | new.keys())
+            if not _informs(field) and old.get(field) != new.get(field)
+        ]
+
+
+def _informs(field: str) -> bool:
+    return any(field == one or field.startswith(f"{one}.") for one in _INFORMS)
+
+
+def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, dict) and tree:
+        for key, branch in tree.items():
+            yield from _leaves(branch, f"{path}.{key}" if path else key)
+    else:
+        yield path, tree
+
+
+class Stamp(BaseModel):
+    """Says of a run that a loop has brought it to its end, having seen that it is what its settings ask for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    loop: str
+    """SHA-256 of the loop's manifest: in a run that was copied from another loop it is another one; hex."""
+
+
+class RoundFolder(NamedTuple):
+    """Where the products of a round lie."""
+
+    number: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Such as `round-01`."""
+        return self.path.name
+
+    @property
+    def run(self) -> Path:
+        """The traversals that journeys are made of: a run folder."""
+        return self.path / RUN
+
+    @property
+    def journeys(self) -> Path:
+        """The set that is trained on."""
+        return self.path / "journeys"
+
+    @property
+    def adapter(self) -> Path:
+        """What was trained."""
+        return self.path / "adapter"
+
+    @property
+    def liveness(self) -> Path:
+        """Whether the served adapter was proven to be in force."""
+        return self.path / "liveness.json"
+
+    @property
+    def evaluation(self) -> Path:
+        """The validation cases on the adapter: a run folder."""
+        return self.path / "evaluation"
+
+    @property
+    def decision(self) -> Path:
+        """Whether the adapter is kept."""
+        return self.path / "decision.json"
+
+
+class LoopFolder:
+    """A loop's folder held by this process; made by `open_loop`."""
+
+    def __init__(self, path: Path, manifest: LoopManifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._stamp = Stamp(loop=hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest())
+
+    @property
+    def base(self) -> Path:
+        """The validation cases on the untrained base model: a run folder."""
+        return self.path / BASE
+
+    def round(self, number: int) -> RoundFolder:
+        """The folder of a round, from 1."""
+        return RoundFolder(number, self.path / f"{ROUND}{number:02}")
+
+    def stamp(self, run: Path) -> None:
+        """Put down that a run is at its end.
+
+        Raises:
+            LoopError: it cannot be written.
+        """
+        write_json(run / STAMP, self._stamp)
+
+    def is_stamped(self, run: Path) -> bool:
+        """Whether this loop has brought a run to its end."""
+        return read_json(run / STAMP, Stamp) == self._stamp
+
+
+@contextmanager
+def open_loop(path: Path, wanted: LoopManifest) -> Iterator[LoopFolder]:
+    """Open a loop's folder to go on with it, or make it.
+
+    Runs that were copied from another loop may lie there before (`base`, `round-01/run`): they are taken up as
+    any run is, where model and settings are the same.
+
+    Raises:
+        LoopError: another process works there, the folder is another loop's or something else's, or it cannot be
+            written.
+    """
+    with _locked(path):
+        known = _known(path)
+        if known is None:
+            _check_new(path)
+            write_json(path / MANIFEST, wanted)
+            known = wanted
+        elif changes := known.changes(wanted):
+            raise LoopError(
+                f"{path} is another loop: {'; '.join(map(str, changes))}. Nothing was changed. Use another "
+                "folder (--out); runs of this one that still hold may be copied there"
+            )
+        yield LoopFolder(path, known.model_copy(update={"config": wanted.config}))
+
+
+def _known(path: Path) -> LoopManifest | None:
+    return read_json(path / MANIFEST, LoopManifest)
+
+
+def _check_new(path: Path) -> None:
+    ours = {LOCK, BASE, ENGINE_LOG, f"{MANIFEST}.new"}
+    rounds = [one for one in path.iterdir() if one.name.startswith(ROUND) and one.is_dir()]
+    others = sorted(one.name for one in path.iterdir() if one.name not in ours and one not in rounds)
+    others += sorted(
+        f"{one.name}/{part.name}" for one in rounds for part in one.iterdir() if part.name != RUN
+    )
+    if others:
+        raise LoopError(
+            f"{path} holds other files than a loop ({', '.join(others[:3])}): name an empty folder or a new one"
+        )
+
+
+def read_json(path: Path, kind: type[ModelT]) -> ModelT | None:
+    """A product that is there whole; None where it is not there.
+
+    Raises:
+        LoopError: the file is damaged or cannot be read.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "file"
+        raise LoopError(
+            f"{path} cannot be read ({place}: {first['msg']}): it was changed, or is of another version; move it "
+            "away, and it is made again"
+        ) from None
+    except OSError as error:
+        raise LoopError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def write_json(path: Path, product: BaseModel) -> None:
+    """Write a product such that it is there whole or not at all: see `write_whole`."""
+    write_whole(path, product.model_dump_json(indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file such that it is there whole or not at all.
+
+    Raises:
+        LoopError: it cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        make_folder(path.parent)
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise LoopError(
+            f"cannot write {path}: {error.strerror or error}; mend that, and the same command goes on"
+        ) from None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with ExitStack() as held:
+        try:
+            make_folder(path)
+            held.enter_context(folder_held(path, LOCK))
+        except FolderBusy as busy:
+            raise LoopError(f"a loop is at work in {path} ({busy.holder}); wait for it, or stop it") from None
+        except (FileExistsError, NotADirectoryError):
+            raise LoopError(
+                f"{path} cannot be a loop's folder: a file is in its place; name another"
+            ) from None
+        except OSError as error:
+            raise LoopError(f"cannot write in {path}: {error.strerror or error}") from None
+        yield
