@@ -1,6 +1,9 @@
 """`ddxgraph train`: what it asks for, what it refuses, what it prints."""
 
 import json
+import signal
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -88,3 +91,40 @@ def test_a_training_from_the_command_line(journeys, tmp_path):
     merged = ddxgraph("train", "merge", tmp_path / "adapter", "--out", tmp_path / "merged")
     assert merged.returncode == 0, merged.stderr
     assert (tmp_path / "merged" / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_makes_a_checkpoint_and_the_same_command_goes_on(journeys, tmp_path, number):
+    from bytellama import byte_llama
+
+    base = byte_llama(tmp_path / "bytes")
+    (tmp_path / "train.toml").write_text(
+        f'base_model = "{base}"\n[optimization]\nepochs = 6\n[watch]\nsamples = 0\ncanaries = 0\n'
+    )
+    given = ["train", journeys, "--config", tmp_path / "train.toml", "--out", tmp_path / "adapter"]
+    command = [sys.executable, "-m", "ddxgraph", *map(str, given)]
+    said = []
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        # The tests' own parent may have ignored it, as nohup does.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as done:
+        assert done.stderr
+        for line in done.stderr:
+            said.append(line)
+            if line.startswith("step 0 of"):
+                break
+        done.send_signal(number)
+        said += done.stderr.readlines()
+    assert done.returncode == 130, said
+    assert "stopping after this step, with a checkpoint" in "".join(said)
+    assert "the same command goes on from it" in said[-1]
+    assert not (tmp_path / "adapter").exists()
+    assert list((tmp_path / "adapter.training").glob("checkpoint-*"))
+    again = ddxgraph(*given)
+    assert again.returncode == 0, again.stderr
+    assert "step 0 of" not in again.stderr

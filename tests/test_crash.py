@@ -14,7 +14,7 @@ KILLS = 21
 @pytest.mark.slow
 def test_a_run_killed_21_times_ends_with_the_traces_of_an_uninterrupted_one():
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--cases", "72", "--kills", str(KILLS), "--seed", "3"],
+        [sys.executable, str(SCRIPT), "--cases", "120", "--kills", str(KILLS), "--seed", "3"],
         capture_output=True,
         text=True,
         timeout=600,
