@@ -4,7 +4,8 @@ For each question the held-out question is found that contains most of its word 
 by the gate's own measure. Prints how many are flagged at several thresholds, and each flagged pair with its
 containment; whether a pair is the same question is for a reader to say. Then each question is taken for reasoning
 on some other case, and those are told in which the gate's rule on reasoning, with its own settings, finds a
-quoted question: by a run of n-grams, or by their share alone. Not fetched: give the files.
+quoted question: by a run of n-grams, by all of a question that has fewer, or by their share alone. Not fetched:
+give the files.
 
     python benchmarks/decontamination.py dev.jsonl train.jsonl [--first 1000] [--least 0.1] [--json] [--text]
 """
@@ -22,7 +23,7 @@ from medqa import cases
 from ddxgraph import Case
 from ddxgraph.training.decontamination import Decontaminator, HeldOut
 from ddxgraph.training.gateconfig import Decontamination
-from ddxgraph.training.words import WordHasher, stem_of
+from ddxgraph.training.words import WordHasher, ngrams, stem_of
 
 NO_CASE = Case(vignette="-")
 """Says nothing of its own."""
@@ -84,6 +85,8 @@ def main() -> None:
     rule = Decontamination()
     quotes = quoting(asked, held, rule)
     in_a_row = sum(one.run >= rule.run for one in quotes)
+    grams = {case.id: len(set(ngrams(WordHasher()(stem_of(case)), rule.words).tolist())) for case in held}
+    whole = sum(one.run < rule.run and grams[one.held_out] < rule.run for one in quotes)
     counts = {
         f"{least:.1f}": sum(pair.containment >= least for pair in found)
         for least in THRESHOLDS
@@ -109,7 +112,8 @@ def main() -> None:
             print(f"    {texts[pair.question]}\n    {texts[pair.held_out]}")
     print(
         f"as reasoning      {len(quotes)} quote another: {in_a_row} by {rule.run} {rule.words}-grams in a row, "
-        f"{len(quotes) - in_a_row} by a share of {rule.containment} alone"
+        f"{whole} by all of a question that has fewer, "
+        f"{len(quotes) - in_a_row - whole} by a share of {rule.containment} alone"
     )
     for one in quotes:
         print(f"{one.run:4} in a row, {one.share:.3f}  {one.question}  {one.held_out}")
