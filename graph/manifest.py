@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
@@ -121,12 +121,7 @@ class Manifest(BaseModel):
 
     def changes(self, now: "Manifest") -> list[Change]:
         """The fields in which another manifest describes another run."""
-        old, new = dict(_leaves(self.model_dump(mode="json"))), dict(_leaves(now.model_dump(mode="json")))
-        return [
-            Change(field, old.get(field), new.get(field))
-            for field in sorted(old.keys() | new.keys())
-            if field.split(".")[0] not in _INFORMS and old.get(field) != new.get(field)
-        ]
+        return changes_between(self.model_dump(mode="json"), now.model_dump(mode="json"), but_for=_INFORMS)
 
 
 def manifest(
@@ -147,10 +142,30 @@ def manifest(
     )
 
 
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def changes_between(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, but_for: Collection[str] = ()
+) -> list[Change]:
+    """The fields in which two records differ, as JSON has them, by their dotted paths.
+
+    Args:
+        old: the one.
+        new: the other.
+        but_for: fields that do not count, with all that lies in them.
+    """
+    was, now = dict(leaves(old)), dict(leaves(new))
+    return [
+        Change(field, was.get(field), now.get(field))
+        for field in sorted(was.keys() | now.keys())
+        if was.get(field) != now.get(field)
+        and not any(field == one or field.startswith(f"{one}.") for one in but_for)
+    ]
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of everything in a record that is no record itself."""
     if isinstance(tree, dict) and tree:
         for key, branch in tree.items():
-            yield from _leaves(branch, f"{path}.{key}" if path else key)
+            yield from leaves(branch, f"{path}.{key}" if path else key)
     else:
         yield path, tree
 

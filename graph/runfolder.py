@@ -1,6 +1,5 @@
 """A run's folder: its manifest, its traces, its errors; one writer at a time, nothing ever overwritten."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -13,7 +12,8 @@ from ddxgraph.graph.folderlock import FolderBusy, folder_held
 from ddxgraph.graph.manifest import Manifest
 from ddxgraph.graph.trace import Trace
 from ddxgraph.graph.tracefile import TraceLine, line_of, read_lines, read_records
-from ddxgraph.graph.tracelog import TraceLog, make_folder, sync_folder
+from ddxgraph.graph.tracelog import TraceLog, make_folder
+from ddxgraph.graph.wholefile import write_whole
 
 MANIFEST: Final = "run.json"
 TRACES: Final = "traces.jsonl"
@@ -226,15 +226,8 @@ def _known(path: Path) -> Manifest | None:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write a file such that it is there whole or not at all."""
-    draft = path.with_name(f"{path.name}.new")
     try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        sync_folder(path.parent)
+        write_whole(path, text)
     except OSError as error:
         raise RunFolderError(f"cannot write {path}: {error.strerror or error}") from None
 

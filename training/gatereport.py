@@ -1,12 +1,13 @@
 """The gate's report: what went in, what each rule took out and why, what came out."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ddxgraph.graph.manifest import leaves
 from ddxgraph.training.gateconfig import GateConfig
 from ddxgraph.training.gateerror import GateError
 from ddxgraph.training.markdown import markdown_environment
@@ -188,10 +189,10 @@ class GateReport(BaseModel):
 
     def _settings(self) -> list["_Setting"]:
         """Every setting, beside its default."""
-        plain = dict(_leaves(GateConfig().model_dump(mode="json")))
+        plain = dict(leaves(GateConfig().model_dump(mode="json")))
         return [
             _Setting(name, _said(value), value != plain[name])
-            for name, value in _leaves(self.config.model_dump(mode="json"))
+            for name, value in leaves(self.config.model_dump(mode="json"))
         ]
 
 
@@ -199,15 +200,6 @@ class _Setting(NamedTuple):
     name: str
     value: str
     changed: bool
-
-
-def _leaves(told: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Dotted name and value."""
-    for name, value in told.items():
-        if isinstance(value, dict):
-            yield from ((f"{name}.{key}", one) for key, one in _leaves(value))
-        else:
-            yield name, value
 
 
 def _said(value: Any) -> str:

@@ -1,19 +1,19 @@
 """The folder of a loop: what it is, what is there already, and one process at a time in it."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.graph import wholefile
 from ddxgraph.graph.folderlock import FolderBusy, folder_held
-from ddxgraph.graph.manifest import Change
+from ddxgraph.graph.manifest import Change, changes_between
 from ddxgraph.graph.trace import code_version
-from ddxgraph.graph.tracelog import make_folder, sync_folder
+from ddxgraph.graph.tracelog import make_folder
 from ddxgraph.training.loopcases import CaseDigest
 from ddxgraph.training.loopconfig import LoopConfig
 from ddxgraph.training.looperror import LoopError
@@ -70,24 +70,7 @@ class LoopManifest(BaseModel):
 
     def changes(self, now: "LoopManifest") -> list[Change]:
         """The fields in which another manifest describes another loop."""
-        old, new = dict(_leaves(self.model_dump(mode="json"))), dict(_leaves(now.model_dump(mode="json")))
-        return [
-            Change(field, old.get(field), new.get(field))
-            for field in sorted(old.keys() | new.keys())
-            if not _informs(field) and old.get(field) != new.get(field)
-        ]
-
-
-def _informs(field: str) -> bool:
-    return any(field == one or field.startswith(f"{one}.") for one in _INFORMS)
-
-
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(tree, dict) and tree:
-        for key, branch in tree.items():
-            yield from _leaves(branch, f"{path}.{key}" if path else key)
-    else:
-        yield path, tree
+        return changes_between(self.model_dump(mode="json"), now.model_dump(mode="json"), but_for=_INFORMS)
 
 
 class Stamp(BaseModel):
@@ -245,15 +228,9 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         LoopError: it cannot be written.
     """
-    draft = path.with_name(f"{path.name}.new")
     try:
         make_folder(path.parent)
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        sync_folder(path.parent)
+        wholefile.write_whole(path, text)
     except OSError as error:
         raise LoopError(
             f"cannot write {path}: {error.strerror or error}; mend that, and the same command goes on"

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ddxgraph.eval import wording
 from ddxgraph.eval.comparison import Comparison
-from ddxgraph.eval.runresult import FROZEN, Accuracy, run_result
+from ddxgraph.eval.runresult import FROZEN, Accuracy, RunResult, run_result
 from ddxgraph.eval.scoredrun import ScoredRun, score_run
 from ddxgraph.graph.runfolder import MANIFEST as RUN
 from ddxgraph.graph.trace import code_version
@@ -160,13 +160,14 @@ def summarise(folder: LoopFolder, evaluate: LoopCases, ended: Ended | None = Non
         strategy=config.evaluate.strategy,
         items=result.items if result else f"{evaluate.known.count:,} cases",
         majority=result.majority if result else None,
-        base=_evaluated(base) if base else None,
+        base=_evaluated(result) if result else None,
         rounds=tuple(_round(place, folder.path, base, evaluate) for place in places if place.path.exists()),
     )
 
 
 def _round(place: RoundFolder, loop: Path, base: ScoredRun | None, evaluate: LoopCases) -> RoundSummary:
     scored = _scored(place.evaluation, evaluate)
+    result = run_result(scored, 1, place.name, seed=0) if scored else None
     decision = read_json(place.decision, Decision)
     # Against the base model too, lest many small steps down pass for no step.
     again = base is not None and scored is not None and decision is not None and place.number > 1
@@ -176,7 +177,7 @@ def _round(place: RoundFolder, loop: Path, base: ScoredRun | None, evaluate: Loo
         gathered=_gathered(place.journeys),
         trained=_trained(place.adapter),
         proof=read_json(place.liveness, Proof),
-        evaluated=_evaluated(scored) if scored else None,
+        evaluated=_evaluated(result) if result else None,
         decision=decision,
         against_base=compared("base", base, place.name, scored) if again and base and scored else None,
     )
@@ -186,8 +187,7 @@ def _scored(folder: Path, cases: LoopCases) -> ScoredRun | None:
     return score_run(folder, cases.key) if (folder / RUN).exists() else None
 
 
-def _evaluated(run: ScoredRun) -> Evaluated:
-    found = run_result(run, 1, run.name, seed=0)
+def _evaluated(found: RunResult) -> Evaluated:
     return Evaluated(
         accuracy=found.accuracy,
         unparsed=found.unparsed,

@@ -80,7 +80,7 @@ def changed_files(folder: Path, known: SetManifest) -> list[str]:
     found = []
     for name, file in known.files.items():
         try:
-            if _sha256(folder / name) != file.sha256:
+            if sha256_of(folder / name) != file.sha256:
                 found.append(f"{name} was changed")
         except FileNotFoundError:
             found.append(f"{name} is missing")
@@ -146,7 +146,12 @@ def write_file(path: Path, text: str) -> SetFile:
     return file.known
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hex.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     found = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

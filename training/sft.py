@@ -40,7 +40,7 @@ from ddxgraph.training.trainingjob import (
     last_checkpoint,
     work_folder,
 )
-from ddxgraph.training.traintokens import TokenSide, read_journeys, token_side
+from ddxgraph.training.traintokens import TokenSide, token_side
 from ddxgraph.training.trainwatch import SAMPLES, Sampler, TrainProgress, Watch
 
 _TEMPLATE_FILE: Final = "chat_template.jinja"
@@ -76,6 +76,7 @@ class Hooks:
 
 def train(
     data: Path,
+    manifest: SetManifest,
     config: TrainConfig,
     out: Path,
     base: Base,
@@ -90,6 +91,7 @@ def train(
 
     Args:
         data: the set's folder.
+        manifest: its own, from `read_journeys`.
         config: all settings; `base_model` is taken from `base`.
         out: the adapter's folder.
         base: the base model.
@@ -100,13 +102,12 @@ def train(
         The card, as it lies in the folder.
 
     Raises:
-        JourneySetError, SampleFileError: `data` is no set of journeys.
+        SampleFileError: a line of `data` is no sample.
         TrainingDataError: there is nothing to train on, or a sample or the chat template cannot be used.
         TrainConfigError: the batch cannot be divided over the devices.
         TrainingError: the base model cannot be loaded, something else is in the way, or a file cannot be written.
         Stopped: `hooks.stop` said so.
     """
-    manifest = read_journeys(data)
     job = _job(manifest, config, base, start)
     work = work_folder(out)
     if done_already(out, job):

@@ -1,7 +1,7 @@
 """The configuration of fine-tuning, and the presets that ship."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -138,9 +138,7 @@ def preset_text(name: str) -> str:
     Raises:
         TrainConfigError: there is no such preset.
     """
-    if name not in presets():
-        raise TrainConfigError(f"there is no preset {name!r}; there are {', '.join(presets())}")
-    return _text(f"preset-{name}.toml")
+    return _text("preset", name, presets(), f"preset-{name}.toml")
 
 
 def launches() -> list[str]:
@@ -154,9 +152,7 @@ def launch_text(name: str) -> str:
     Raises:
         TrainConfigError: there is no such file.
     """
-    if name not in launches():
-        raise TrainConfigError(f"there is no configuration {name!r}; there are {', '.join(launches())}")
-    return _text(f"launch-{name}.yaml")
+    return _text("configuration", name, launches(), f"launch-{name}.yaml")
 
 
 def _shipped(begins: str, ends: str) -> list[str]:
@@ -165,8 +161,10 @@ def _shipped(begins: str, ends: str) -> list[str]:
     return sorted(name.removeprefix(begins).removesuffix(ends) for name in found)
 
 
-def _text(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _text(what: str, name: str, known: Sequence[str], file: str) -> str:
+    if name not in known:
+        raise TrainConfigError(f"there is no {what} {name!r}; there are {', '.join(known)}")
+    return files(__package__).joinpath(file).read_text(encoding="utf-8")
 
 
 def train_config(table: Mapping[str, Any], where: object) -> TrainConfig:

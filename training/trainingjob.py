@@ -11,7 +11,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.graph.folderlock import FolderBusy, folder_held
+from ddxgraph.graph.manifest import changes_between
+from ddxgraph.graph.wholefile import write_whole
 from ddxgraph.training.compile import Style
+from ddxgraph.training.setfolder import sha256_of
 from ddxgraph.training.setmanifest import SetManifest, data_file
 from ddxgraph.training.trainconfig import TrainConfig
 from ddxgraph.training.trainingerror import TrainingError
@@ -27,7 +30,6 @@ _LOCK: Final = "training.lock"
 _STATE: Final = "trainer_state.json"
 """What transformers writes last into a checkpoint."""
 _WEIGHTS: Final = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "*.jinja")
-_BLOCK: Final = 1 << 20
 _MOST_NAMED: Final = 4
 
 
@@ -68,18 +70,10 @@ def base_digest(folder: Path) -> str:
             "save_pretrained writes"
         )
     try:
-        lines = [f"{_sha256(path)}  {path.name}\n" for path in paths]
+        lines = [f"{sha256_of(path)}  {path.name}\n" for path in paths]
     except OSError as error:
         raise TrainingError(f"cannot read the base model in {folder}: {error.strerror or error}") from None
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
 
 
 def work_folder(out: Path) -> Path:
@@ -116,18 +110,16 @@ def _settle(folder: Path, job: TrainingJob) -> None:
     known = folder / _JOB
     if known.exists():
         there = _read(known)
-        if changes := list(_changes(there, job.model_dump(mode="json"))):
+        if changes := _changes(there, job):
             raise TrainingError(
-                f"{folder} holds the checkpoints of another training: {'; '.join(changes[:_MOST_NAMED])}; name "
-                "another --out, or delete that folder"
+                f"{folder} holds the checkpoints of another training: {changes}; name another --out, or delete "
+                "that folder"
             )
         return
-    others = [path.name for path in folder.iterdir() if path.name not in {_LOCK, "job.new"}]
+    others = [path.name for path in folder.iterdir() if path.name not in {_LOCK, f"{_JOB}.new"}]
     if others:
         raise TrainingError(f"{folder} holds other files than a training's: name another --out")
-    draft = known.with_suffix(".new")
-    draft.write_text(job.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    draft.replace(known)
+    write_whole(known, job.model_dump_json(indent=1) + "\n")
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -139,13 +131,10 @@ def _read(path: Path) -> Mapping[str, Any]:
         ) from None
 
 
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    for key in {**old, **new}:
-        was, now, name = old.get(key), new.get(key), f"{path}{key}"
-        if isinstance(was, dict) and isinstance(now, dict):
-            yield from _changes(was, now, f"{name}.")
-        elif was != now:
-            yield f"{name} was {was}, now {now}"
+def _changes(there: Mapping[str, Any], job: TrainingJob) -> str:
+    """In what a job is another one than what is there, in words; empty where it is the same."""
+    changes = changes_between(there, job.model_dump(mode="json"))
+    return "; ".join(map(str, changes[:_MOST_NAMED]))
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -184,10 +173,8 @@ def done_already(out: Path, job: TrainingJob) -> bool:
         there = json.loads(card.read_bytes())["job"]
     except (OSError, ValueError, LookupError, TypeError):
         raise TrainingError(f"{card} cannot be read: name another --out, or delete the folder") from None
-    if changes := list(_changes(there, job.model_dump(mode="json"))):
-        raise TrainingError(
-            f"{out} exists and holds another adapter: {'; '.join(changes[:_MOST_NAMED])}; name another --out"
-        )
+    if changes := _changes(there, job):
+        raise TrainingError(f"{out} exists and holds another adapter: {changes}; name another --out")
     return True
 
 

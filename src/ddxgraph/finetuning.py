@@ -50,11 +50,11 @@ def finetune(
     """
     from ddxgraph.training.sft import Hooks, train  # noqa: PLC0415 - needs the extra
 
-    read_journeys(Path(data))  # before a base model is fetched or read, which may take long
+    manifest = read_journeys(Path(data))  # before a base model is fetched or read, which may take long
     base = base_of(config.base_model)
     begun = _begun(Path(start)) if start else None
     wired = replace(hooks or Hooks(), finish=_canaries(base.path))
-    return train(Path(data), config, Path(out), base, start=begun, hooks=wired)
+    return train(Path(data), manifest, config, Path(out), base, start=begun, hooks=wired)
 
 
 def merge_adapter(adapter: Path | str, out: Path | str, base_model: str | None = None) -> Path:

@@ -17,13 +17,12 @@ from ddxgraph.cli import options
 from ddxgraph.cli.bar import bar
 from ddxgraph.cli.retries import retries_counted
 from ddxgraph.cli.serve import starting
-from ddxgraph.cli.signals import asked_to_stop
+from ddxgraph.cli.signals import FROM_OUTSIDE, asked_to_stop, signals_handled
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.cli.train import training_progress
 from ddxgraph.eval.wording import figure, interval, number, p_value, percent, signed
 from ddxgraph.graph.tally import Tally
 from ddxgraph.training.loopconfig import default_toml
-from ddxgraph.training.trainingerror import Stopped
 from ddxgraph.view.progress import RunProgress
 from ddxgraph.view.terminal import NOTICE
 
@@ -72,11 +71,9 @@ def improve(
     from ddxgraph.improvement import place_of  # noqa: PLC0415
 
     place = place_of(loop, out)
-    with _stopped_as_by_ctrl_c():
+    with signals_handled(FROM_OUTSIDE, _as_ctrl_c):
         try:
             summary = go_on(loop, place, company=company(quiet=quiet))
-        except Stopped:
-            fail("interrupted; a checkpoint is there, and the same command goes on from it", Exit.INTERRUPTED)
         except KeyboardInterrupt:
             fail("interrupted; the same command goes on from there", Exit.INTERRUPTED)
     if as_json:
@@ -147,27 +144,13 @@ def _training(*, quiet: bool) -> Iterator["Hooks"]:
         yield Hooks(told=told, stop=stop, tokenizing=tokenizing)
 
 
-@contextmanager
-def _stopped_as_by_ctrl_c() -> Iterator[None]:
+def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
     """Have a batch system's stop, and the end of a login session, end the loop as Ctrl-C does."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        # Through its own handler where there is one, so that a run saves what has ended.
-        if callable(signal.getsignal(signal.SIGINT)):
-            signal.raise_signal(signal.SIGINT)
-        else:
-            raise KeyboardInterrupt
-
-    before = {}
-    for name in ("SIGTERM", "SIGHUP"):
-        known = getattr(signal, name, None)
-        if known is not None and signal.getsignal(known) != signal.SIG_IGN:  # as under nohup
-            before[known] = signal.signal(known, stop)
-    try:
-        yield
-    finally:
-        for known, handler in before.items():
-            signal.signal(known, handler)
+    # Through its own handler where there is one, so that a run saves what has ended.
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        raise KeyboardInterrupt
 
 
 def _print(summary: "LoopSummary", place: Path) -> None:

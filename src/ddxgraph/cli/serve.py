@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +13,7 @@ from typing import Annotated, Final
 import typer
 from rich.markup import escape
 
+from ddxgraph.cli.signals import FROM_OUTSIDE, signals_handled
 from ddxgraph.cli.speech import STDERR, Exit, fail, say, spoken
 from ddxgraph.serving import server
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE
@@ -98,7 +98,7 @@ def serve(  # noqa: PLR0917 - one parameter an option
         extra=context.args,
         log=log,
     )
-    with suppress(_Stopped, KeyboardInterrupt), _stopped_by_signals(), ExitStack() as held:
+    with suppress(_Stopped, KeyboardInterrupt), signals_handled(FROM_OUTSIDE, _stop), ExitStack() as held:
         try:
             with starting(quiet=quiet) as progress:
                 endpoint = held.enter_context(start(progress=progress))
@@ -113,23 +113,9 @@ class _Stopped(BaseException):
     """Asked to stop; no `Exception`, so that nothing on the way takes it for a failure."""
 
 
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def _stop(_signal: int, _frame: FrameType | None) -> None:
     """Have a batch system's stop, and the end of a login session, end the engine as Ctrl-C does."""
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise _Stopped
-
-    before = {}
-    for each in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, each, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            before[number] = signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    raise _Stopped
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -12,6 +12,8 @@ from ddxgraph.graph.runner import GRACE_S
 
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 """Ctrl-C, the stop of a batch system, the end of a login session; Windows lacks the last."""
+FROM_OUTSIDE: Final = _SIGNALS[1:]
+"""Those that are not the user's own Ctrl-C."""
 
 
 @contextmanager
@@ -58,13 +60,20 @@ def asked_to_stop(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         asked.set()
         note("stopping after this step, with a checkpoint; Ctrl-C again stops at once, without")
 
-    before = {}
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
-            before[number] = signal.signal(number, on_signal)
-    try:
+    with signals_handled(_SIGNALS, on_signal):
         yield asked.is_set
+
+
+@contextmanager
+def signals_handled(names: Iterable[str], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have a handler called on these signals; what is ignored, as under nohup, or unknown stays so."""
+    before = {}
+    for name in names:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, handler)
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)

@@ -34,7 +34,7 @@ from ddxgraph.training.reviewfile import ReviewError
 from ddxgraph.training.rewritestore import RewriteError
 from ddxgraph.training.samplefile import SampleFileError
 from ddxgraph.training.setmanifest import JourneySetError
-from ddxgraph.training.trainingerror import TrainConfigError, TrainingDataError, TrainingError
+from ddxgraph.training.trainingerror import Stopped, TrainConfigError, TrainingDataError, TrainingError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,5 +113,7 @@ def spoken(command: Callable[P, R]) -> Callable[P, R]:
             fail(str(error), Exit.NOT_DONE)
         except KeyboardInterrupt:
             fail("interrupted", Exit.INTERRUPTED)
+        except Stopped:
+            fail("interrupted; a checkpoint is there, and the same command goes on from it", Exit.INTERRUPTED)
 
     return run

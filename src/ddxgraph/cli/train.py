@@ -26,7 +26,6 @@ from ddxgraph.training.trainconfig import (
     read_train_config,
     train_config,
 )
-from ddxgraph.training.trainingerror import Stopped
 from ddxgraph.view.terminal import NOTICE
 
 if TYPE_CHECKING:
@@ -87,16 +86,11 @@ def train(  # noqa: PLR0917 - one parameter an option
 
     settings = _settings(config, preset, base)
     with ExitStack() as held:
-        hush_libraries()
         told = held.enter_context(training_progress(quiet=quiet))
         tokenized = held.enter_context(bar("tokenizing", quiet))
         stop = held.enter_context(asked_to_stop(say))
-        try:
-            card = finetune(
-                data, settings, out, start=start, hooks=Hooks(told=told, stop=stop, tokenizing=tokenized)
-            )
-        except Stopped:
-            fail("interrupted; a checkpoint is there, and the same command goes on from it", Exit.INTERRUPTED)
+        hooks = Hooks(told=told, stop=stop, tokenizing=tokenized)
+        card = finetune(data, settings, out, start=start, hooks=hooks)
     if as_json:
         typer.echo(card.model_dump_json())
     else:
@@ -166,6 +160,7 @@ def print_card(card: "TrainingCard", out: Path) -> None:
 @contextmanager
 def training_progress(*, quiet: bool) -> Iterator["Callable[[TrainProgress], None] | None"]:
     """A bar with tokens/s and the time that is left; where stderr is no terminal, a line now and then."""
+    _hush_libraries()
     if quiet:
         yield None
     elif STDERR.is_interactive:
@@ -179,7 +174,7 @@ def training_progress(*, quiet: bool) -> Iterator["Callable[[TrainProgress], Non
         yield _Lines()
 
 
-def hush_libraries() -> None:
+def _hush_libraries() -> None:
     """Have the training's libraries draw no bars of their own, and keep what is deprecated to themselves."""
     import datasets  # noqa: PLC0415 - needs the extra
     import transformers  # noqa: PLC0415
