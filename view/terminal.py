@@ -14,17 +14,9 @@ from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.nodes.review_history import History
+from ddxgraph.view.notice import NOTICE
+from ddxgraph.view.stopname import STOP_NAMES, step_title
 
-NOTICE = "Research software, not a medical device: nothing here may guide the care of a patient."
-
-_TITLES = {
-    "review_history": "History",
-    "generate_differential": "Differential",
-    "check_evidence": "Evidence",
-    "reflect": "Reflection",
-    "conclude": "Conclusion",
-    "generate": "Generation",
-}
 _BAR_CELLS = 20
 
 
@@ -43,7 +35,7 @@ class JourneyPrinter:
 
     def step(self, step: Step) -> None:
         """Print one step."""
-        title = _TITLES[step.node] + (f" on {step.branch}" if step.branch else "")
+        title = step_title(step)
         cost = _cost(step)
         self._console.print(f"[bold]{step.index + 1:>2}. {escape(title)}[/bold] [dim]{cost}[/dim]")
         for line in self._lines(step):
@@ -57,7 +49,7 @@ class JourneyPrinter:
             lines.append("[yellow]! the first reply did not fit its schema and was repaired[/yellow]")
         if step.move.backtrack:
             lines.append(
-                f"[magenta]<- back to {_TITLES[step.move.to].lower()}[/magenta]"
+                f"[magenta]<- back to {STOP_NAMES[step.move.to].lower()}[/magenta]"
                 f" [dim]({step.move.trigger}: {escape(step.move.reason)})[/dim]"
             )
         elif step.move.trigger == "budget":

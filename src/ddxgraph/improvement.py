@@ -27,7 +27,7 @@ from ddxgraph.training.loopstate import ENGINE_LOG, LoopManifest, open_loop
 from ddxgraph.training.loopsummary import LoopSummary, summarise, write_summary
 from ddxgraph.training.trainconfig import TrainConfig
 from ddxgraph.training.workshop import Proof, Watch
-from ddxgraph.view.terminal import NOTICE
+from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.training.sft import Hooks

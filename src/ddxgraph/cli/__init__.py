@@ -23,7 +23,7 @@ from ddxgraph.cli import (
 from ddxgraph.cli import eval as eval_
 from ddxgraph.cli.branching import branching
 from ddxgraph.graph.trace import code_version
-from ddxgraph.view.terminal import NOTICE
+from ddxgraph.view.notice import NOTICE
 
 app = typer.Typer(
     name="ddxgraph",

@@ -14,7 +14,7 @@ from ddxgraph.cli import options
 from ddxgraph.cli.bar import bar
 from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
 from ddxgraph.eval.casefile import CaseFile
-from ddxgraph.view.terminal import NOTICE
+from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.eval.evaluation import Evaluation

@@ -23,8 +23,8 @@ from ddxgraph.cli.train import training_progress
 from ddxgraph.eval.wording import figure, interval, number, p_value, percent, signed
 from ddxgraph.graph.tally import Tally
 from ddxgraph.training.loopconfig import default_toml
+from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.progress import RunProgress
-from ddxgraph.view.terminal import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.improvement import Company

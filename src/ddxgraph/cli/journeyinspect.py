@@ -13,7 +13,7 @@ from rich.text import Text
 from ddxgraph.cli.speech import STDOUT, Exit, fail, spoken
 from ddxgraph.training.inspection import Bar, Inspection, Shown, inspect_set
 from ddxgraph.training.setfigures import Figures, Spread
-from ddxgraph.view.terminal import NOTICE
+from ddxgraph.view.notice import NOTICE
 
 _CELLS: Final = 40
 """Width of the longest bar."""

@@ -22,7 +22,7 @@ from ddxgraph.training.gateconfig import GateConfig, Length, default_toml, read_
 from ddxgraph.training.rewrite import STYLE as REWRITTEN
 from ddxgraph.training.samplefile import Format
 from ddxgraph.training.setmanifest import SetSettings
-from ddxgraph.view.terminal import NOTICE
+from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.training.runsource import RunSource

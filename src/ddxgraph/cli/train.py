@@ -26,7 +26,7 @@ from ddxgraph.training.trainconfig import (
     read_train_config,
     train_config,
 )
-from ddxgraph.view.terminal import NOTICE
+from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.training.trainingcard import TrainingCard
