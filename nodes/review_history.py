@@ -144,9 +144,13 @@ _EDGE: Final = " \"'.,;:()…"
 
 
 def comparable(text: str) -> str:
-    """A quote as it is compared: white space, case and typographic signs folded, edges trimmed.
+    """A quote as it is compared: folded, its edges trimmed."""
+    return folded(text).strip(_EDGE)
+
+
+def folded(text: str) -> str:
+    """A text without what does not count in a quote: white space, case and typographic signs.
 
     Spaces that `disarm` put into a template token are white space too, so they are taken out altogether.
     """
-    folded = unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold()
-    return _SPACE.sub("", folded).strip(_EDGE)
+    return _SPACE.sub("", unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold())

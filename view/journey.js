@@ -1,0 +1,67 @@
+"use strict";
+// A journey's page: steps by the arrow keys, reasons on hover and focus, the gold answer out of sight when asked.
+(() => {
+  const tip = document.getElementById("tip");
+  let shown = null;
+
+  function show(cell) {
+    if (shown !== cell) hide();
+    shown = cell;
+    tip.textContent = cell.dataset.tip;
+    tip.hidden = false;
+    cell.setAttribute("aria-describedby", "tip");
+    const at = cell.getBoundingClientRect();
+    const width = tip.offsetWidth;
+    const left = Math.max(8, Math.min(at.left + at.width / 2 - width / 2, innerWidth - width - 8));
+    const below = at.bottom + 8;
+    tip.style.left = `${left}px`;
+    tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : Math.max(8, at.top - tip.offsetHeight - 8)}px`;
+  }
+
+  function hide() {
+    if (shown) shown.removeAttribute("aria-describedby");
+    shown = null;
+    tip.hidden = true;
+  }
+
+  function go(target) {
+    if (!target) return false;
+    target.focus({ preventScroll: true });
+    target.scrollIntoView({ block: target.matches(".stop") ? "nearest" : "start", inline: "nearest" });
+    return true;
+  }
+
+  // Within the page only: the address stays free for what else it may say.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest('a[href^="#"]');
+    const button = event.target.closest("button.hide");
+    if (link && link.getAttribute("href").length > 1) {
+      const target = document.getElementById(link.getAttribute("href").slice(1));
+      if (target && go(target)) event.preventDefault();
+    } else if (button) {
+      const blind = button.closest(".journey").classList.toggle("blind");
+      button.setAttribute("aria-pressed", String(blind));
+      button.textContent = `${blind ? "Show" : "Hide"} the gold answer`;
+    }
+  });
+
+  const FORTH = new Set(["ArrowRight", "ArrowDown"]);
+  const BACK = new Set(["ArrowLeft", "ArrowUp"]);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hide();
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const by = FORTH.has(event.key) ? 1 : BACK.has(event.key) ? -1 : 0;
+    const here = event.target.closest(".stop") || (event.target.matches(".step") ? event.target : null);
+    if (!by || !here) return;
+    const all = [...here.closest(".journey").querySelectorAll(here.matches(".stop") ? ".stop" : ".step")];
+    go(all[all.indexOf(here) + by]);
+    event.preventDefault();
+  });
+
+  const cellOf = (event) => event.target.closest && event.target.closest("[data-tip]");
+  for (const kind of ["mouseover", "focusin"]) {
+    document.addEventListener(kind, (event) => (cellOf(event) ? show(cellOf(event)) : kind === "mouseover" && hide()));
+  }
+  document.addEventListener("focusout", hide);
+  document.addEventListener("scroll", hide, true);
+})();

@@ -1,0 +1,251 @@
+"""A journey as a page: the case, the path, the credence, the evidence, each step, the end."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Final, NamedTuple
+
+from markupsafe import Markup
+
+from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.view.credencechart import credence_chart
+from ddxgraph.view.document import document
+from ddxgraph.view.ending import answer_in_words, ending, gold_in_words
+from ddxgraph.view.environment import rendered
+from ddxgraph.view.evidence import Evidence, Weighed, evidence_of
+from ddxgraph.view.highlight import Segment, Span, located, segments
+from ddxgraph.view.judged import Judged
+from ddxgraph.view.path import path_of
+from ddxgraph.view.pathchart import back_in_words, path_chart
+from ddxgraph.view.stopname import STOP_NAMES
+from ddxgraph.view.words import signed
+
+SCRIPT: Final = "journey.js"
+_WHOLE_CHARS: Final = 400_000
+"""Characters of prompts and replies that a page holds; a longer journey has them cut."""
+_LEAST_CHARS: Final = 400
+"""Characters that each text keeps at least."""
+_FRAME_PX: Final = 720
+
+
+class Considered(NamedTuple):
+    """A hypothesis from its first credence to its last."""
+
+    id: str
+    label: str
+    first: float
+    last: float
+    total: int
+    """Sum of the evidence that counts."""
+    refuted_at: int | None
+    """The step, from 0."""
+    because: str
+
+
+class Back(NamedTuple):
+    """A move back."""
+
+    step: int
+    words: str
+    critique: str
+
+
+class Cell(NamedTuple):
+    """What a finding says about a hypothesis."""
+
+    hypothesis: str
+    strength: int | None
+    """None where it was never weighed."""
+    tip: str
+    """The reason, with its step, and what was said before."""
+
+
+class Row(NamedTuple):
+    """A finding and what it says about each hypothesis."""
+
+    finding: str
+    quote: str
+    kind: str
+    absent: bool
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """A text as far as a page holds it."""
+
+    text: str
+    left: int
+    """Characters left out."""
+
+
+def journey_page(trace: Trace, judged: Judged | None = None, *, blind: bool = False) -> str:
+    """A trace as one HTML page that needs nothing else, under 1 MB.
+
+    Args:
+        trace: the journey.
+        judged: its gold answer, where known.
+        blind: the gold answer is hidden until it is asked for.
+    """
+    return document(
+        f"{trace.case.id}: {answer_in_words(trace)}"[:200],
+        Markup("<main>{}</main>").format(journey_fragment(trace, judged, blind=blind)),
+        scripts=[SCRIPT],
+    )
+
+
+def notebook_html(trace: Trace) -> str:
+    """The page in a frame of its own, which neither touches the notebook nor is touched by it."""
+    page = escape(journey_page(trace), quote=True)
+    return (
+        f'<iframe title="Journey {escape(trace.id, quote=True)}" sandbox="allow-scripts" srcdoc="{page}" '
+        f'width="100%" height="{_FRAME_PX}" style="border:1px solid #8888;border-radius:6px"></iframe>'
+    )
+
+
+def journey_fragment(trace: Trace, judged: Judged | None = None, *, blind: bool = False) -> Markup:
+    """The inner part of a journey's page, which a run's page shows too."""
+    evidence, path = evidence_of(trace), path_of(trace)
+    most = _chars_each(trace)
+    return rendered(
+        "journey.html.jinja",
+        trace=trace,
+        evidence=evidence,
+        answer=answer_in_words(trace),
+        share=trace.distribution.get(trace.answer or ""),
+        judged=judged,
+        gold=gold_in_words(judged.gold, trace.case.options) if judged else "",
+        blind=blind,
+        ending=ending(trace),
+        considered=considered(trace, evidence),
+        backs=[
+            Back(step.index, back_in_words(step), getattr(step.output, "critique", ""))
+            for step in trace.steps
+            if step.move.backtrack
+        ],
+        path=path_chart(trace, path, evidence) if path.places else None,
+        chart=credence_chart(trace, evidence),
+        matrix=matrix(evidence),
+        vignette=_marked(trace, evidence, question=False),
+        question=_marked(trace, evidence, question=True),
+        names=STOP_NAMES,
+        back_in_words=back_in_words,
+        clip=lambda text: clipped(text, most),
+        output=_output,
+        provenance=_provenance(trace),
+    )
+
+
+def considered(trace: Trace, evidence: Evidence) -> list[Considered]:
+    """The hypotheses by their credence at the end, the leader first."""
+    course = [shares for shares in trace.trajectory() if shares]
+    if not course:
+        return []
+    first: dict[str, float] = {}
+    for shares in course:
+        for key, share in shares.items():
+            first.setdefault(key, share)
+    found = []
+    for key, share in course[-1].items():
+        gone = evidence.refuted.get(key)
+        found.append(
+            Considered(
+                key,
+                evidence.label(key),
+                first[key],
+                share,
+                evidence.total(key),
+                gone.step if gone else None,
+                gone.because if gone else "",
+            )
+        )
+    return sorted(found, key=lambda one: -one.last)
+
+
+def matrix(evidence: Evidence) -> list[Row]:
+    """Findings by hypotheses."""
+    rows = []
+    for finding in evidence.rows:
+        known = evidence.findings.get(finding)
+        rows.append(
+            Row(
+                finding,
+                evidence.quote(finding),
+                known.kind.replace("_", " ") if known else "",
+                known is not None and known.polarity == "absent",
+                [_cell(evidence, finding, key) for key in evidence.columns],
+            )
+        )
+    return rows
+
+
+def _cell(evidence: Evidence, finding: str, hypothesis: str) -> Cell:
+    given = evidence.weights.get((finding, hypothesis), ())
+    if not given:
+        return Cell(hypothesis, None, "")
+    head = f"{finding} on {hypothesis} {evidence.label(hypothesis)[:80]}: {given[-1].weight.stance}."
+    said = [_weighed(one) for one in reversed(given)]
+    return Cell(hypothesis, given[-1].weight.strength, "\n".join([head, *said]))
+
+
+def _weighed(one: Weighed) -> str:
+    reason = one.weight.reason or "no reason was given"
+    return f"Step {one.step + 1}, {signed(one.weight.strength)}: {reason[:600]}"
+
+
+def _marked(trace: Trace, evidence: Evidence, *, question: bool) -> list[Segment]:
+    case = trace.case
+    whole = f"{case.vignette}\n{case.question}"
+    spans = located(whole, evidence.findings.values())
+    edge = len(case.vignette)
+    within = Span(edge + 1, len(whole)) if question else Span(0, edge)
+    return [one for one in segments(whole, spans, within) if one.text]
+
+
+def _chars_each(trace: Trace) -> int:
+    """Most characters of a prompt or reply, so that the page stays small."""
+    lengths = [len(text) for step in trace.steps for text in _texts(step)]
+    if sum(lengths) <= _WHOLE_CHARS:
+        return max(lengths, default=0)
+    return max(_LEAST_CHARS, _WHOLE_CHARS // len(lengths))
+
+
+def _texts(step: Step) -> Sequence[str]:
+    return [step.prompt, step.text, _output(step), *(attempt.text for attempt in step.attempts)]
+
+
+def clipped(text: str, most: int) -> Clipped:
+    """A text cut to so many characters."""
+    return Clipped(text[:most], max(0, len(text) - most))
+
+
+def _output(step: Step) -> str:
+    """The structured output as JSON."""
+    if step.output is None:
+        return ""
+    return json.dumps(step.output.model_dump(mode="json"), indent=1, ensure_ascii=False)
+
+
+def _provenance(trace: Trace) -> list[tuple[str, Any]]:
+    """What a trace came from, as names and values."""
+    made, plan = trace.provenance, trace.strategy
+    budget = plan.budget
+    known = [
+        ("Trace", trace.id),
+        ("Case", f"{trace.case.id}, sample {trace.sample}"),
+        ("Benchmark", " ".join(filter(None, (trace.case.source, trace.case.split)))),
+        ("Strategy", plan.name),
+        (
+            "Budget",
+            f"{budget.max_tokens:,} tokens, {budget.max_calls} calls, {budget.max_backtracks} backtracks",
+        ),
+        ("Model", made.model),
+        ("Adapter", f"{made.adapter} (SHA-256 {made.adapter_sha256})" if made.adapter else ""),
+        ("Engine", made.engine),
+        ("Sampling", ", ".join(f"{key} {value}" for key, value in sorted(made.sampling.items()))),
+        ("Prompt set", made.prompt_set),
+        ("Code", f"ddxgraph {made.code_version}" if made.code_version else ""),
+        ("Started", made.started_at),
+    ]
+    return [(name, str(value)) for name, value in known if value]
