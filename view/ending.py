@@ -9,8 +9,8 @@ _ENDINGS: Final[Mapping[EndReason, str]] = {
     "concluded": "It came to its conclusion.",
     "budget_tokens": "Its budget of tokens was spent, so it ended with what it had.",
     "budget_calls": "Its budget of calls was spent, so it ended with what it had.",
-    "budget_backtracks": "It wanted to go back once more, but its budget of backtracks was spent, so it ended with "
-    "what it had.",
+    "budget_backtracks": "It wanted to go back once more, but its budget of backtracks was spent, so it ended "
+    "with what it had.",
     "failure": "It broke off, for no fault of the model.",
     "interrupted": "It was interrupted before its end.",
 }

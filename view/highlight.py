@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 from ddxgraph.nodes.review_history import Finding, comparable, folded
@@ -44,7 +45,7 @@ def segments(text: str, spans: Mapping[str, Span], within: Span | None = None) -
     start, end = within or Span(0, len(text))
     cuts = {start, end} | {cut for span in spans.values() for cut in span if start < cut < end}
     edges = sorted(cuts)
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges):
         here = tuple(key for key, span in spans.items() if span.start <= left and right <= span.end)
         yield Segment(text[left:right], here, tuple(key for key in here if spans[key].start == left))
 

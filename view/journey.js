@@ -39,7 +39,7 @@
       const target = document.getElementById(link.getAttribute("href").slice(1));
       if (target && go(target)) event.preventDefault();
     } else if (button) {
-      const blind = button.closest(".journey").classList.toggle("blind");
+      const blind = button.closest(".journey, .list").classList.toggle("blind");
       button.setAttribute("aria-pressed", String(blind));
       button.textContent = `${blind ? "Show" : "Hide"} the gold answer`;
     }

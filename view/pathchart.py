@@ -130,7 +130,7 @@ def _box(place: Place, trace: Trace, evidence: Evidence) -> Box:
     )
 
 
-def _detail(step: Step, trace: Trace) -> str:  # noqa: PLR0911 - one a kind of output
+def _detail(step: Step, trace: Trace) -> str:
     match step.output:
         case History(findings=findings):
             return count(len(findings), "finding")

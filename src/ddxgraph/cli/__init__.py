@@ -18,6 +18,7 @@ from ddxgraph.cli import (
     serve,
     solve,
     train,
+    view,
     weights,
 )
 from ddxgraph.cli import eval as eval_
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("run")(run.run)
+app.command("view")(view.view)
 app.command("eval")(eval_.evaluate)
 app.command("judge")(judge.judge)
 app.command("review")(review.review)

@@ -35,6 +35,7 @@ from ddxgraph.training.rewritestore import RewriteError
 from ddxgraph.training.samplefile import SampleFileError
 from ddxgraph.training.setmanifest import JourneySetError
 from ddxgraph.training.trainingerror import Stopped, TrainConfigError, TrainingDataError, TrainingError
+from ddxgraph.view.tablepage import PageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,6 +50,7 @@ _BAD_INPUT: Final = (
     JourneySetError,
     JudgementError,
     LoopError,
+    PageError,
     ReviewError,
     RewriteError,
     RunFolderError,
