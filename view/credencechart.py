@@ -26,8 +26,8 @@ class Point(NamedTuple):
 
     x: float
     y: float
-    step: int
     share: float
+    words: str
 
 
 class Curve(NamedTuple):
@@ -41,6 +41,11 @@ class Curve(NamedTuple):
     label_y: float | None
     """None where it is not labelled at its line."""
     refuted: bool
+
+    @property
+    def line(self) -> str:
+        """Its points as SVG's `polyline` takes them."""
+        return " ".join(f"{point.x},{point.y}" for point in self.points)
 
 
 class Mark(NamedTuple):
@@ -73,9 +78,17 @@ class CredenceChart:
         return "Credence over the steps. At the end: " + "; ".join(ends)
 
 
-def credence_chart(trace: Trace, evidence: Evidence) -> CredenceChart | None:
-    """Draw the course of a differential; None where there was none."""
-    course = [(place, shares) for place, shares in enumerate(trace.trajectory()) if shares]
+def credence_chart(
+    trace: Trace, trajectory: Sequence[Mapping[str, float]], evidence: Evidence
+) -> CredenceChart | None:
+    """Draw the course of a differential; None where there was none.
+
+    Args:
+        trace: the journey.
+        trajectory: what `Trace.trajectory` gives, which takes a while to compute.
+        evidence: of the same trace.
+    """
+    course = [(place, shares) for place, shares in enumerate(trajectory) if shares]
     if not course:
         return None
     first, last = course[0][0], course[-1][0]
@@ -85,8 +98,12 @@ def credence_chart(trace: Trace, evidence: Evidence) -> CredenceChart | None:
         return round(_LEFT + (width * (step - first) / (last - first) if last > first else width / 2), 1)
 
     keys = list(dict.fromkeys(key for _, shares in course for key in shares))
+    labels = {key: cut(f"{key} {evidence.label(key)}", _LABEL_CHARS) for key in keys}
     lines = {
-        key: [Point(x(step), _y(shares[key]), step, shares[key]) for step, shares in course if key in shares]
+        key: [
+            Point(x(step), _y(share), share, f"{labels[key]}, step {step + 1}: {percent(share)}")
+            for step, share in ((step, shares[key]) for step, shares in course if key in shares)
+        ]
         for key in keys
     }
     places = _label_places({key: points[-1].y for key, points in lines.items()})
@@ -96,7 +113,7 @@ def credence_chart(trace: Trace, evidence: Evidence) -> CredenceChart | None:
                 key,
                 number % STYLES,
                 points,
-                cut(f"{key} {evidence.label(key)}", _LABEL_CHARS),
+                labels[key],
                 places.get(key),
                 key in evidence.refuted,
             )

@@ -42,7 +42,7 @@ def document(
         connects: the page asks its server for more.
     """
     style, script = asset(STYLE), "\n".join(asset(name) for name in scripts)
-    return str(
+    page = str(
         rendered(
             "page.html.jinja",
             title=title,
@@ -54,6 +54,7 @@ def document(
             notice=NOTICE,
         )
     )
+    return page.encode(errors="replace").decode()  # half a surrogate pair cannot stand in a file
 
 
 def policy(style: str, script: str, *, sources: str = "", connects: bool = False) -> str:

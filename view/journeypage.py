@@ -1,12 +1,13 @@
 """A journey as a page: the case, the path, the credence, the evidence, each step, the end."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
+from pydantic_core import PydanticSerializationError
 
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.view.credencechart import credence_chart
@@ -16,7 +17,7 @@ from ddxgraph.view.environment import rendered
 from ddxgraph.view.evidence import Evidence, Weighed, evidence_of
 from ddxgraph.view.highlight import Segment, Span, located, segments
 from ddxgraph.view.judged import Judged
-from ddxgraph.view.path import path_of
+from ddxgraph.view.path import numbered, path_of
 from ddxgraph.view.pathchart import back_in_words, path_chart
 from ddxgraph.view.stopname import STOP_NAMES
 from ddxgraph.view.words import signed
@@ -106,8 +107,10 @@ def notebook_html(trace: Trace) -> str:
 
 def journey_fragment(trace: Trace, judged: Judged | None = None, *, blind: bool = False) -> Markup:
     """The inner part of a journey's page, which a run's page shows too."""
-    evidence, path = evidence_of(trace), path_of(trace)
-    most = _chars_each(trace)
+    trace = numbered(trace)
+    evidence, path, course = evidence_of(trace), path_of(trace), trace.trajectory()
+    outputs = [_output(step) for step in trace.steps]
+    most = _chars_each(trace, outputs)
     return rendered(
         "journey.html.jinja",
         trace=trace,
@@ -118,28 +121,34 @@ def journey_fragment(trace: Trace, judged: Judged | None = None, *, blind: bool 
         gold=gold_in_words(judged.gold, trace.case.options) if judged else "",
         blind=blind,
         ending=ending(trace),
-        considered=considered(trace, evidence),
+        considered=considered(course, evidence),
         backs=[
             Back(step.index, back_in_words(step), getattr(step.output, "critique", ""))
             for step in trace.steps
             if step.move.backtrack
         ],
         path=path_chart(trace, path, evidence) if path.places else None,
-        chart=credence_chart(trace, evidence),
+        chart=credence_chart(trace, course, evidence),
+        course=course,
         matrix=matrix(evidence),
         vignette=_marked(trace, evidence, question=False),
         question=_marked(trace, evidence, question=True),
         names=STOP_NAMES,
         back_in_words=back_in_words,
         clip=lambda text: clipped(text, most),
-        output=_output,
+        outputs=outputs,
         provenance=_provenance(trace),
     )
 
 
-def considered(trace: Trace, evidence: Evidence) -> list[Considered]:
-    """The hypotheses by their credence at the end, the leader first."""
-    course = [shares for shares in trace.trajectory() if shares]
+def considered(trajectory: Sequence[Mapping[str, float]], evidence: Evidence) -> list[Considered]:
+    """The hypotheses by their credence at the end, the leader first.
+
+    Args:
+        trajectory: as `Trace.trajectory` gives it.
+        evidence: of the same trace.
+    """
+    course = [shares for shares in trajectory if shares]
     if not course:
         return []
     first: dict[str, float] = {}
@@ -203,16 +212,16 @@ def _marked(trace: Trace, evidence: Evidence, *, question: bool) -> list[Segment
     return [one for one in segments(whole, spans, within) if one.text]
 
 
-def _chars_each(trace: Trace) -> int:
-    """Most characters of a prompt or reply, so that the page stays small."""
-    lengths = [len(text) for step in trace.steps for text in _texts(step)]
+def _chars_each(trace: Trace, outputs: Sequence[str]) -> int:
+    """Most characters of a prompt, reply or output, so that the page stays small."""
+    lengths = [len(text) for step in trace.steps for text in _texts(step)] + [len(text) for text in outputs]
     if sum(lengths) <= _WHOLE_CHARS:
         return max(lengths, default=0)
     return max(_LEAST_CHARS, _WHOLE_CHARS // len(lengths))
 
 
 def _texts(step: Step) -> Sequence[str]:
-    return [step.prompt, step.text, _output(step), *(attempt.text for attempt in step.attempts)]
+    return [step.prompt, step.text, *(attempt.text for attempt in step.attempts)]
 
 
 def clipped(text: str, most: int) -> Clipped:
@@ -224,7 +233,10 @@ def _output(step: Step) -> str:
     """The structured output as JSON."""
     if step.output is None:
         return ""
-    return json.dumps(step.output.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    try:
+        return step.output.model_dump_json(indent=1)
+    except PydanticSerializationError:  # half a surrogate pair, as an engine may send one
+        return json.dumps(step.output.model_dump(mode="json"), indent=1)
 
 
 def _provenance(trace: Trace) -> list[tuple[str, Any]]:

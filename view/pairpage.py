@@ -26,7 +26,7 @@ from ddxgraph.view.pairing import (
     same_answer,
     twins,
 )
-from ddxgraph.view.path import path_of
+from ddxgraph.view.path import numbered, path_of
 from ddxgraph.view.pathchart import PathChart, back_in_words, path_chart
 from ddxgraph.view.runpage import in_common
 from ddxgraph.view.stopname import STOP_NAMES
@@ -116,6 +116,7 @@ def pair_fragment(
 
 
 def _side(key: str, name: str, trace: Trace, judged: Judged | None) -> Side:
+    trace = numbered(trace)
     evidence, path = evidence_of(trace), path_of(trace)
     return Side(
         key,
@@ -126,7 +127,7 @@ def _side(key: str, name: str, trace: Trace, judged: Judged | None) -> Side:
         ending(trace),
         evidence,
         path_chart(trace, path, evidence) if path.places else None,
-        credence_chart(trace, evidence),
+        credence_chart(trace, trace.trajectory(), evidence),
     )
 
 

@@ -72,6 +72,14 @@ def path_of(trace: Trace) -> Path:
     return Path(places, tuple(_ways(trace.steps)), rows, columns)
 
 
+def numbered(trace: Trace) -> Trace:
+    """The trace with its steps numbered by their places, as every trace of ours is; others may come by hand."""
+    if all(step.index == place for place, step in enumerate(trace.steps)):
+        return trace
+    steps = tuple(step.model_copy(update={"index": place}) for place, step in enumerate(trace.steps))
+    return trace.model_copy(update={"steps": steps})
+
+
 def refuted_at_the_end(steps: Sequence[Step]) -> frozenset[str]:
     """Hypotheses that were given up and not taken up again."""
     refuted: set[str] = set()
