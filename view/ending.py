@@ -24,9 +24,10 @@ _OUTCOMES: Final = {
 
 def ending(trace: Trace) -> str:
     """Why it ended, and what came of it where that is no answer."""
-    said = [_ENDINGS[trace.ended], _OUTCOMES[trace.outcome]]
+    unread = trace.ended == "concluded" and trace.outcome == "unparsed"
+    said = ["" if unread else _ENDINGS[trace.ended], _OUTCOMES[trace.outcome]]
     if trace.failure and trace.outcome != "answered":
-        said.append(f"{trace.failure.message}.")
+        said.append(f"What was said of it: {trace.failure.message}.")
     return " ".join(filter(None, said))
 
 

@@ -10,7 +10,12 @@
     tip.textContent = cell.dataset.tip;
     tip.hidden = false;
     cell.setAttribute("aria-describedby", "tip");
-    const at = cell.getBoundingClientRect();
+    place();
+  }
+
+  function place() {
+    if (!shown) return;
+    const at = shown.getBoundingClientRect();
     const width = tip.offsetWidth;
     const left = Math.max(8, Math.min(at.left + at.width / 2 - width / 2, innerWidth - width - 8));
     const below = at.bottom + 8;
@@ -63,5 +68,5 @@
     document.addEventListener(kind, (event) => (cellOf(event) ? show(cellOf(event)) : kind === "mouseover" && hide()));
   }
   document.addEventListener("focusout", hide);
-  document.addEventListener("scroll", hide, true);
+  document.addEventListener("scroll", place, true);
 })();
