@@ -4,10 +4,21 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.usage import Usage, total_usage
+
+RECENT: Final = 3
+"""Traversals that a tally keeps whole."""
+
+
+class Recent(NamedTuple):
+    """A traversal that has just ended."""
+
+    trace: Trace
+    correct: bool | None
+    """None where there is no gold answer."""
 
 
 @dataclass
@@ -31,12 +42,19 @@ class Tally:
     """Traversals whose case has a gold answer; errors are unscored."""
     usage: Usage = Usage()  # noqa: RUF009 - frozen
     """Of this process."""
+    backtracks: int = 0
+    """Moves back; this process's own, errors included."""
+    recent: tuple[Recent, ...] = ()
+    """The last `RECENT` that this process brought to an end, the oldest first. Never changed in place: another
+    thread may be showing it."""
     started: float = field(default_factory=time.monotonic)
 
     def add(self, trace: Trace, correct: bool | None) -> None:
         """Count a traversal that has just ended; `correct` is None where there is no gold answer."""
         self.ended += 1
         self.usage = total_usage((self.usage, trace.usage))
+        self.backtracks += trace.backtracks
+        self.recent = (*self.recent, Recent(trace, correct))[-RECENT:]
         if trace.outcome == "error":
             self.outcomes["error"] += 1
             self.errors[trace.failure.kind if trace.failure else "other"] += 1

@@ -1,23 +1,32 @@
 """A journey in the terminal: one block a step as it is taken, then the answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
+from rich.text import Text
 
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.check_evidence import EvidenceCheck
+from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
 from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
-from ddxgraph.nodes.review_history import History
+from ddxgraph.nodes.review_history import Finding, History
+from ddxgraph.view.bars import bars
+from ddxgraph.view.course import Course
 from ddxgraph.view.notice import NOTICE
+from ddxgraph.view.pathline import path_line, short_path
+from ddxgraph.view.screen import Screen
 from ddxgraph.view.stopname import STOP_NAMES, step_title
 
-_BAR_CELLS = 20
+_INDENT: Final = 4
+_MOST_CHARS: Final = 2_400
+"""More than the shipped limits let a model write in one place; texts under wider limits are cut."""
+_MOST_LINES: Final = 30
+_PATH_CHARS: Final = 300
 
 
 class JourneyPrinter:
@@ -29,87 +38,101 @@ class JourneyPrinter:
     """
 
     def __init__(self, console: Console, case: Case) -> None:
-        self._console = console
-        self._labels: dict[str, str] = dict(case.options)
+        self._console, self._screen = console, Screen(console)
+        self.labels: dict[str, str] = dict(case.options)
+        """Hypothesis id to label, as far as they are known."""
         self._quotes: dict[str, str] = {}
+        self._course = Course()
 
     def step(self, step: Step) -> None:
         """Print one step."""
-        title = step_title(step)
-        cost = _cost(step)
-        self._console.print(f"[bold]{step.index + 1:>2}. {escape(title)}[/bold] [dim]{cost}[/dim]")
-        for line in self._lines(step):
-            self._console.print(Padding(line, (0, 0, 0, 4)))
+        self._course = self._course.after(step)
+        if isinstance(step.output, Differential):
+            named = {hypothesis.id: hypothesis.label for hypothesis in step.output.hypotheses}
+            self.labels = {**self.labels, **named}  # anew: whoever draws it may be at it just now
+        title = self._text(f"{step.index + 1:>2}. {step_title(step)}")
+        self._console.print(Text.assemble((title, "bold"), " ", (_cost(step), "dim")))
+        for line in [*self._thought(step), *self._outcome(step)]:
+            self._console.print(Padding(line, (0, 0, 0, _INDENT), expand=False))
 
-    def _lines(self, step: Step) -> Sequence[str]:
-        lines = self._thought(step)
+    def _text(self, text: str) -> str:
+        return excerpt(self._screen.text(text))
+
+    def _outcome(self, step: Step) -> Iterator[Text]:
+        """What went wrong, and a move that is not simply on."""
         if step.failure:
-            lines.append(f"[red]! {escape(step.failure.message)}[/red]")
+            yield Text(f"! {self._text(step.failure.message)}", style="red")
         elif step.attempts:
-            lines.append("[yellow]! the first reply did not fit its schema and was repaired[/yellow]")
+            yield Text("! the first reply did not fit its schema and was repaired", style="yellow")
+        why = self._text(step.move.reason)
         if step.move.backtrack:
-            lines.append(
-                f"[magenta]<- back to {STOP_NAMES[step.move.to].lower()}[/magenta]"
-                f" [dim]({step.move.trigger}: {escape(step.move.reason)})[/dim]"
-            )
+            about = f" on {self._text(', '.join(step.move.targets))}" if step.move.targets else ""
+            to = f"<- back to {STOP_NAMES[step.move.to].lower()}{about}"
+            yield Text.assemble((to, "bold magenta"), (f" ({step.move.trigger}: {why})", "dim"))
         elif step.move.trigger == "budget":
-            lines.append(f"[yellow]-> conclude[/yellow] [dim](budget: {escape(step.move.reason)})[/dim]")
-        return lines
+            yield Text.assemble(("-> conclude", "yellow"), (f" (budget: {why})", "dim"))
 
-    def _thought(self, step: Step) -> list[str]:  # noqa: PLR0911 - one a kind of output
+    def _thought(self, step: Step) -> Iterator[Text]:
         match step.output:
             case History() as history:
-                return self._history(history)
-            case Differential() as differential:
-                return self._differential(differential, step.credence)
+                yield from self._history(history)
+            case Differential():
+                yield from self._bars(step)
             case EvidenceCheck() as check:
-                return self._evidence(check)
+                yield from self._evidence(check)
             case Reflection() as reflection:
-                return self._reflection(reflection, step.credence)
+                yield from self._reflection(reflection)
+                yield from self._bars(step)
             case Conclusion() as conclusion:
-                return [f"[italic]{escape(conclusion.justification)}[/italic]"]
+                yield Text(self._text(conclusion.justification), style="italic")
             case Generation():
-                return [escape(step.text)]
+                yield Text(self._text(step.text))
             case None:
-                return []
+                pass
 
-    def _history(self, history: History) -> list[str]:
+    def _history(self, history: History) -> Iterator[Text]:
         self._quotes |= {finding.id: finding.quote for finding in history.findings}
-        lines = [f"asks for: {history.asks.replace('_', ' ')}"]
-        for finding in history.findings:
-            sign = "no" if finding.polarity == "absent" else "  "
-            kind = finding.kind.replace("_", " ")
-            lines.append(
-                f'{finding.id:>3} {sign} "{escape(finding.quote)}" [dim]{kind}, {"*" * finding.salience}[/dim]'
-            )
+        yield Text(f"asks for: {history.asks.replace('_', ' ')}")
+        yield from map(self._finding, history.findings)
         if history.unquoted:
-            lines.append(f"[dim]{history.unquoted} dropped: not quoted from the case[/dim]")
-        return lines
+            yield Text(f"{history.unquoted} dropped: not quoted from the case", style="dim")
 
-    def _differential(self, differential: Differential, credence: Mapping[str, float]) -> list[str]:
-        self._labels |= {hypothesis.id: hypothesis.label for hypothesis in differential.hypotheses}
-        return self._bars(credence)
+    def _finding(self, finding: Finding) -> Text:
+        sign = "no" if finding.polarity == "absent" else "  "
+        kind = f"{finding.kind.replace('_', ' ')}, {'*' * finding.salience}"
+        return Text.assemble(f'{finding.id:>3} {sign} "{self._text(finding.quote)}" ', (kind, "dim"))
 
-    def _evidence(self, check: EvidenceCheck) -> list[str]:
-        lines = [f"[dim]{escape(self._labels.get(check.hypothesis, ''))}[/dim]"]
-        for weight in check.weights:
-            quote = self._quotes.get(weight.finding, "the case as a whole")
-            sign = "0" if weight.strength == 0 else "+" * weight.strength or "-" * -weight.strength
-            lines.append(f'{sign:>3} {weight.stance} [dim]"{escape(quote)}"[/dim] {escape(weight.reason)}')
-        return lines
+    def _evidence(self, check: EvidenceCheck) -> Iterator[Text]:
+        label = self.labels.get(check.hypothesis, "")
+        yield Text(self._screen.line(label, self._screen.width - _INDENT), style="dim")
+        yield from map(self._weight, check.weights)
 
-    def _reflection(self, reflection: Reflection, credence: Mapping[str, float]) -> list[str]:
-        lines = [escape(reflection.critique)] if reflection.critique else []
-        lines += [f"[red]x {r.hypothesis} refuted:[/red] {escape(r.because)}" for r in reflection.refuted]
-        return lines + self._bars(credence)
+    def _weight(self, weight: Weight) -> Text:
+        quote = self._text(self._quotes.get(weight.finding, "the case as a whole"))
+        sign = "0" if weight.strength == 0 else "+" * weight.strength or "-" * -weight.strength
+        style = "green" if weight.strength > 0 else "red" if weight.strength < 0 else ""
+        return Text.assemble(
+            (f"{sign:>3} {weight.stance}", style), (f' "{quote}" ', "dim"), self._text(weight.reason)
+        )
 
-    def _bars(self, credence: Mapping[str, float]) -> list[str]:
-        lines = []
-        for key, share in credence.items():
-            bar = "#" * round(share * _BAR_CELLS)
-            label = escape(self._labels.get(key, key))
-            lines.append(f"{key:>3} [cyan]{bar:<{_BAR_CELLS}}[/cyan] {share:>4.0%} {label}")
-        return lines
+    def _reflection(self, reflection: Reflection) -> Iterator[Text]:
+        if reflection.critique:
+            yield Text(self._text(reflection.critique))
+        for one in reflection.refuted:
+            yield Text.assemble((f"x {one.hypothesis} refuted:", "red"), f" {self._text(one.because)}")
+
+    def _bars(self, step: Step) -> Sequence[Text]:
+        if not step.credence:
+            return []
+        return bars(self._course, self.labels, self._screen, self._screen.width - _INDENT)
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text that would flood a terminal, and how much is left out; others as they are."""
+    kept = "\n".join(text[:_MOST_CHARS].split("\n")[:_MOST_LINES])
+    if left := len(text) - len(kept):
+        return f"{kept.rstrip()} ... ({left:,} more characters: ddxgraph view shows all of a trace)"
+    return text
 
 
 def _cost(step: Step) -> str:
@@ -121,23 +144,39 @@ def _cost(step: Step) -> str:
 
 
 def print_result(console: Console, trace: Trace) -> None:
-    """Print the answer of a trace and what it cost."""
+    """Print the answer of a trace, the path to it and what it cost."""
+    screen = Screen(console)
     console.print()
-    if trace.answer is None:
-        why = trace.failure.message if trace.failure else "no hypothesis could be named"
-        console.print(f"[bold]No answer[/bold] ({trace.outcome}): {escape(why)}")
-    else:
-        text = trace.case.options.get(trace.answer)
-        shown = f"{trace.answer}. {text}" if text else trace.answer
-        console.print(f"[bold]Answer: {escape(shown)}[/bold]")
-        if trace.case.options and trace.distribution:
-            spread = "  ".join(f"{key} {share:.0%}" for key, share in trace.distribution.items())
-            console.print(f"        {spread}   [dim]from {trace.distribution_from}[/dim]")
+    for line in (*_answer(trace, screen), *_path(trace, screen)):
+        console.print(line)
     usage = trace.usage
     share = f", {usage.cache_share:.0%} of prompt tokens cached" if usage.cache_share is not None else ""
-    console.print(
-        f"[dim]{trace.ended.replace('_', ': ', 1)}; {usage.calls} calls, {usage.prompt_tokens} prompt and "
+    cost = (
+        f"{trace.ended.replace('_', ': ', 1)}; {usage.calls} calls, {usage.prompt_tokens} prompt and "
         f"{usage.completion_tokens} completion tokens{share}; backtracks: {trace.backtracks}; "
-        f"{trace.elapsed_s:.1f} s; {escape(trace.provenance.model)}; trace {trace.id}[/dim]"
+        f"{trace.elapsed_s:.1f} s; {screen.text(trace.provenance.model)}; trace {trace.id}"
     )
-    console.print(f"[dim]{NOTICE}[/dim]")
+    console.print(Text(cost, style="dim"))
+    console.print(Text(NOTICE, style="dim"))
+
+
+def _answer(trace: Trace, screen: Screen) -> Iterator[Text]:
+    if trace.answer is None:
+        why = trace.failure.message if trace.failure else "no hypothesis could be named"
+        said = f" ({trace.outcome}): {excerpt(screen.text(why))}"
+        yield Text.assemble(("No answer", "bold"), said)
+        return
+    text = trace.case.options.get(trace.answer)
+    shown = f"{trace.answer}. {text}" if text else trace.answer
+    yield Text(f"Answer: {' '.join(excerpt(screen.text(shown)).split())}", style="bold")
+    if trace.case.options and trace.distribution:
+        spread = "  ".join(f"{key} {share:.0%}" for key, share in trace.distribution.items())
+        yield Text.assemble(f"        {spread}   ", (f"from {trace.distribution_from}", "dim"))
+
+
+def _path(trace: Trace, screen: Screen) -> Iterator[Text]:
+    """The path, where there is more than one stop to it."""
+    if len(trace.steps) > 1:
+        whole = path_line(trace.steps, (), screen.signs)
+        path = whole if len(whole) <= _PATH_CHARS else short_path(trace.steps, (), screen.signs)
+        yield Text(f"Path: {screen.text(path)}")

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from ddxgraph import Case, Trace
-from ddxgraph.graph.tally import Tally
-from ddxgraph.graph.trace import Provenance, StrategySettings
+from ddxgraph.graph.routing import Move
+from ddxgraph.graph.tally import RECENT, Tally
+from ddxgraph.graph.trace import Provenance, Step, StrategySettings
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.usage import Usage
 
@@ -88,6 +89,32 @@ def test_usage_adds_up_and_an_errors_tokens_were_paid_for_too():
     tally.add(ended(usage=spent), None)
     tally.add(failed("timeout").model_copy(update={"usage": spent}), None)
     assert tally.usage == Usage(calls=8, prompt_tokens=800, cached_tokens=600, completion_tokens=100)
+
+
+def test_moves_back_add_up_those_of_errors_too():
+    tally = Tally(total=2)
+    on = Step(node="generate_differential", move=Move(to="check_evidence"))
+    back = Step(node="reflect", move=Move(to="check_evidence", backtrack=True))
+    tally.add(ended(steps=(on, back, back, on)), None)
+    tally.add(failed("timeout").model_copy(update={"steps": (back,)}), None)
+    assert tally.backtracks == 3
+
+
+def test_only_the_last_traversals_are_kept_the_oldest_first():
+    tally = Tally(total=1_000)
+    tally.add_earlier({"outcome": "answered"}, True)
+    assert tally.recent == ()
+    traces = [ended().model_copy(update={"id": str(number)}) for number in range(1_000)]
+    for number, trace in enumerate(traces):
+        before = tally.recent
+        tally.add(trace, number % 2 == 0)
+        assert tally.recent is not before  # another thread may be showing the ones before
+    assert [(one.trace.id, one.correct) for one in tally.recent] == [
+        ("997", False),
+        ("998", True),
+        ("999", False),
+    ]
+    assert len(tally.recent) == RECENT
 
 
 def test_the_rest_is_estimated_at_this_process_own_pace():

@@ -1,14 +1,16 @@
 """What a reader of the terminal sees."""
 
 import io
+import re
 
 from langchain_core.messages import AIMessage
 from rich.console import Console
 
 from ddxgraph import Budget, Case, Traversal, build_graph
 from ddxgraph.graph.generation import GenerationStrategy
+from ddxgraph.nodes.limits import Limits
 from ddxgraph.testing import ScriptedChatModel
-from ddxgraph.view.terminal import JourneyPrinter, print_result
+from ddxgraph.view.terminal import JourneyPrinter, excerpt, print_result
 
 CASE = Case(
     vignette="A man has [bold]fever[/bold] and no cough.",
@@ -31,11 +33,11 @@ REFUTE_A = {
 }
 
 
-def shown(model: ScriptedChatModel, budget: Budget | None = None, width: int = 100) -> str:
+def shown(model: ScriptedChatModel, budget: Budget | None = None, width: int = 100, case: Case = CASE) -> str:
     """The whole output of a traversal, as a file would get it."""
     console = Console(file=io.StringIO(), width=width, highlight=False)
-    walk = Traversal(build_graph(model, budget=budget), CASE)
-    printer = JourneyPrinter(console, CASE)
+    walk = Traversal(build_graph(model, budget=budget), case)
+    printer = JourneyPrinter(console, case)
     for step in walk:
         printer.step(step)
     print_result(console, walk.trace())
@@ -118,3 +120,46 @@ async def test_a_single_generation_that_states_nothing_says_why():
 
 def test_it_fits_a_narrow_terminal():
     assert max(len(line) for line in shown(ScriptedChatModel(), width=60).splitlines()) <= 60
+
+
+def test_control_characters_of_a_text_do_not_reach_the_terminal():
+    said = "\x1b[2J\x07B\u202efits\x9b2J\r :cat:"
+    text = shown(ScriptedChatModel(script={"conclude": {"justification": said, "answer": "B"}}))
+    assert "[2JBfits2J :cat:" in text
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+
+
+async def test_a_text_that_would_flood_the_terminal_is_cut_and_says_so():
+    for flood in ("a" * 1_000_000, "b\n" * 500_000):
+        text = await shown_once(flood)
+        assert len(text.splitlines()) < 45
+        left = int(
+            re.search(r"\(([0-9,]+) more characters", " ".join(text.split())).group(1).replace(",", "")
+        )
+        assert 990_000 < left < 1_000_000
+
+
+def test_a_text_within_the_shipped_limits_is_whole():
+    limits = Limits()
+    longest = max(limits.reasoning_chars, limits.note_chars, limits.quote_chars)
+    assert excerpt("a" * longest) == "a" * longest
+
+
+def test_a_label_stands_on_one_line():
+    labels = {"A": "Influenza\nof the " + "very " * 100 + "old", "B": "Pneumonia"}
+    text = shown(ScriptedChatModel(), case=CASE.model_copy(update={"options": labels}))
+    bars = [line for line in text.splitlines() if "%" in line and "Influenza of the very" in line]
+    assert len(bars) == 2  # after the differential and after the reflection
+    assert all(line.rstrip().endswith("…") for line in bars)
+
+
+def test_the_path_of_the_journey_stands_with_its_answer():
+    concluding = {**REFUTE_A, "refuted": [], "verdict": "conclude"}
+    text = shown(ScriptedChatModel(script={"reflect": [REFUTE_A, concluding]}))
+    assert "Path: H → D → E:A E:B → R ← D → E:B → R → C" in text
+
+
+def test_a_change_of_credence_and_a_refutation_show_in_the_bars():
+    text = shown(ScriptedChatModel(script={"reflect": {**REFUTE_A, "verdict": "conclude"}}))
+    assert re.search(r"x  A .* 0%  -50 Influenza", text)
+    assert re.search(r"\*  B .*100%  \+50 Pneumonia", text)

@@ -27,7 +27,7 @@ from ddxgraph.graph.strategy import Strategy
 from ddxgraph.graph.tally import Tally
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.view.progress import RunProgress, duration, figures, troubles
+from ddxgraph.view.progress import RunProgress, duration, figures, means, troubles
 
 
 @spoken
@@ -236,7 +236,7 @@ def _summarise(ended: _Ended, as_json: bool) -> None:
     else:
         took = f" in {duration(tally.elapsed_s)}" if tally.ended else ""
         STDOUT.print(f"{tally.done} of {tally.total} traversals are in {ended.folder}{took}", markup=False)
-        for line in filter(None, (", ".join(figures(tally)), troubles(tally))):
+        for line in filter(None, (", ".join([*figures(tally), *means(tally)]), troubles(tally))):
             STDOUT.print(f"  {line}", markup=False, style="dim")
     if ended.gave_up:
         fail(f"{ended.gave_up}; mend that, and the same command goes on", Exit.NOT_DONE)
@@ -263,5 +263,6 @@ def _summary(ended: _Ended) -> dict[str, Any]:
         "correct": tally.correct,
         "judged": tally.judged,
         "usage": tally.usage.model_dump(),
+        "backtracks": tally.backtracks,
         "seconds": round(tally.elapsed_s, 3),
     }

@@ -21,7 +21,8 @@ from ddxgraph.graph.tracelog import append_trace
 from ddxgraph.graph.traversal import Traversal
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.view.terminal import JourneyPrinter, print_result
+from ddxgraph.view.live import LiveJourney
+from ddxgraph.view.terminal import print_result
 
 
 @spoken
@@ -47,6 +48,9 @@ def solve(  # noqa: PLR0917 - one parameter an option
 ) -> None:
     """Take one case through the graph.
 
+    On a terminal the path, the differential and what is waited for stand below the steps, and move; in a pipe
+    there are the steps alone.
+
     Exit code: 0 answered, 1 not answered, 2 bad input, 130 interrupted. A trace that stands in --out already is
     shown from there and not computed again.
     """
@@ -63,13 +67,13 @@ def solve(  # noqa: PLR0917 - one parameter an option
             with suppress(CheckpointError):
                 asyncio.run(_forget(checkpoints, known))
         _finish(entry, known, as_json)
-    printer = None if quiet else JourneyPrinter(STDERR, entry.case)
-    trace = asyncio.run(_walk(settled, entry.case, printer, out, checkpoints))
+    view = None if quiet else LiveJourney(STDERR, entry.case, settled.strategy.budget)
+    trace = asyncio.run(_walk(settled, entry.case, view, out, checkpoints))
     _finish(entry, trace, as_json)
 
 
 async def _walk(
-    settled: Plan, case: Case, printer: JourneyPrinter | None, out: Path | None, checkpoints: str | None
+    settled: Plan, case: Case, view: LiveJourney | None, out: Path | None, checkpoints: str | None
 ) -> Trace:
     """Walk to the end on an event loop, so that Ctrl-C drops the call in flight instead of waiting for it."""
     kept = name_of(checkpoints) if checkpoints else ""
@@ -77,10 +81,11 @@ async def _walk(
         saver = await held.enter_async_context(open_checkpoints(checkpoints)) if checkpoints else None
         thread = settled.trace_id(case) if saver else None
         walk = Traversal(compile_plan(settled, checkpointer=saver), case, thread=thread)
+        shown = held.enter_context(view) if view else None
         try:
             async for step in walk:
-                if printer:
-                    printer.step(step)
+                if shown:
+                    shown.step(step)
         except asyncio.CancelledError:
             if saver:
                 say(f"the steps so far are in {kept}; the same command goes on from there")
