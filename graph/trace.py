@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.conversation import Compaction, Exchange, assemble
 from ddxgraph.graph.credence import credence
+from ddxgraph.graph.looks import Looks
 from ddxgraph.graph.routing import Move, Policy
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
@@ -136,7 +137,7 @@ class Provenance(BaseModel):
     """UTC, ISO 8601."""
 
 
-class Trace(BaseModel):
+class Trace(BaseModel, Looks):
     """A traversal from its first step to its end."""
 
     model_config = _FROZEN

@@ -10,11 +10,9 @@ from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
 from ddxgraph.graph.trace import Step, Trace
-from ddxgraph.nodes.consultation import NodeName
-from ddxgraph.nodes.generate_differential import Differential
-from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.view.evidence import evidence_of
 
-COLUMNS: Final[Mapping[NodeName, int]] = {
+COLUMNS: Final[Mapping[str, int]] = {
     "review_history": 0,
     "generate_differential": 1,
     "check_evidence": 2,
@@ -80,22 +78,8 @@ def numbered(trace: Trace) -> Trace:
     return trace.model_copy(update={"steps": steps})
 
 
-def refuted_at_the_end(steps: Sequence[Step]) -> frozenset[str]:
-    """Hypotheses that were given up and not taken up again."""
-    refuted: set[str] = set()
-    for step in steps:
-        match step.output:
-            case Reflection(refuted=given_up):
-                refuted |= {one.hypothesis for one in given_up}
-            case Differential(revived=revived):
-                refuted -= set(revived)
-            case _:
-                pass
-    return frozenset(refuted)
-
-
 def _places(trace: Trace) -> Iterator[Place]:
-    refuted, top = refuted_at_the_end(trace.steps), 0
+    refuted, top = evidence_of(trace).refuted, 0
     for number, group in groupby(zip(_passes(trace.steps), trace.steps, strict=True), lambda pair: pair[0]):
         steps = [step for _, step in group]
         height = max(1, sum(step.branch is not None for step in steps))

@@ -49,10 +49,18 @@ class Box(NamedTuple):
 class Line(NamedTuple):
     """A way on the drawing."""
 
-    d: str
-    """An SVG path."""
+    points: Sequence[tuple[float, float]]
+    """From the first box's edge to the second's; the two in the middle of a curve draw it."""
+    curved: bool
+    """A cubic Bézier curve, rather than straight pieces."""
     kind: WayKind
     muted: bool
+
+    @property
+    def d(self) -> str:
+        """It as SVG's `path` takes it."""
+        first, *rest = (f"{x:g} {y:g}" for x, y in self.points)
+        return f"M{first}{'C' if self.curved else 'L'}{' '.join(rest)}"
 
 
 class Band(NamedTuple):
@@ -152,12 +160,13 @@ def _line(way: Way, boxes: Sequence[Box], path: Path, muted: bool) -> Line:
     if path.places[way.start].number == path.places[way.end].number and end.x > start.x:
         x, y, u, v = start.x + BOX_W, start.y + BOX_H / 2, end.x, end.y + BOX_H / 2
         bend = (u - x) / 2
-        return Line(f"M{x:g} {y:g}C{x + bend:g} {y:g} {u - bend:g} {v:g} {u:g} {v:g}", way.kind, muted)
+        return Line(((x, y), (x + bend, y), (u - bend, v), (u, v)), curved=True, kind=way.kind, muted=muted)
     # Down into the gap above the next pass, along it to before the target, and into that.
     top = min(box.y for box, place in zip(boxes, path.places, strict=True) if _same(place, path, way))
     gap = top - _GAP_H / 2 - 2
     x, y, bus, v = start.x + BOX_W / 2, start.y + BOX_H, end.x - _BUS, end.y + BOX_H / 2
-    return Line(f"M{x:g} {y:g}V{gap:g}H{bus:g}V{v:g}H{end.x:g}", way.kind, muted)
+    corners = ((x, y), (x, gap), (bus, gap), (bus, v), (end.x, v))
+    return Line(corners, curved=False, kind=way.kind, muted=muted)
 
 
 def _same(place: Place, path: Path, way: Way) -> bool:

@@ -8,10 +8,14 @@ from typing import Final
 from markupsafe import Markup
 
 from ddxgraph.view.document import Inert, as_json
+from ddxgraph.view.environment import rendered
 from ddxgraph.view.journeypage import journey_fragment
+from ddxgraph.view.judged import Judged
+from ddxgraph.view.stopname import STOP_NAMES
 from ddxgraph.view.tablepage import Fact, Heading, TablePage, table_page
 from ddxgraph.view.tracebook import Entry, TraceBook
 from ddxgraph.view.tracerow import COLUMNS
+from ddxgraph.view.transitions import Flow
 
 _VERDICTS: Final = ("correct", "incorrect", "unparsed", "abstained", "error")
 Progress = Callable[[int, int], None]
@@ -37,12 +41,20 @@ def write_run_page(
         TraceFileError: a trace cannot be read.
         OSError: a file cannot be written.
     """
-    page, entries = TablePage(out), book.entries
+    page, entries, flow = TablePage(out), book.entries, Flow()
     for number, entry in enumerate(entries, 1):
-        page.add(entry.id, entry.row, journey_fragment(book.trace(entry), entry.judged))
+        trace = book.trace(entry)
+        flow.add(trace, _correct(entry.judged))
+        page.add(entry.id, entry.row, journey_fragment(trace, entry.judged))
         if progress:
             progress(number, len(entries))
-    return page.write(heading_of(book), COLUMNS, blind=blind)
+    judged = any(entry.judged for entry in entries)
+    more = rendered("flow.html.jinja", flow=flow, names=STOP_NAMES, judged=judged) if entries else None
+    return page.write(heading_of(book, more), COLUMNS, blind=blind)
+
+
+def _correct(judged: Judged | None) -> bool | None:
+    return None if judged is None or judged.verdict == "error" else judged.verdict == "correct"
 
 
 def live_page(book: TraceBook, seen: int, *, blind: bool = False) -> str:
@@ -53,7 +65,8 @@ def live_page(book: TraceBook, seen: int, *, blind: bool = False) -> str:
         seen: the server's count of them, from which the page goes on.
         blind: see `write_run_page`.
     """
-    entries, heading = book.entries, heading_of(book)
+    entries = book.entries
+    heading = heading_of(book)._replace(facts=())  # they would stand still while the table grows
     table = {
         "columns": [column._asdict() for column in COLUMNS],
         "ids": [entry.id for entry in entries],

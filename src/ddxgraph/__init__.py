@@ -36,6 +36,7 @@ from ddxgraph.training.looperror import LoopError, LoopUnfinished
 from ddxgraph.training.setmanifest import JourneySetError
 from ddxgraph.training.trainconfig import TrainConfig
 from ddxgraph.training.trainingerror import TrainConfigError, TrainingDataError, TrainingError
+from ddxgraph.view.transitions import transitions
 
 if TYPE_CHECKING:
     from ddxgraph.training.gate import RunSource, gate
@@ -95,6 +96,7 @@ __all__ = [
     "serve",
     "solve",
     "trace_of",
+    "transitions",
 ]
 
 _NEED_AN_EXTRA = {

@@ -8,6 +8,7 @@ from ddxgraph.cli import (
     adapters,
     data,
     doctor,
+    graph,
     improve,
     inspect,
     journeys,
@@ -48,6 +49,7 @@ app.add_typer(inspect.inspect)
 app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)
 app.add_typer(adapters.adapters)
 app.command("doctor")(doctor.doctor)
+app.command("graph")(graph.graph)
 app.command("schema")(schema.schema)
 app.add_typer(weights.models)
 
