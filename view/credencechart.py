@@ -10,8 +10,8 @@ from ddxgraph.view.words import cut, percent
 
 STYLES: Final = 6
 """Colours, dashes and marks before they come round again."""
-_WIDTH, _HEIGHT = 760, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 200, 22, 40
+_WIDTH, _HEIGHT = 784, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 224, 22, 40
 _APART: Final = 15
 """Least distance between two labels."""
 _LABEL_CHARS: Final = 22

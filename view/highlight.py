@@ -1,11 +1,15 @@
 """Where the findings stand in the text of a case. Pure."""
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ddxgraph.nodes.review_history import Finding, comparable, folded
+
+_MOST_MARKS: Final = 30
+"""Characters that are folded together at most; more marks on a letter are no text."""
 
 
 class Span(NamedTuple):
@@ -36,7 +40,7 @@ def located(text: str, findings: Iterable[Finding]) -> dict[str, Span]:
         quote = comparable(finding.quote)
         start = plain.find(quote) if quote else -1
         if start >= 0:
-            found[finding.id] = Span(places[start], places[start + len(quote) - 1] + 1)
+            found[finding.id] = Span(places[start].start, places[start + len(quote) - 1].end)
     return found
 
 
@@ -51,13 +55,29 @@ def segments(text: str, spans: Mapping[str, Span], within: Span | None = None) -
 
 
 @lru_cache(maxsize=16)  # the samples of a case stand one after another
-def _folded(text: str) -> tuple[str, tuple[int, ...]]:
+def _folded(text: str) -> tuple[str, tuple[Span, ...]]:
     """A text as quotes are compared with it, and where each of its characters comes from."""
     characters: list[str] = []
-    places: list[int] = []
-    for place, character in enumerate(text):
-        plain = character.lower() if character.isascii() else folded(character)
-        if not plain.isspace():
-            characters.append(plain)
-            places.extend([place] * len(plain))
+    places: list[Span] = []
+    for place in _letters(text):
+        letter = text[place.start : place.end]
+        plain = letter.lower().strip() if letter.isascii() else folded(letter)
+        characters.append(plain)
+        places.extend([place] * len(plain))
     return "".join(characters), tuple(places)
+
+
+def _letters(text: str) -> Iterator[Span]:
+    """A text cut where its characters fold one by one: a letter and the marks that fold into it stay together."""
+    start = 0
+    for place in range(1, len(text)):
+        if text[place].isascii() or place - start >= _MOST_MARKS or not _folds_in(text, start, place):
+            yield Span(start, place)
+            start = place
+    if text:
+        yield Span(start, len(text))
+
+
+def _folds_in(text: str, start: int, place: int) -> bool:
+    before, here = text[start:place], text[place]
+    return bool(unicodedata.combining(here)) or folded(before + here) != folded(before) + folded(here)

@@ -18,9 +18,9 @@
     const at = shown.getBoundingClientRect();
     const width = tip.offsetWidth;
     const left = Math.max(8, Math.min(at.left + at.width / 2 - width / 2, innerWidth - width - 8));
-    const below = at.bottom + 8;
+    const below = at.bottom; // without a gap, so that the pointer can move onto it
     tip.style.left = `${left}px`;
-    tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : Math.max(8, at.top - tip.offsetHeight - 8)}px`;
+    tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : Math.max(8, at.top - tip.offsetHeight)}px`;
   }
 
   function hide() {
@@ -65,7 +65,10 @@
 
   const cellOf = (event) => event.target.closest && event.target.closest("[data-tip]");
   for (const kind of ["mouseover", "focusin"]) {
-    document.addEventListener(kind, (event) => (cellOf(event) ? show(cellOf(event)) : kind === "mouseover" && hide()));
+    document.addEventListener(kind, (event) => {
+      if (cellOf(event)) show(cellOf(event));
+      else if (kind === "mouseover" && event.target !== tip) hide();
+    });
   }
   document.addEventListener("focusout", hide);
   document.addEventListener("scroll", place, true);

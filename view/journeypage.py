@@ -23,11 +23,26 @@ from ddxgraph.view.stopname import STOP_NAMES
 from ddxgraph.view.words import signed
 
 SCRIPT: Final = "journey.js"
-_WHOLE_CHARS: Final = 400_000
-"""Characters of prompts and replies that a page holds; a longer journey has them cut."""
-_LEAST_CHARS: Final = 400
-"""Characters that each text keeps at least."""
+_MOST_BYTES: Final = 950_000
+"""Of a journey's markup; what is longer is made again with less in it."""
 _FRAME_PX: Final = 720
+
+
+class Fit(NamedTuple):
+    """How much of a journey's texts its page holds."""
+
+    chars: int
+    """Of prompts, replies and outputs together; where there are more, they are cut."""
+    each: int
+    """That each of them keeps at least."""
+    reason: int
+    """Characters of the reason of a weight."""
+    points: bool
+    """The credence chart marks each of its points and says its share."""
+
+
+_FITS: Final = (Fit(400_000, 400, 600, True), Fit(150_000, 400, 300, False), Fit(0, 100, 100, False))
+"""From the best; the first that keeps a journey small is taken."""
 
 
 class Considered(NamedTuple):
@@ -108,9 +123,17 @@ def notebook_html(trace: Trace) -> str:
 def journey_fragment(trace: Trace, judged: Judged | None = None, *, blind: bool = False) -> Markup:
     """The inner part of a journey's page, which a run's page shows too."""
     trace = numbered(trace)
-    evidence, path, course = evidence_of(trace), path_of(trace), trace.trajectory()
     outputs = [_output(step) for step in trace.steps]
-    most = _chars_each(trace, outputs)
+    for fit in _FITS:
+        markup = _fitted(trace, outputs, fit, judged, blind=blind)
+        if len(markup.encode(errors="replace")) <= _MOST_BYTES:
+            break
+    return markup
+
+
+def _fitted(trace: Trace, outputs: Sequence[str], fit: Fit, judged: Judged | None, *, blind: bool) -> Markup:
+    evidence, path, course = evidence_of(trace), path_of(trace), trace.trajectory()
+    most = _chars_each(trace, outputs, fit)
     return rendered(
         "journey.html.jinja",
         trace=trace,
@@ -130,13 +153,14 @@ def journey_fragment(trace: Trace, judged: Judged | None = None, *, blind: bool 
         path=path_chart(trace, path, evidence) if path.places else None,
         chart=credence_chart(trace, course, evidence),
         course=course,
-        matrix=matrix(evidence),
+        matrix=matrix(evidence, fit.reason),
         vignette=_marked(trace, evidence, question=False),
         question=_marked(trace, evidence, question=True),
         names=STOP_NAMES,
         back_in_words=back_in_words,
         clip=lambda text: clipped(text, most),
         outputs=outputs,
+        fit=fit,
         provenance=_provenance(trace),
     )
 
@@ -172,8 +196,13 @@ def considered(trajectory: Sequence[Mapping[str, float]], evidence: Evidence) ->
     return sorted(found, key=lambda one: -one.last)
 
 
-def matrix(evidence: Evidence) -> list[Row]:
-    """Findings by hypotheses."""
+def matrix(evidence: Evidence, reason: int = _FITS[0].reason) -> list[Row]:
+    """Findings by hypotheses.
+
+    Args:
+        evidence: of a journey.
+        reason: most characters of the reason of a weight.
+    """
     rows = []
     for finding in evidence.rows:
         known = evidence.findings.get(finding)
@@ -183,24 +212,24 @@ def matrix(evidence: Evidence) -> list[Row]:
                 evidence.quote(finding),
                 known.kind.replace("_", " ") if known else "",
                 known is not None and known.polarity == "absent",
-                [_cell(evidence, finding, key) for key in evidence.columns],
+                [_cell(evidence, finding, key, reason) for key in evidence.columns],
             )
         )
     return rows
 
 
-def _cell(evidence: Evidence, finding: str, hypothesis: str) -> Cell:
+def _cell(evidence: Evidence, finding: str, hypothesis: str, reason: int) -> Cell:
     given = evidence.weights.get((finding, hypothesis), ())
     if not given:
         return Cell(hypothesis, None, "")
     head = f"{finding} on {hypothesis} {evidence.label(hypothesis)[:80]}: {given[-1].weight.stance}."
-    said = [_weighed(one) for one in reversed(given)]
+    said = [_weighed(one, reason) for one in reversed(given)]
     return Cell(hypothesis, given[-1].weight.strength, "\n".join([head, *said]))
 
 
-def _weighed(one: Weighed) -> str:
+def _weighed(one: Weighed, most: int) -> str:
     reason = one.weight.reason or "no reason was given"
-    return f"Step {one.step + 1}, {signed(one.weight.strength)}: {reason[:600]}"
+    return f"Step {one.step + 1}, {signed(one.weight.strength)}: {reason[:most]}"
 
 
 def _marked(trace: Trace, evidence: Evidence, *, question: bool) -> list[Segment]:
@@ -212,12 +241,12 @@ def _marked(trace: Trace, evidence: Evidence, *, question: bool) -> list[Segment
     return [one for one in segments(whole, spans, within) if one.text]
 
 
-def _chars_each(trace: Trace, outputs: Sequence[str]) -> int:
+def _chars_each(trace: Trace, outputs: Sequence[str], fit: Fit) -> int:
     """Most characters of a prompt, reply or output, so that the page stays small."""
     lengths = [len(text) for step in trace.steps for text in _texts(step)] + [len(text) for text in outputs]
-    if sum(lengths) <= _WHOLE_CHARS:
+    if sum(lengths) <= fit.chars:
         return max(lengths, default=0)
-    return max(_LEAST_CHARS, _WHOLE_CHARS // len(lengths))
+    return max(fit.each, fit.chars // len(lengths))
 
 
 def _texts(step: Step) -> Sequence[str]:

@@ -94,9 +94,9 @@ def pair_fragment(
         _side(key, *given) for key, given in zip("ab", zip(names, traces, judged, strict=True), strict=True)
     )
     parted = parting(a.trace.steps, b.trace.steps)
-    known = a.judged or b.judged
+    known = next((side for side in (a, b) if side.judged), None)
     where = (
-        f"Their paths part after step {parted.common}, {parted.after.lower()}."
+        f"Their paths part after step {parted.common}, {parted.after[0].lower()}{parted.after[1:]}."
         if parted.common
         else "Their paths part at the start."
     )
@@ -107,7 +107,7 @@ def pair_fragment(
         flip=flip(a.judged, b.judged),
         answers=same_answer(a.trace, b.trace),
         parted_words="They take the same path." if parted.same else where,
-        gold=gold_in_words(known.gold, a.trace.case.options) if known else "",
+        gold=gold_in_words(known.judged.gold, known.trace.case.options) if known and known.judged else "",
         blind=blind,
         twins=twins(a.trace.steps, b.trace.steps),
         names=STOP_NAMES,

@@ -28,7 +28,7 @@ _GAP_H: Final = 38
 _LEFT, _TOP, _RIGHT, _BOTTOM = 22, 44, 22, 14
 _BUS: Final = 16
 """How far before a box the way back turns into it."""
-_LABEL_CHARS: Final = 21
+_LABEL_CHARS: Final = 19
 
 
 class Box(NamedTuple):

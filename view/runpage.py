@@ -103,4 +103,4 @@ def in_common(entries: list[Entry]) -> str:
 
 
 def _named(verdict: str) -> str:
-    return "unscored" if verdict == "error" else verdict
+    return "error, unscored" if verdict == "error" else verdict

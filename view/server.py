@@ -62,10 +62,10 @@ class _Follower:
                 self._trouble = str(error)
             return len(self._came)
 
-    def after(self, seen: int) -> list[Entry]:
-        """What came after so many."""
+    def between(self, seen: int, now: int) -> list[Entry]:
+        """What came after the first `seen` and among the first `now`."""
         with self._lock:
-            known = (self._book.find(key) for key in dict.fromkeys(self._came[seen:]))
+            known = (self._book.find(key) for key in dict.fromkeys(self._came[seen:now]))
             return [entry for entry in known if entry]
 
     def page(self, *, blind: bool) -> str:
@@ -104,7 +104,7 @@ def view_app(book: TraceBook, *, blind: bool = False) -> Starlette:
         if not (asked.isascii() and asked.isdigit() and len(asked) < 10):  # noqa: PLR2004
             return PlainTextResponse("after: give a whole number", status_code=400)
         seen = follower.catch_up()
-        fresh = follower.after(int(asked))
+        fresh = follower.between(int(asked), seen)
         found = {"ids": [one.id for one in fresh], "rows": [one.row for one in fresh], "seen": seen}
         return JSONResponse(
             {**found, "said": follower.said}, headers={"content-security-policy": _NOTHING_RUNS}

@@ -69,6 +69,7 @@
     );
   }
 
+  const link = (hash) => [...byId("rows").querySelectorAll("tbody a")].find((one) => one.hash === hash);
   const classes = (column) => `${column.kind === "number" ? "n" : ""} ${column.gold ? "gold" : ""}`.trim() || null;
 
   function draw() {
@@ -78,7 +79,10 @@
       else cell.removeAttribute("aria-sort");
     });
     const start = state.page * PAGE;
-    byId("rows").tBodies[0].replaceChildren(...view.slice(start, start + PAGE).map(line));
+    const body = byId("rows").tBodies[0];
+    const held = body.contains(document.activeElement) ? document.activeElement.hash : null;
+    body.replaceChildren(...view.slice(start, start + PAGE).map(line));
+    if (held) link(held)?.focus({ preventScroll: true }); // a row that came meanwhile does not take the focus away
     const all = table.rows.length;
     byId("count").textContent = `${number(view.length)} of ${number(all)} ${table.noun}${all === 1 ? "" : "s"}`;
     byId("clear").disabled = !state.search && state.filters.every((one) => !one);
@@ -326,7 +330,14 @@
     host.focus({ preventScroll: true });
   }
 
-  const asked = () => (location.hash.startsWith("#trace=") ? decodeURIComponent(location.hash.slice(7)) : null);
+  function asked() {
+    try {
+      return location.hash.startsWith("#trace=") ? decodeURIComponent(location.hash.slice(7)) : null;
+    } catch {
+      return null; // an address that was cut short
+    }
+  }
+
   let from = null;
   function route() {
     const id = asked();
@@ -338,8 +349,7 @@
     byId("open").hidden = true;
     byId("open").replaceChildren();
     byId("list").hidden = false;
-    const link = from && byId("rows").querySelector(`a[href="#trace=${CSS.escape(encodeURIComponent(from))}"]`);
-    if (link) link.focus();
+    if (from) link(`#trace=${encodeURIComponent(from)}`)?.focus();
     from = null;
   }
 

@@ -64,7 +64,8 @@ class TablePage:
             _check_folder(out)
             (out / BLOCKS).mkdir(parents=True, exist_ok=True)
             for old in (out / BLOCKS).glob("*.js"):
-                old.unlink()
+                if old.stem.isdecimal():  # a block; other scripts are not ours to take away
+                    old.unlink()
         self._blocks = Blocks(self._keep if self._single else self._save)
         self._ids: list[str] = []
         self._rows: list[Sequence[Any]] = []

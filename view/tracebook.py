@@ -57,6 +57,7 @@ class TraceBook:
         self._read = dict.fromkeys(self._paths, 0)
         self._lines = dict.fromkeys(self._paths, 0)
         self._known: dict[str, Entry] = {}
+        self._fresh: dict[str, Entry] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -70,14 +71,15 @@ class TraceBook:
         """Read what was written since; the traces that are new or have a newer line.
 
         Raises:
-            TraceFileError: a file cannot be read, or a line of it is no trace.
+            TraceFileError: a file cannot be read, or a line of it is no trace; the next call goes on after that
+                line, and returns what was read before it too.
         """
-        fresh = {}
         for path in self._paths:
             for entry in self._new(path):
                 earlier = self._known.get(entry.id)
                 if earlier is None or earlier.failed or not entry.failed:
-                    self._known[entry.id] = fresh[entry.id] = entry
+                    self._known[entry.id] = self._fresh[entry.id] = entry
+        fresh, self._fresh = self._fresh, {}
         return list(fresh.values())
 
     def find(self, trace_id: str) -> Entry | None:
@@ -85,13 +87,14 @@ class TraceBook:
         return self._known.get(trace_id)
 
     def named(self, beginning: str) -> Entry:
-        """The one trace whose id begins so, or which is of the case of that id.
+        """The one trace of that id, or of the case of that id, or whose id begins so; the first that there is.
 
         Raises:
             TraceFileError: there is none, or more than one.
         """
-        found = [entry for entry in self.entries if entry.id.startswith(beginning)]
-        found = found or [entry for entry in self.entries if entry.case == beginning]
+        entries, whole = self.entries, self.find(beginning)
+        found = [whole] if whole else [entry for entry in entries if entry.case == beginning]
+        found = found or [entry for entry in entries if entry.id.startswith(beginning)]
         if len(found) == 1:
             return found[0]
         if not found:
@@ -133,21 +136,22 @@ class TraceBook:
                 for line in file:
                     if not line.endswith(b"\n") and not is_whole(line):  # being written just now
                         return
-                    start = self._read[path]
+                    start, number = self._read[path], self._lines[path] + 1
                     self._read[path] += len(line)
-                    self._lines[path] += 1
+                    self._lines[path] += line.endswith(b"\n")
                     if line.strip():
-                        yield self._entry(line, Place(path, start, len(line)), failed)
+                        yield self._entry(
+                            line, f"{path}, line {number}", Place(path, start, len(line)), failed
+                        )
         except OSError as error:
             raise TraceFileError(f"cannot read {path}: {error.strerror or error}") from None
 
-    def _entry(self, line: bytes, place: Place, failed: bool) -> Entry:
-        where = f"{place.path}, line {self._lines[place.path]}"
+    def _entry(self, line: bytes, where: str, place: Place, failed: bool) -> Entry:
         record = record_of(line, where)
         judged = self._judge(record)
         try:
             row = row_of(record, judged)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise TraceFileError(f"{where} is malformed ({type(error).__name__}: {error})") from None
         return Entry(record["id"], record["case"]["id"], row.sample, row, judged, place, failed)
 

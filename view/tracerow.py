@@ -1,5 +1,6 @@
 """A trace as a row of a run's table. Pure."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
@@ -62,6 +63,9 @@ def row_of(record: Mapping[str, Any], judged: Judged | None) -> TraceRow:
     """
     case, usage = record["case"], record.get("usage") or {}
     steps = record.get("steps") or ()
+    seconds = float(record.get("elapsed_s", 0.0))
+    if not math.isfinite(seconds):  # no JSON could tell it to the page
+        raise ValueError("its time is not a finite number")
     return TraceRow(
         case=cut(case["id"], _CASE_CHARS),
         sample=int(record.get("sample", 0)),
@@ -69,8 +73,8 @@ def row_of(record: Mapping[str, Any], judged: Judged | None) -> TraceRow:
         verdict=judged.verdict if judged else _unjudged(record["outcome"]),
         gold=cut(judged.gold, _ANSWER_CHARS) if judged else "",
         backtracks=sum(bool((step.get("move") or {}).get("backtrack")) for step in steps),
-        tokens=int(usage.get("completion_tokens", 0)),
-        seconds=round(float(record.get("elapsed_s", 0.0)), 1),
+        tokens=int(float(usage.get("completion_tokens", 0))),
+        seconds=round(seconds, 1),
         ended=_ended(record),
         benchmark=" ".join(filter(None, (case.get("source"), case.get("split")))) or "–",
         strategy=str((record.get("strategy") or {}).get("name", "graph")),

@@ -1,19 +1,24 @@
 """The report: files that say the same every time, carry nothing foreign, and hide nothing that is incomplete."""
 
 import json
-import os
 import re
 from collections import Counter
-from collections.abc import Mapping
 from html.parser import HTMLParser
-from importlib.util import find_spec
 from pathlib import Path
-from shutil import which
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import pytest
+from browser import (
+    BROWSERS,
+    NEED_BROWSER,
+    QUIET,
+    browser_or_reason,
+    chromium_path,
+    contrast,
+    without_a_browser,
+)
 from scoredruns import random_run, score, scored, selection
 
 from ddxgraph.eval.evaluation import Evaluation, evaluate
@@ -282,37 +287,9 @@ def test_drawing_leaves_matplotlib_as_it_was():
     assert dict(mpl.rcParams) == before
 
 
-NEED_BROWSER = "DDXGRAPH_NEED_BROWSER"
-"""Set where a browser is or can be installed, as in `.ci/run`: the test may not vanish there."""
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-sync",
-)
-
-
-def browser_or_reason(found: Mapping[str, str | None], *, playwright: bool) -> tuple[str, str]:
-    """A browser's path, or why there is none to drive; one of them is empty."""
-    path = next(filter(None, found.values()), "")
-    if not playwright:
-        return "", "playwright is not installed"
-    return path, "" if path else "no Chromium on this machine; none is downloaded"
-
-
-def without_a_browser(reason: str, env: Mapping[str, str]) -> NoReturn:
-    if env.get(NEED_BROWSER):
-        pytest.fail(f"{reason}, and {NEED_BROWSER} is set: the report must be opened in a browser here")
-    pytest.skip(reason)
-
-
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    found = {name: which(name) for name in BROWSERS}
-    path, reason = browser_or_reason(found, playwright=find_spec("playwright") is not None)
-    return path or without_a_browser(reason, os.environ)
+    return chromium_path()
 
 
 def test_where_a_browser_is_needed_its_absence_fails_and_elsewhere_it_is_skipped_with_its_reason():
@@ -360,15 +337,3 @@ def test_a_browser_shows_it_without_network_and_without_complaint(report, chromi
             assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         finally:
             browser.close()
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two colours as WCAG 2 defines it, 1 to 21."""
-
-    def light(colour: str) -> float:
-        parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    dark, bright = sorted((light(one), light(other)))
-    return (bright + 0.05) / (dark + 0.05)

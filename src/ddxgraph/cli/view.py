@@ -24,6 +24,8 @@ _ONE_FILE: Final = 1_000
 _TWO: Final = 2
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_CHARS: Final = 60
+_CASE_CHARS: Final = 40
+"""Of a case's id in a name: what is left is room for the ids of its traces, which tell the names apart."""
 
 
 @spoken
@@ -75,7 +77,8 @@ def view(  # noqa: PLR0917 - one parameter an option
     try:
         page = _written(first, second, pair, out, two=other is not None, blind=blind, quiet=quiet)
     except OSError as error:
-        fail(f"cannot write the page: {error.strerror or error}: {error.filename}", Exit.BAD_INPUT)
+        where = f": {error.filename}" if error.filename else ""
+        fail(f"cannot write the page: {error.strerror or error}{where}", Exit.BAD_INPUT)
     typer.echo(str(page))
     if open_:
         webbrowser.open(page.resolve().as_uri())
@@ -117,11 +120,11 @@ def _written(
     if len(chosen) == 1:
         entry = chosen[0]
         page = journey_page(first.trace(entry), entry.judged, blind=blind)
-        return _one_file(page, out, f"{entry.case}-{entry.id[:8]}")
+        return _one_file(page, out, f"{entry.case[:_CASE_CHARS]}-{entry.id[:8]}")
     if chosen:
         a, b = chosen
         page = pair_page(first.trace(a), second.trace(b), (a.judged, b.judged), blind=blind)
-        return _one_file(page, out, f"{a.case}-{a.id[:8]}-{b.id[:8]}")
+        return _one_file(page, out, f"{a.case[:_CASE_CHARS]}-{a.id[:8]}-{b.id[:8]}")
     many = len(first) > _ONE_FILE or len(second) > _ONE_FILE
     name = _safe(f"{first.name}-and-{second.name}" if two else first.name)
     place = out or Path(f"{name}-pages" if many else f"{name}.html")
