@@ -219,6 +219,7 @@ def test_a_blind_page_begins_with_gold_out_of_sight(place):
     gold = ["--cases", "cases.jsonl"]
     assert 'class="list blind"' in viewed("runs/base", *gold, "--blind")
     assert 'class="list"' in viewed("runs/base", *gold)
+    assert 'class="list blind"' in viewed("runs/base", "runs/tuned", *gold, "--blind")
     assert 'class="journey blind"' in viewed("runs/base", *gold, "--blind", "--trace", "case-001")
     assert 'class="journey pair blind"' in viewed(
         "runs/base", "runs/tuned", *gold, "--blind", "--trace", "case-001"

@@ -160,28 +160,28 @@ def test_the_trace_shows_itself(ran):
 @pytest.mark.alone
 def test_every_case_is_taken_twice_and_scored(ran):
     told = re.findall(r"^(example-\d), sample (\d): answer [A-D],", ran.printed("batch"), re.MULTILINE)
-    assert sorted(told) == [(f"example-{case}", str(sample)) for case in range(1, 5) for sample in range(2)]
-    assert ran.printed("score").startswith("8 traversals, 0 unscored\naccuracy 0.")
+    assert sorted(told) == [(f"example-{case}", str(sample)) for case in range(1, 3) for sample in range(2)]
+    assert ran.printed("score").startswith("4 traversals, 0 unscored\naccuracy 0.")
 
 
 @pytest.mark.alone
 def test_the_moves_of_all_journeys_are_counted(ran):
     table = ran.shown("transitions", "text/markdown")
-    assert re.search(r"^\| reflect \| conclude \| 8 \| [01]\.\d\d \|", table, re.MULTILINE)
+    assert re.search(r"^\| reflect \| conclude \| 4 \| [01]\.\d\d \|", table, re.MULTILINE)
 
 
 @pytest.mark.alone
 def test_the_gate_says_what_it_rejects(ran):
     [accepted, read_in] = map(int, re.findall(r"\d+", ran.printed("gate")))
     reasons = re.findall(r"^\| (\d+) \| .+ \|$", ran.shown("gate", "text/markdown"), re.MULTILINE)
-    assert read_in == 8
-    assert sum(map(int, reasons)) == 8 - accepted > 0
+    assert read_in == 4
+    assert sum(map(int, reasons)) == 4 - accepted > 0
 
 
 @pytest.mark.alone
 def test_a_sample_to_train_on_is_compiled_and_printed(ran):
-    assert ran.printed("relaxed") == "8 of 8 accepted\n"
-    assert ran.printed("compile").startswith("8 samples\n")
+    assert ran.printed("relaxed") == "4 of 4 accepted\n"
+    assert ran.printed("compile").startswith("4 samples\n")
     for name in ("README.md", "gate.json", "gate.md", "journeys.json", "train.jsonl"):
         assert f"  {name}\n" in ran.printed("compile")
     roles = re.findall(r"^--- (\w+)$", ran.printed("sample"), re.MULTILINE)

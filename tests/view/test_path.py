@@ -240,3 +240,19 @@ def test_an_order_that_no_graph_takes_is_laid_out_without_two_steps_in_one_place
 def test_a_parent_that_does_not_stand_before_its_step_leads_nowhere():
     trace = made_by_hand("review_history", "generate_differential", "conclude", parents=(2, 0, 9))
     assert path_of(numbered(trace)).ways == (Way(0, 1, "on"),)
+
+
+def test_a_move_back_begins_a_pass_wherever_it_leads():
+    trace = made_by_hand("review_history", "generate_differential")
+    turned = trace.steps[0].model_copy(update={"move": Move(to="generate_differential", backtrack=True)})
+    path = path_of(numbered(trace.model_copy(update={"steps": (turned, trace.steps[1])})))
+    assert [(place.number, place.column) for place in path.places] == [(0, 0), (1, 1)]
+
+
+def test_checks_of_two_rounds_without_a_stop_between_join_no_stop_of_the_other():
+    stops = ("review_history", "generate_differential", "check_evidence", "check_evidence", "reflect")
+    trace = made_by_hand(*stops, parents=(None, 0, 0, 1, 1))
+    checks = [trace.steps[place].model_copy(update={"branch": "AB"[place - 2]}) for place in (2, 3)]
+    steps = (*trace.steps[:2], *checks, trace.steps[4])
+    path = path_of(numbered(trace.model_copy(update={"steps": steps})))
+    assert went(path) == [(0, 1, "on"), (0, 2, "on"), (1, 3, "on"), (3, 4, "on")]
