@@ -56,6 +56,7 @@ def _view(module: str, name: str, wanted: str) -> Callable[..., Any]:
     try:
         return cast(Callable[..., Any], getattr(import_module(f"ddxgraph.view.{module}"), name))
     except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]  # `matplotlib`, not a module of it
         raise ImportError(
-            f"Trace.{wanted} needs {error.name}, which this Python lacks: pip install 'ddxgraph[view]'"
+            f"Trace.{wanted} needs {missing}, which this Python lacks: pip install 'ddxgraph[view]'"
         ) from error

@@ -8,6 +8,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 BLOCK_CHARS: Final = 1_500_000
@@ -25,12 +26,16 @@ class Spot(NamedTuple):
 class Blocks:
     """Takes journeys one after another and hands on each block as it fills.
 
+    A block is packed and written in a thread, while the next one is made: packing lets go of the interpreter.
+
     Args:
         write: is given the number and the text of each block: base64 over zlib over a JSON list of markup.
     """
 
     def __init__(self, write: Callable[[int, str], None]) -> None:
         self._write = write
+        self._packer = ThreadPoolExecutor(1, "pages")
+        self._under_way: Future[None] | None = None
         self._number = 0
         self._chars = 0
         self._held: list[str] = []
@@ -41,13 +46,25 @@ class Blocks:
         self._held.append(markup)
         self._chars += len(markup)
         if self._chars >= BLOCK_CHARS:
-            self.close()
+            self._hand_on()
         return spot
 
     def close(self) -> None:
-        """Hand on what is held."""
-        if not self._held:
-            return
-        packed = zlib.compress(json.dumps(self._held).encode(), _LEVEL)
-        self._write(self._number, base64.b64encode(packed).decode())
+        """Hand on what is held, and wait until it is written."""
+        if self._held:
+            self._hand_on()
+        self._settle()
+
+    def _hand_on(self) -> None:
+        self._settle()  # one block at a time is under way, so that memory does not grow
+        self._under_way = self._packer.submit(self._pack, self._number, self._held)
         self._number, self._chars, self._held = self._number + 1, 0, []
+
+    def _settle(self) -> None:
+        under_way, self._under_way = self._under_way, None
+        if under_way:
+            under_way.result()
+
+    def _pack(self, number: int, held: list[str]) -> None:
+        packed = zlib.compress(json.dumps(held).encode(), _LEVEL)
+        self._write(number, base64.b64encode(packed).decode())

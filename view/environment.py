@@ -1,12 +1,14 @@
 """Templates of pages, in which every value is escaped as it is written out: a trace is anybody's text."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ddxgraph.view import words
+from ddxgraph.view.credencechart import Point
 
 FOLDER = Path(__file__).parent
 
@@ -25,7 +27,16 @@ def environment() -> Environment:
     for name in ("count", "cut", "percent", "signed"):
         made.filters[name] = getattr(words, name)
     made.filters["number"] = "{:,}".format
+    made.filters["dots"] = _dots
     return made
+
+
+def _dots(points: Iterable[Point]) -> Markup:
+    """The points of a curve, each with its words. A page has hundreds, and a template takes thrice as long."""
+    return Markup("").join(  # numbers, and words that are escaped
+        Markup(f'<circle cx="{one.x}" cy="{one.y}" r="3"><title>{escape(one.words)}</title></circle>')  # noqa: S704
+        for one in points
+    )
 
 
 def rendered(template: str, **given: object) -> Markup:

@@ -36,6 +36,7 @@ class WayCount:
     """Those of them with a right answer."""
     incorrect: int = 0
     triggers: Counter[str] = field(default_factory=Counter)
+    """Who decided, to moves; nobody did at the start, nor where a journey was broken off."""
 
 
 @dataclass
@@ -59,7 +60,8 @@ class Flow:
     """Counts over journeys, taken one at a time.
 
     A step of the trunk makes one move, however many checks it sends for. A check makes one move, to where the
-    checks are joined; so a way that leads from checks is counted once a check.
+    checks are joined; so a way that leads from checks is counted once a check. Only moves that were followed
+    count; every journey goes to `end` once, from its last step, even where it was broken off.
     """
 
     stops: dict[str, StopCount] = field(default_factory=dict)
@@ -110,11 +112,32 @@ class Flow:
 
 
 def _moves(trace: Trace) -> Iterator[tuple[Way, Step | None]]:
-    """Every move of a journey, with the step that made it; none did the first."""
-    if trace.steps:
-        yield Way(START, trace.steps[0].node), None
+    """Every move that was followed, with the step that made it; none did the first.
+
+    Every journey goes to its end from its last step; where it was broken off, that step did not move there.
+    """
+    leaving: list[Step] = []
+    """The stop that was left last, or the checks of a round that is under way."""
     for step in trace.steps:
-        yield Way(step.node, step.move.to), step
+        if _same_round(leaving, step):
+            leaving.append(step)
+            continue
+        if not leaving:
+            yield Way(START, step.node), None
+        for last in leaving if step.branch is None else leaving[-1:]:
+            yield Way(last.node, step.node), last
+        leaving = [step]
+    if leaving:
+        yield Way(leaving[-1].node, END), leaving[-1] if leaving[-1].move.to == END else None
+    else:
+        yield Way(START, END), None
+
+
+def _same_round(leaving: Sequence[Step], step: Step) -> bool:
+    """Whether a step is a check of the round that is under way."""
+    if not leaving or step.branch is None:
+        return False
+    return leaving[-1].branch is not None and leaving[-1].parent == step.parent
 
 
 def flow_of(traces: Iterable[Trace], correct: Correct | None = None) -> Flow:
@@ -149,6 +172,8 @@ def transitions(traces: Iterable[Trace], correct: Correct | None = None) -> "nx.
     graph: nx.DiGraph[str] = nx.DiGraph(journeys=flow.journeys)
     for node in dict.fromkeys([*flow.stops, *(end for way in flow.ways for end in way)]):
         graph.add_node(node, **_plain(vars(flow.stops.get(node, StopCount()))))
+    for node in {START, END} & set(graph):
+        graph.nodes[node].update(visits=flow.journeys, journeys=flow.journeys)
     for way, found in flow.ways.items():
         graph.add_edge(*way, probability=flow.probability(way), **_plain(vars(found)))
     return graph

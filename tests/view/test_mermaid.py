@@ -29,7 +29,7 @@ def test_stops_ways_and_moves_back_are_there():
     assert "  s0 --> s1" in lines
     assert (
         sum(
-            line.startswith('  s6 -. "back to evidence on A and B (the model: recheck evidence)"')
+            line.startswith('  s6 -. "back to evidence on A and B (the model#58; recheck evidence)"')
             for line in lines
         )
         == 2
@@ -58,3 +58,27 @@ def test_no_text_ends_its_quotes(label):
     for line in lines[1:]:
         assert LINE.fullmatch(line), line
     assert len(lines) == len(chart())
+
+
+@pytest.mark.parametrize(
+    ("label", "written"),
+    [
+        (
+            'Lifestyle:"x"',
+            "Lifestyle#58;#34;x#34;",
+        ),  # `style`, a colon and a number: Mermaid takes its end off
+        ("$$x$$", "#36;#8203;#36;x#36;#8203;#36;"),  # a formula
+        ("fa:fa-user", "fa#58;#8203;fa-user"),  # an icon
+        ("a\u202eb\x00c", "a#65533;b#65533;c"),
+        ("é病 5,0", "é病 5,0"),
+    ],
+)
+def test_what_mermaid_would_make_something_of_is_broken_up(label, written):
+    case = CASE.model_copy(update={"options": {**CASE.options, "A": label}})
+    (line,) = [line for line in chart(case=case) if line.startswith('  s3["')]
+    assert f" A {written}<br/>" in line
+
+
+def test_a_given_up_check_says_so_in_words_too():
+    (line,) = [line for line in chart() if line.startswith('  s4["')]
+    assert line.endswith(', given up"]')

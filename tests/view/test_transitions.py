@@ -67,3 +67,55 @@ def test_probabilities_out_of_a_stop_sum_to_one_whatever_was_walked():
 def test_no_journey_makes_an_empty_graph():
     graph = transitions([])
     assert (len(graph), graph.graph) == (0, {"journeys": 0})
+
+
+def broken_off(trace, upto):
+    ended = {"answer": None, "outcome": "error", "ended": "interrupted"}
+    return trace.model_copy(update={"steps": trace.steps[:upto], **ended})
+
+
+@pytest.mark.parametrize(
+    ("upto", "expected"),
+    [
+        (0, {("start", "end"): 1}),
+        (
+            4,  # two of four checks are there; nothing joined them
+            {
+                ("start", "review_history"): 1,
+                ("review_history", "generate_differential"): 1,
+                ("generate_differential", "check_evidence"): 1,
+                ("check_evidence", "end"): 1,
+            },
+        ),
+        (
+            7,  # it wanted to go back, and did not come to it
+            {
+                ("start", "review_history"): 1,
+                ("review_history", "generate_differential"): 1,
+                ("generate_differential", "check_evidence"): 1,
+                ("check_evidence", "reflect"): 4,
+                ("reflect", "end"): 1,
+            },
+        ),
+    ],
+)
+def test_a_journey_that_broke_off_made_no_move_that_it_did_not_follow(upto, expected):
+    graph = transitions([broken_off(walked(TURNING), upto)])
+    assert {(a, b): told["count"] for a, b, told in graph.edges(data=True)} == expected
+    last = [told for _, end, told in graph.edges(data=True) if end == "end"]
+    assert [(told["back"], told["triggers"]) for told in last] == [(0, {})]
+    assert graph.nodes["end"]["visits"] == 1
+
+
+def test_what_comes_to_a_stop_is_what_visits_it_however_journeys_end():
+    traces = [broken_off(walked(TURNING), upto) for upto in range(12)] + [walked(STRAIGHT)] * 2
+    graph = transitions(traces)
+    for stop in ("review_history", "generate_differential", "conclude", "end"):
+        assert (
+            sum(told["count"] for *_, told in graph.in_edges(stop, data=True)) == graph.nodes[stop]["visits"]
+        )
+    assert graph.nodes["start"]["visits"] == graph.nodes["end"]["visits"] == len(traces)
+    for stop in set(graph) - {"end", "check_evidence"}:
+        out = [told for *_, told in graph.out_edges(stop, data=True)]
+        assert sum(told["count"] for told in out) == graph.nodes[stop]["visits"]
+        assert sum(told["probability"] for told in out) == pytest.approx(1)
