@@ -47,14 +47,14 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(wheel):
     assert tops == {"ddxgraph", f"ddxgraph-{wheel.name.split('-')[1]}.dist-info"}
 
 
-def test_the_wheel_holds_every_module_prompt_table_and_preset_of_every_room(wheel):
+def test_the_wheel_holds_every_module_prompt_page_table_and_preset_of_every_room(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     wanted = {
         f"ddxgraph/{path.relative_to(ROOT).as_posix()}"
         for room in ROOMS
         for path in (ROOT / room).iterdir()
-        if path.suffix in {".csv", ".digests", ".jinja", ".py", ".toml", ".yaml"}
+        if path.suffix in {".css", ".csv", ".digests", ".jinja", ".js", ".py", ".toml", ".yaml"}
     }
     assert len(wanted) > 30
     assert wanted <= names

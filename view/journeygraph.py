@@ -74,7 +74,7 @@ def _add_steps(graph: "nx.MultiDiGraph[str]", path: Path) -> None:
             node=step.node,
             title=step_title(step),
             branch=step.branch,
-            passing=place.number,
+            pass_number=place.number,
             abandoned=place.abandoned,
             backtrack=step.move.backtrack,
             to=step.move.to,
