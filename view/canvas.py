@@ -217,21 +217,19 @@ class Canvas:
     def _patch(self, outline: Outline, **how: Any) -> None:
         self._figure.add_artist(PathPatch(outline, transform=self._pixels, **how))
 
-    def save(self, path: Path, title: str, kind: str | None = None) -> Path:
+    def save(self, path: Path, title: str) -> Path:
         """Write it into a file; equal drawings give equal bytes.
 
         Args:
             path: the file; its folder must exist.
             title: for programs that list pictures.
-            kind: `png` or `svg`; by default as the path ends.
 
         Raises:
-            ValueError: the path ends in something else, and `kind` does not say what to write.
+            ValueError: the path ends in something other than `.png` or `.svg`.
             OSError: it cannot be written.
         """
-        if kind is None:
-            check_format(path)
-        form = kind or path.suffix.lower().removeprefix(".")
+        check_format(path)
+        form = path.suffix.lower().removeprefix(".")
         metadata = {"Title": legible(title), **({"Date": None} if form == "svg" else {"Software": None})}
         file = io.BytesIO()
         self._figure.savefig(file, format=form, dpi=self._dpi, metadata=metadata, facecolor=PAGE)

@@ -33,13 +33,10 @@ def ending(trace: Trace) -> str:
 
 def answer_in_words(trace: Trace) -> str:
     """The answer with its option’s text; a word where there is none."""
-    if trace.answer is None:
-        return "No answer"
-    text = trace.case.options.get(trace.answer)
-    return f"{trace.answer}. {text}" if text else trace.answer
+    return "No answer" if trace.answer is None else choice_in_words(trace.answer, trace.case.options)
 
 
-def gold_in_words(gold: str, options: Mapping[str, str]) -> str:
-    """A gold answer with its option’s text."""
-    text = options.get(gold)
-    return f"{gold}. {text}" if text else gold
+def choice_in_words(answer: str, options: Mapping[str, str]) -> str:
+    """An answer, given or gold, with its option’s text; in a free-form case as it is."""
+    text = options.get(answer)
+    return f"{answer}. {text}" if text else answer

@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.view.credencechart import credence_chart
 from ddxgraph.view.document import document
-from ddxgraph.view.ending import answer_in_words, ending, gold_in_words
+from ddxgraph.view.ending import answer_in_words, choice_in_words, ending
 from ddxgraph.view.environment import rendered
 from ddxgraph.view.evidence import Evidence, Weighed, evidence_of
 from ddxgraph.view.highlight import Segment, Span, located, segments
@@ -134,6 +134,7 @@ def journey_fragment(trace: Trace, judged: Judged | None = None, *, blind: bool 
 def _fitted(trace: Trace, outputs: Sequence[str], fit: Fit, judged: Judged | None, *, blind: bool) -> Markup:
     evidence, path, course = evidence_of(trace), path_of(trace), trace.trajectory()
     most = _chars_each(trace, outputs, fit)
+    vignette, question = _marked(trace, evidence)
     return rendered(
         "journey.html.jinja",
         trace=trace,
@@ -141,7 +142,7 @@ def _fitted(trace: Trace, outputs: Sequence[str], fit: Fit, judged: Judged | Non
         answer=answer_in_words(trace),
         share=trace.distribution.get(trace.answer or ""),
         judged=judged,
-        gold=gold_in_words(judged.gold, trace.case.options) if judged else "",
+        gold=choice_in_words(judged.gold, trace.case.options) if judged else "",
         blind=blind,
         ending=ending(trace),
         considered=considered(course, evidence),
@@ -154,8 +155,8 @@ def _fitted(trace: Trace, outputs: Sequence[str], fit: Fit, judged: Judged | Non
         chart=credence_chart(trace, course, evidence),
         course=course,
         matrix=matrix(evidence, fit.reason),
-        vignette=_marked(trace, evidence, question=False),
-        question=_marked(trace, evidence, question=True),
+        vignette=vignette,
+        question=question,
         names=STOP_NAMES,
         back_in_words=back_in_words,
         clip=lambda text: clipped(text, most),
@@ -232,13 +233,16 @@ def _weighed(one: Weighed, most: int) -> str:
     return f"Step {one.step + 1}, {signed(one.weight.strength)}: {reason[:most]}"
 
 
-def _marked(trace: Trace, evidence: Evidence, *, question: bool) -> list[Segment]:
+def _marked(trace: Trace, evidence: Evidence) -> tuple[list[Segment], list[Segment]]:
+    """Vignette and question, cut where findings were quoted from them."""
     case = trace.case
     whole = f"{case.vignette}\n{case.question}"
     spans = located(whole, evidence.findings.values())
     edge = len(case.vignette)
-    within = Span(edge + 1, len(whole)) if question else Span(0, edge)
-    return [one for one in segments(whole, spans, within) if one.text]
+    vignette, question = Span(0, edge), Span(edge + 1, len(whole))
+    return list(segments(whole, spans, vignette)), [
+        one for one in segments(whole, spans, question) if one.text
+    ]
 
 
 def _chars_each(trace: Trace, outputs: Sequence[str], fit: Fit) -> int:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ddxgraph.graph.trace import Trace
 from ddxgraph.view.credencechart import CredenceChart, credence_chart
 from ddxgraph.view.document import document
-from ddxgraph.view.ending import answer_in_words, ending, gold_in_words
+from ddxgraph.view.ending import answer_in_words, choice_in_words, ending
 from ddxgraph.view.environment import rendered
 from ddxgraph.view.evidence import Evidence, evidence_of
 from ddxgraph.view.journeypage import SCRIPT, journey_fragment
@@ -107,7 +107,7 @@ def pair_fragment(
         flip=flip(a.judged, b.judged),
         answers=same_answer(a.trace, b.trace),
         parted_words="They take the same path." if parted.same else where,
-        gold=gold_in_words(known.judged.gold, known.trace.case.options) if known and known.judged else "",
+        gold=choice_in_words(known.judged.gold, known.trace.case.options) if known and known.judged else "",
         blind=blind,
         twins=twins(a.trace.steps, b.trace.steps),
         names=STOP_NAMES,

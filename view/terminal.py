@@ -17,6 +17,7 @@ from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.nodes.review_history import Finding, History
 from ddxgraph.view.bars import bars
 from ddxgraph.view.course import Course
+from ddxgraph.view.ending import choice_in_words
 from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.pathline import path_line, short_path
 from ddxgraph.view.screen import Screen
@@ -166,9 +167,8 @@ def _answer(trace: Trace, screen: Screen) -> Iterator[Text]:
         said = f" ({trace.outcome}): {excerpt(screen.text(why))}"
         yield Text.assemble(("No answer", "bold"), said)
         return
-    text = trace.case.options.get(trace.answer)
-    shown = f"{trace.answer}. {text}" if text else trace.answer
-    yield Text(f"Answer: {' '.join(excerpt(screen.text(shown)).split())}", style="bold")
+    shown = screen.text(choice_in_words(trace.answer, trace.case.options))
+    yield Text(f"Answer: {' '.join(excerpt(shown).split())}", style="bold")
     if trace.case.options and trace.distribution:
         spread = "  ".join(f"{key} {share:.0%}" for key, share in trace.distribution.items())
         yield Text.assemble(f"        {spread}   ", (f"from {trace.distribution_from}", "dim"))

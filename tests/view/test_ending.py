@@ -9,7 +9,7 @@ from walks import doubting, walked
 
 from ddxgraph import Budget
 from ddxgraph.graph.trace import EndReason, Outcome
-from ddxgraph.view.ending import answer_in_words, ending, gold_in_words
+from ddxgraph.view.ending import answer_in_words, choice_in_words, ending
 
 TRACE = walked(STRAIGHT, CASE).trace
 
@@ -55,5 +55,5 @@ def test_an_answer_is_given_with_its_options_text():
     assert answer_in_words(TRACE.model_copy(update={"answer": "Z"})) == "Z"
     free = walked({"conclude": answer("gout")}, FREE).trace
     assert answer_in_words(free) == "gout"
-    assert gold_in_words("A", CASE.options) == "A. Influenza"
-    assert gold_in_words("gout", {}) == "gout"
+    assert choice_in_words("A", CASE.options) == "A. Influenza"
+    assert choice_in_words("gout", {}) == "gout"

@@ -1,7 +1,6 @@
 """`ddxgraph eval`: what runs scored, on the terminal, as a report, as JSON."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from ddxgraph.cli import options
 from ddxgraph.cli.bar import bar
+from ddxgraph.cli.extras import need
 from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
 from ddxgraph.eval.casefile import CaseFile
 from ddxgraph.view.notice import NOTICE
@@ -46,7 +46,7 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
 
     Exit code: 0 done, 1 a result is incomplete (the report is written all the same), 2 bad input.
     """
-    _need_the_extra()
+    need("evaluating", ("numpy", "scipy", "matplotlib"), "eval")
     from ddxgraph.eval.evaluation import evaluate as put_together  # noqa: PLC0415 - needs the extra
     from ddxgraph.eval.report import check_folder, to_json, write_report  # noqa: PLC0415
 
@@ -71,15 +71,6 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
             f"INCOMPLETE: {names}: some traces are unscored, and the figures are bounds; the command that made "
             "the run tries them again",
             Exit.NOT_DONE,
-        )
-
-
-def _need_the_extra() -> None:
-    missing = [name for name in ("numpy", "scipy", "matplotlib") if find_spec(name) is None]
-    if missing:
-        fail(
-            f"evaluating needs {', '.join(missing)}, which this Python lacks: pip install 'ddxgraph[eval]'",
-            Exit.BAD_INPUT,
         )
 
 

@@ -1,11 +1,11 @@
 """`ddxgraph graph`: which stops the graph has, and where they lead."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ddxgraph.cli.extras import need
 from ddxgraph.cli.speech import Exit, fail, spoken
 from ddxgraph.graph.topology import build_graph
 from ddxgraph.testing import ScriptedChatModel
@@ -38,10 +38,7 @@ def graph(
 
 
 def _draw(leads: list[Lead], path: Path) -> None:
-    if find_spec("matplotlib") is None:
-        fail(
-            "drawing needs matplotlib, which this Python lacks: pip install 'ddxgraph[view]'", Exit.BAD_INPUT
-        )
+    need("drawing", ("matplotlib",), "view")
     from ddxgraph.view.topologydrawing import draw_topology  # noqa: PLC0415 - needs the extra
 
     try:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from ddxgraph.cli import options, rewriting
 from ddxgraph.cli.bar import bar
+from ddxgraph.cli.extras import need
 from ddxgraph.cli.journeyinspect import inspect
 from ddxgraph.cli.journeyresult import complain, print_gate, print_set, to_json
 from ddxgraph.cli.speech import STDOUT, Exit, fail, spoken
@@ -109,7 +109,7 @@ def journeys(  # noqa: PLR0917 - one parameter an option
 
     Exit code: 0 done, 1 there is nothing to train on (the gate's report says why), 2 bad input.
     """
-    _need_the_extra()
+    need("the gate", ("numpy", "datasketch"), "journeys")
     from ddxgraph.training.gate import gate  # noqa: PLC0415 - needs the extra
     from ddxgraph.training.journeyset import write_journeys  # noqa: PLC0415
     from ddxgraph.training.setfolder import check_place  # noqa: PLC0415
@@ -161,15 +161,6 @@ branches.command("inspect")(inspect)
 def default_config() -> None:
     """Print the gate's settings as a TOML file that explains itself; every line of it may be left out."""
     typer.echo(default_toml(), nl=False)
-
-
-def _need_the_extra() -> None:
-    missing = [name for name in ("numpy", "datasketch") if find_spec(name) is None]
-    if missing:
-        fail(
-            f"the gate needs {', '.join(missing)}, which this Python lacks: pip install 'ddxgraph[journeys]'",
-            Exit.BAD_INPUT,
-        )
 
 
 def _rules(config: Path | None, min_backtracks: int | None) -> GateConfig:

@@ -4,7 +4,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from ddxgraph.cli import options
 from ddxgraph.cli.bar import bar
+from ddxgraph.cli.extras import need
 from ddxgraph.cli.signals import asked_to_stop
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.training.trainconfig import (
@@ -80,7 +80,7 @@ def train(  # noqa: PLR0917 - one parameter an option
 
     Exit code: 0 done, 1 not done, 2 bad input, 130 interrupted.
     """
-    _need_the_extra()
+    need("fine-tuning", _NEEDED, "train")
     from ddxgraph.finetuning import finetune  # noqa: PLC0415 - needs the extra
     from ddxgraph.training.sft import Hooks  # noqa: PLC0415
 
@@ -134,7 +134,7 @@ def merge(
     base: Base = None,
 ) -> None:
     """Write the base model with an adapter merged into its weights, for engines that take no adapters."""
-    _need_the_extra()
+    need("fine-tuning", _NEEDED, "train")
     from ddxgraph.finetuning import merge_adapter  # noqa: PLC0415 - needs the extra
 
     STDOUT.print(merge_adapter(adapter, out, base), markup=False)
@@ -215,12 +215,3 @@ def _settings(config: Path | None, preset: str | None, base: str | None) -> Trai
     else:
         settings = train_config({"preset": preset} if preset else {}, preset or "defaults")
     return settings.model_copy(update={"base_model": base}) if base else settings
-
-
-def _need_the_extra() -> None:
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        fail(
-            f"fine-tuning needs {', '.join(missing)}, which this Python lacks: pip install 'ddxgraph[train]'",
-            Exit.BAD_INPUT,
-        )

@@ -2,7 +2,6 @@
 
 import re
 import webbrowser
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,6 +9,7 @@ import typer
 
 from ddxgraph.cli import options
 from ddxgraph.cli.bar import bar
+from ddxgraph.cli.extras import need
 from ddxgraph.cli.goldanswers import gold_answers
 from ddxgraph.cli.speech import Exit, fail, say, spoken
 from ddxgraph.graph.wholefile import write_whole
@@ -149,12 +149,7 @@ def _safe(name: str) -> str:
 
 
 def _serve(book: TraceBook, port: int, *, blind: bool, browse: bool) -> None:
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        fail(
-            f"--serve needs {' and '.join(missing)}, which this Python lacks: pip install 'ddxgraph[view]'",
-            Exit.BAD_INPUT,
-        )
+    need("--serve", ("starlette", "uvicorn"), "view")
     from ddxgraph.view.server import LOOPBACK, PortTaken, listen, serve_view  # noqa: PLC0415 - needs the extra
 
     try:
