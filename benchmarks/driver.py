@@ -3,9 +3,10 @@
 Four figures, printed as JSON:
 - a run of `--cases` cases: traces a second, peak memory and memory while it runs (sampled every tenth);
 - the same kind of run in short pieces, each timed against a bare LangGraph of the same topology and the same
-  concurrency (see `orchestration.py`): time ratio, median over the pairs. The bare graph keeps no trace and
-  writes nothing to disk. What it costs depends on how its nodes are written: plain functions, which LangGraph
-  runs in threads; async functions; async functions that each call the same instant model once;
+  concurrency (see `orchestration.py`): ratio of the time, and of the CPU time of all threads, which a busy
+  neighbour lengthens less; medians over the pairs. The bare graph keeps no trace and writes nothing to disk.
+  What it costs depends on how its nodes are written: plain functions, which LangGraph runs in threads; async
+  functions; async functions that each call the same instant model once;
 - resume: nine tenths of the traces are left in a folder, and a fresh process goes on with it. Seconds from its
   start to its first new trace, and to its end.
 
@@ -14,6 +15,7 @@ Four figures, printed as JSON:
 
 import argparse
 import asyncio
+import gc
 import json
 import operator
 import resource
@@ -26,7 +28,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from langchain_core.messages import HumanMessage
 from langgraph.graph import END, START, StateGraph
@@ -135,10 +137,18 @@ async def whole_run(cases: Cases, concurrency: int, folder: Path) -> dict[str, A
     }
 
 
-async def seconds_of(work: Callable[[], Awaitable[None]]) -> float:
-    start = time.perf_counter()
+class Spent(NamedTuple):
+    """What a piece took, in seconds."""
+
+    wall: float
+    cpu: float
+    """Of all threads of this process."""
+
+
+async def spent_by(work: Callable[[], Awaitable[None]]) -> Spent:
+    start, cpu = time.perf_counter(), time.process_time()
     await work()
-    return time.perf_counter() - start
+    return Spent(time.perf_counter() - start, time.process_time() - cpu)
 
 
 async def ratios(piece: int, pairs: int, concurrency: int, room: Path) -> dict[str, dict[str, float]]:
@@ -154,23 +164,30 @@ async def ratios(piece: int, pairs: int, concurrency: int, room: Path) -> dict[s
         async for _ in run(Cases(piece), model, concurrency=concurrency, out=room / f"piece-{number}"):
             pass
 
-    timed: dict[str, list[tuple[float, float]]] = {name: [] for name in bare}
+    # What was imported is no garbage of either side: else who happens to set off the collector pays for both.
+    gc.collect()
+    gc.freeze()
+    timed: dict[str, list[tuple[Spent, Spent]]] = {name: [] for name in bare}
     for number in range(pairs + 1):
-        mine = await seconds_of(lambda number=number: ours(number))
+        mine = await spent_by(lambda number=number: ours(number))
         for name, graph in bare.items():
-            theirs = await seconds_of(lambda graph=graph: walk_bare(graph, iter(Cases(piece)), concurrency))
+            theirs = await spent_by(lambda graph=graph: walk_bare(graph, iter(Cases(piece)), concurrency))
             timed[name].append((mine, theirs))
+    return {name: compared(times[1:], piece) for name, times in timed.items()}
+
+
+def compared(times: list[tuple[Spent, Spent]], piece: int) -> dict[str, float]:
+    """Our pieces against the others, a pair at a time and the best of each."""
     return {
-        name: {
-            "ddxgraph_ms": round(statistics.median(a for a, _ in times[1:]) / piece * 1e3, 3),
-            "bare_langgraph_ms": round(statistics.median(b for _, b in times[1:]) / piece * 1e3, 3),
-            "ratio": round(statistics.median(a / b for a, b in times[1:]), 3),
-            # Of the best pieces: whatever else the machine does only ever adds to a piece.
-            "ratio_of_best": round(min(a for a, _ in times[1:]) / min(b for _, b in times[1:]), 3),
-            "ratio_min": round(min(a / b for a, b in times[1:]), 3),
-            "ratio_max": round(max(a / b for a, b in times[1:]), 3),
-        }
-        for name, times in timed.items()
+        "ddxgraph_ms": round(statistics.median(a.wall for a, _ in times) / piece * 1e3, 3),
+        "bare_langgraph_ms": round(statistics.median(b.wall for _, b in times) / piece * 1e3, 3),
+        "ratio": round(statistics.median(a.wall / b.wall for a, b in times), 3),
+        "ratio_min": round(min(a.wall / b.wall for a, b in times), 3),
+        "ratio_max": round(max(a.wall / b.wall for a, b in times), 3),
+        # Of the best pieces: whatever else the machine does only ever adds to a piece.
+        "ratio_of_best": round(min(a.wall for a, _ in times) / min(b.wall for _, b in times), 3),
+        "cpu_ratio": round(statistics.median(a.cpu / b.cpu for a, b in times), 3),
+        "cpu_ratio_of_best": round(min(a.cpu for a, _ in times) / min(b.cpu for _, b in times), 3),
     }
 
 

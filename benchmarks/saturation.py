@@ -218,7 +218,7 @@ async def measure(questions: list[Case], args: argparse.Namespace, room: Path) -
     strategy = GraphStrategy(budget=Budget(max_backtracks=args.max_backtracks), limits=limits)
     replay = Replay(args.concurrency, args.base_url, os.environ.get(KEY_VARIABLE))
     ours, conversations = Phase(), list[Conversation]()
-    shares, ratios = [], []
+    shares, seconds = [], []
     async with AsyncExitStack() as held:
         client = await held.enter_async_context(replay.client())
         size = -(-len(questions) // args.rounds)
@@ -230,7 +230,7 @@ async def measure(questions: list[Case], args: argparse.Namespace, room: Path) -
                 setattr(ours, name, getattr(ours, name) + value)
             recorded = recorder.taken()
             replayed = await replay.send(client, recorded)
-            ratios.append(round(replayed / done.seconds, 3))
+            seconds.append((done.seconds, replayed))
             conversations += recorded
     return {
         "cases": len(conversations),
@@ -239,7 +239,8 @@ async def measure(questions: list[Case], args: argparse.Namespace, room: Path) -
         "run": ours.shown(),
         "raw_replay": replay.phase.shown(),
         "throughput_ratio": round(replay.phase.seconds / ours.seconds, 3),
-        "throughput_ratio_by_round": ratios,
+        "throughput_ratio_by_round": [round(replayed / run, 3) for run, replayed in seconds],
+        "seconds_by_round": [(round(run, 2), round(replayed, 2)) for run, replayed in seconds],
         "tokens_per_s_ratio": round(ours.written_per_s / replay.phase.written_per_s, 3),
         "silent_share": round(
             sum(c.silent_s for c in conversations) / sum(c.whole_s for c in conversations), 4

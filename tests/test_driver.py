@@ -12,7 +12,8 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "driver.py"
 CASES = 4_000
 MOST = 1.5
-"""Time of a traversal over that of a bare walk."""
+"""CPU time of a traversal over that of a bare walk: paired, median of the pairs. A neighbour on the machine
+lengthens a walk that hops between threads otherwise than one that does not; what either computes stays."""
 
 pytestmark = pytest.mark.alone
 
@@ -37,16 +38,15 @@ def test_memory_is_small_and_does_not_grow_with_the_traces(measured):
 
 
 def test_a_traversal_costs_at_most_half_again_what_a_bare_graph_of_plain_functions_does(measured):
-    """What else the machine does only adds to a piece: where the first look says too much, three times as many
-    pieces say how low it goes."""
-    found = ratio_of_best(measured)
+    """Where the first look says too much, three times as many pairs say it more exactly."""
+    found = cpu_ratio(measured)
     if found > MOST:
-        found = ratio_of_best(measure(20, 75))
+        found = cpu_ratio(measure(20, 75))
     assert found <= MOST
 
 
-def ratio_of_best(measured: Mapping[str, Any]) -> float:
-    return measured["ratio_to_bare_langgraph"]["plain_functions"]["ratio_of_best"]
+def cpu_ratio(measured: Mapping[str, Any]) -> float:
+    return measured["ratio_to_bare_langgraph"]["plain_functions"]["cpu_ratio"]
 
 
 def test_a_run_that_is_nine_tenths_done_is_finished_within_10_seconds(measured):
