@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "nodes": {"prompts"},
     "graph": {"nodes", "prompts"},
     "serving": {"nodes"},
+    "lab": {"nodes"},
     "eval": {"graph", "nodes", "prompts"},
     "training": {"eval", "graph", "nodes", "prompts"},
     "view": {"graph", "nodes", "prompts"},
