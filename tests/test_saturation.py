@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ pytestmark = [
 
 LEAST = 0.95
 """Throughput of a run over that of its bare requests."""
+LOOKS = 3
 
 
 class Measured(NamedTuple):
@@ -33,6 +34,7 @@ class Measured(NamedTuple):
 
 def measure(out: Path) -> Measured:
     script = ROOT / "benchmarks" / "saturation.py"
+    out.mkdir(exist_ok=True)
     settings = ["--first", str(QUESTIONS), "--rounds", "2", "--concurrency", "4", "--out", str(out)]
     done = subprocess.run(
         [sys.executable, str(script), str(MEDQA_DEV), *settings],
@@ -51,18 +53,23 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
 
 
 def test_a_run_has_the_throughput_of_its_bare_requests(measured, tmp_path):
-    """Where the first look says too little, a second one measures the same rounds again.
+    """Where the first look says too little, up to two more measure the same rounds again.
 
-    Each round then counts with the shorter of its two times, of the run and of the bare requests alike: what else
+    Each round then counts with the shortest of its times, of the run and of the bare requests alike: what else
     the machine does only ever adds to one.
     """
     looks = [measured.report]
-    if measured.report["throughput_ratio"] < LEAST:
-        looks.append(measure(tmp_path).report)
+    while throughput(looks) < LEAST and len(looks) < LOOKS:
+        looks.append(measure(tmp_path / str(len(looks))).report)
+    assert throughput(looks) >= LEAST
+
+
+def throughput(looks: Sequence[Mapping[str, Any]]) -> float:
+    """Shortest time of the bare requests over the shortest time of the run, summed over the rounds."""
     rounds = list(zip(*(look["seconds_by_round"] for look in looks), strict=True))
-    run = sum(min(run for run, _ in of_one) for of_one in rounds)
-    bare = sum(min(bare for _, bare in of_one) for of_one in rounds)
-    assert bare / run >= LEAST
+    run = sum(min(run for run, _ in times) for times in rounds)
+    bare = sum(min(bare for _, bare in times) for times in rounds)
+    return bare / run
 
 
 def test_a_traversal_hardly_ever_waits_for_anything_but_the_engine(measured):
