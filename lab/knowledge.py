@@ -77,7 +77,7 @@ def knowledge_of(
 
 @cache
 def phrases() -> Mapping[str, str]:
-    """Code of an evidence to its short English name, which holds no comma and no "and"."""
+    """Code of an evidence to its short English name, which holds no comma, no "and" and no "or"."""
     return tomllib.loads((Path(__file__).parent / "phrases.toml").read_text(encoding="utf-8"))
 
 

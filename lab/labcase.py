@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 from ddxgraph.lab.knowledge import Condition, Knowledge
 from ddxgraph.lab.level import Level
-from ddxgraph.lab.solver import Cards, Findings, leaders, posterior
+from ddxgraph.lab.solver import Cards, Findings, chance, leaders, posterior
 from ddxgraph.lab.wording import options, question, vignette
 from ddxgraph.nodes.case import Case
 
@@ -119,8 +119,7 @@ def _patient(cards: Cards, level: Level, rng: Random) -> tuple[str, dict[str, bo
     asked = rng.sample(sorted(set().union(*cards.values())), level.findings)
     findings = {}
     for finding in asked:
-        share = 1 - level.missing if finding in cards[truth] else level.misleading
-        findings[finding] = rng.random() < share
+        findings[finding] = rng.random() < chance(cards[truth], finding, level)
     return truth, findings
 
 

@@ -11,17 +11,21 @@ Findings = Mapping[str, bool]
 """Finding to whether it is present, in the order of the case; what is not in it is not mentioned."""
 
 
+def chance(card: Collection[str], finding: str, level: Level) -> float:
+    """Probability that a patient whose condition has this card shows a finding."""
+    return 1 - level.missing if finding in card else level.misleading
+
+
 def likelihood(card: Collection[str], findings: Findings, level: Level) -> float:
     """Probability of the findings in a patient whose condition has this card.
 
     Findings are independent, given the condition: one on the card is present with probability 1 - `missing`, any
     other with probability `misleading`. Which findings the case mentions says nothing about the condition.
     """
-    logs = []
-    for finding, present in findings.items():
-        share = 1 - level.missing if finding in card else level.misleading
-        logs.append(math.log(share if present else 1 - share))
-    return math.exp(math.fsum(logs))
+    shown = {finding: chance(card, finding, level) for finding in findings}
+    return math.prod(
+        shown[finding] if present else 1 - shown[finding] for finding, present in findings.items()
+    )
 
 
 def posterior(cards: Cards, findings: Findings, level: Level) -> dict[str, float]:
