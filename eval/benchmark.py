@@ -26,8 +26,11 @@ from ddxgraph.eval.benchmarkfile import (
 )
 from ddxgraph.eval.casefile import CaseEntry, case_entry
 from ddxgraph.eval.casesample import sample
+from ddxgraph.eval.ddxlab import NAME as DDXLAB
+from ddxgraph.eval.ddxlab import SOURCE, ddxlab_file, size
 from ddxgraph.eval.optionorder import shuffled, withheld
 from ddxgraph.graph.manifest import Selection
+from ddxgraph.lab.labcase import SPLITS
 from ddxgraph.nodes.cachefolder import CACHE_VARIABLE, cache_folder
 
 __all__ = ["BENCHMARKS", "Benchmark", "BenchmarkError", "Items", "Selection", "Split", "data_folder", "load"]
@@ -77,6 +80,8 @@ class Benchmark:
     """What a user does who has not got it."""
     companions: Sequence[RawFile] = ()
     """Files that are no split and help to make one."""
+    also: str = ""
+    """Another name that it is found by."""
 
     def split(self, name: str) -> Split:
         """A split by its name.
@@ -94,7 +99,7 @@ class Benchmark:
         found = [
             raw for one in chosen if not one.imported for raw in (one.file, one.five_options, one.excluded)
         ]
-        return [*filter(None, found), *self.companions]
+        return list({raw.path: raw for raw in (*filter(None, found), *self.companions)}.values())
 
 
 @dataclass(frozen=True)
@@ -255,6 +260,16 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = MappingProxyType(
             obtain=jama.OBTAIN,
             companions=(_JAMA_URLS,),
         ),
+        DDXLAB: Benchmark(
+            name=DDXLAB,
+            title="laboratory cases in four levels, generated from DDXPlus (arXiv 2205.09148); no medicine",
+            splits={name: Split(size(name), ddxlab_file(name)) for name in SPLITS},
+            licence="CC BY 4.0 (DDXPlus)",
+            home="https://github.com/mila-iqia/ddxplus",
+            obtain="get DDXPlus' English release, and with its folder or archive run "
+            f"`ddxgraph data fetch {SOURCE} --from PATH`",
+            also=SOURCE,
+        ),
     }
 )
 
@@ -270,16 +285,18 @@ def find(name: str) -> Benchmark:
     Raises:
         BenchmarkError: there is none of that name; those that there are are named.
     """
-    if name not in BENCHMARKS:
+    found = next((one for one in BENCHMARKS.values() if name and name in {one.name, one.also}), None)
+    if found is None:
         raise BenchmarkError(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[name]
+    return found
 
 
 def load(selection: Selection, *, folder: Path | None = None) -> Items:
     """The cases of a selection, from the data folder, each checked to be the published one.
 
     Case ids: `medqa-dev-17` (row of the file, from 0), `medbullets-217175` (end of the link; the same with four
-    and five options), `jama-2811315` (article number). They stay the same when options are shuffled or withheld.
+    and five options), `jama-2811315` (article number), `ddxlab-test-2-0-17` (level,
+    seed, place). They stay the same when options are shuffled or withheld.
 
     Args:
         selection: which. Its `size` and `sha256` are not heeded, but filled in from what is read.
@@ -421,6 +438,7 @@ def _entry(row: Row, prefix: str, selection: Selection) -> CaseEntry:
     fields = {
         "id": prefix + row.key,
         "vignette": row.question,
+        "question": row.asked,
         "options": row.options,
         "answer": row.letter,
         "source": selection.benchmark,

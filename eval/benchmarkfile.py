@@ -38,6 +38,8 @@ class Row(NamedTuple):
     """The subset that the row belongs to."""
     name: str = ""
     """What the file itself calls the row."""
+    asked: str = ""
+    """What is asked, where the source keeps it apart from the vignette."""
     broken: str = ""
     """Why the row could not be read; empty where it could."""
 
@@ -113,7 +115,8 @@ class RawFile:
     prefix: str = ""
     """What the ids of its cases begin with."""
     digests: str = ""
-    """Name of the file beside this one that holds a `Published` a line."""
+    """Name of the file beside this one that holds a `Published` a line; empty where the file's hash alone
+    is known."""
     also: Sequence[str] = ()
     """Names that it goes by elsewhere, in folders and in archives."""
     urls: Sequence[str] = ()
@@ -137,7 +140,7 @@ def problems_of(raw: RawFile, content: bytes) -> list[Problem]:
     found = sha256_of(content)
     if found == raw.sha256:
         return []
-    differing = list(differences(raw.prefix, list(raw.read(content)), published(raw))) if raw.read else []
+    differing = _differing(raw, content)
     return differing or [
         Problem(
             None,
@@ -146,10 +149,17 @@ def problems_of(raw: RawFile, content: bytes) -> list[Problem]:
             f"its SHA-256 is {found}, not {raw.sha256}"
             + (
                 "; every row is the published one, so that it differs in layout or in other fields"
-                * bool(raw.read)
+                * bool(raw.digests)
             ),
         )
     ]
+
+
+def _differing(raw: RawFile, content: bytes) -> list[Problem]:
+    """The rows that differ, where rows are known one by one."""
+    if raw.read is None or not raw.digests:
+        return []
+    return list(differences(raw.prefix, list(raw.read(content)), published(raw)))
 
 
 def published(raw: RawFile) -> list[Published]:

@@ -9,18 +9,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 CONDITIONS_FILE: Final = "release_conditions.json"
-EVIDENCES_FILE: Final = "release_evidences.json"
-SHA256: Final[Mapping[str, str]] = {
-    CONDITIONS_FILE: "8173e95870b81d0295f0febd27ec6c700c69e96ecddc39a18efdfbe5f23708bb",
-    EVIDENCES_FILE: "b8657bfc2beb399ee0825b4b885ec0ec595d71191345b2bf1f0b04ccad20e9d1",
-}
-"""Of the files of the English release."""
+"""Name of the file in DDXPlus' English release."""
 LEAST_FINDINGS: Final = 4
 """A condition with fewer findings that have a short name cannot fill a reference card, and is left out."""
 
 
 class KnowledgeError(ValueError):
-    """The files of DDXPlus are missing or not the published ones; the message says which and what to do."""
+    """A file is not DDXPlus' list of conditions; the message says what to give instead."""
 
 
 class Condition(NamedTuple):
@@ -39,35 +34,31 @@ class Knowledge(NamedTuple):
     """Over conditions and the names of their findings, hex: what the cases follow from, beside level and seed."""
 
 
-def read_knowledge(folder: Path) -> Knowledge:
-    """Read the two files of the release.
-
-    Args:
-        folder: holds `release_conditions.json` and `release_evidences.json`, as they were published.
+def read_knowledge(content: bytes) -> Knowledge:
+    """The knowledge in the file `release_conditions.json` of the English release.
 
     Raises:
-        KnowledgeError: one is missing, unreadable, or not the published file.
+        KnowledgeError: it is no such file.
     """
-    conditions = _published(folder / CONDITIONS_FILE)
-    evidences = _published(folder / EVIDENCES_FILE)
-    return knowledge_of(conditions, evidences, phrases())
+    try:
+        known = knowledge_of(json.loads(content), phrases())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        known = None
+    if not known or not known.conditions:
+        raise KnowledgeError(f"this is no {CONDITIONS_FILE} of DDXPlus' English release")
+    return known
 
 
-def knowledge_of(
-    conditions: Mapping[str, Any], evidences: Mapping[str, Any], names: Mapping[str, str]
-) -> Knowledge:
+def knowledge_of(conditions: Mapping[str, Any], names: Mapping[str, str]) -> Knowledge:
     """Conditions with enough named findings, by name.
 
     Args:
         conditions: as in `release_conditions.json`.
-        evidences: as in `release_evidences.json`; of its evidences those that are answered yes or no count.
         names: code of an evidence to its short English name.
     """
     known = []
     for entry in conditions.values():
-        named = tuple(
-            names[code] for code in entry["symptoms"] if code in names and evidences[code]["data_type"] == "B"
-        )
+        named = tuple(names[code] for code in entry["symptoms"] if code in names)
         if len(named) >= LEAST_FINDINGS:
             known.append(Condition(entry["cond-name-eng"], named))
     known.sort()
@@ -77,19 +68,5 @@ def knowledge_of(
 
 @cache
 def phrases() -> Mapping[str, str]:
-    """Code of an evidence to its short English name, which holds no comma, no "and" and no "or"."""
+    """Code of an evidence that is answered yes or no to its short English name, which holds no comma."""
     return tomllib.loads((Path(__file__).parent / "phrases.toml").read_text(encoding="utf-8"))
-
-
-def _published(path: Path) -> Mapping[str, Any]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise KnowledgeError(f"cannot read {path}: {error.strerror or error}") from None
-    if hashlib.sha256(content).hexdigest() != SHA256[path.name]:
-        raise KnowledgeError(
-            f"{path} is not the file of DDXPlus' English release (its SHA-256 begins with "
-            f"{SHA256[path.name][:12]}): fetch it again"
-        )
-    read: Mapping[str, Any] = json.loads(content)
-    return read

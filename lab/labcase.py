@@ -90,7 +90,7 @@ def _drawn(draw: Draw, number: int, seen: Collection[str]) -> LabCase:
         truth, findings = _patient(cards, level, rng)
         if split_of(findings) != draw.split or findings_key(findings) in seen:
             continue
-        shares = posterior(cards, findings, level)
+        shares = posterior(cards, findings, level.noise)
         likeliest, lead = leaders(shares)
         if lead >= level.margin:
             order = _placed(list(cards), likeliest, number, rng)
@@ -119,7 +119,7 @@ def _patient(cards: Cards, level: Level, rng: Random) -> tuple[str, dict[str, bo
     asked = rng.sample(sorted(set().union(*cards.values())), level.findings)
     findings = {}
     for finding in asked:
-        findings[finding] = rng.random() < chance(cards[truth], finding, level)
+        findings[finding] = rng.random() < chance(cards[truth], finding, level.noise)
     return truth, findings
 
 

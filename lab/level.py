@@ -1,9 +1,18 @@
 """How hard a laboratory case is: the parameters of the generative model, in levels."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+class Noise(NamedTuple):
+    """How patients depart from the card of their condition."""
+
+    missing: float
+    """Probability that a finding on the card is absent; in 0..1, both ends excluded."""
+    misleading: float
+    """Probability that any other finding is present."""
 
 
 class Level(BaseModel):
@@ -20,21 +29,33 @@ class Level(BaseModel):
     """Least and most of the mean share of a card that stands on another candidate's too, over all pairs."""
     findings: int = Field(ge=1)
     """Findings that the case tells of, drawn from those on any card; the others are not mentioned."""
-    missing: float = Field(gt=0, lt=0.5)
-    """Probability that a finding on the card of the patient's condition is absent."""
-    misleading: float = Field(gt=0, lt=0.5)
+    missing: float = Field(gt=0, lt=0.5, multiple_of=0.01)
+    """Probability that a finding on the card of the patient's condition is absent; the question tells it in
+    percent."""
+    misleading: float = Field(gt=0, lt=0.5, multiple_of=0.01)
     """Probability that any other finding is present."""
     margin: float = Field(default=0.2, ge=0, lt=1)
     """Least distance between the two highest posterior probabilities: what makes the answer unique."""
+
+    @property
+    def noise(self) -> Noise:
+        """How patients depart from the card of their condition."""
+        return Noise(self.missing, self.misleading)
 
 
 LEVELS: Final[Mapping[int, Level]] = {
     level.number: level
     for level in (
-        Level(number=1, candidates=2, card=3, overlap=(0, 0), findings=3, missing=0.1, misleading=0.05),
-        Level(number=2, candidates=3, card=4, overlap=(0, 0.2), findings=4, missing=0.2, misleading=0.1),
-        Level(number=3, candidates=4, card=4, overlap=(0.1, 0.35), findings=5, missing=0.2, misleading=0.1),
-        Level(number=4, candidates=5, card=4, overlap=(0.2, 0.5), findings=6, missing=0.25, misleading=0.15),
+        Level(number=1, candidates=2, card=3, overlap=(0, 0), findings=3, missing=0.17, misleading=0.17),
+        Level(number=2, candidates=3, card=3, overlap=(0, 0.2), findings=5, missing=0.2, misleading=0.2),
+        Level(
+            number=3, candidates=4, card=3, overlap=(0.05, 0.35), findings=6, missing=0.22, misleading=0.22
+        ),
+        Level(number=4, candidates=5, card=3, overlap=(0.1, 0.5), findings=7, missing=0.25, misleading=0.25),
     )
 }
-"""From one that a glance settles to one in which every finding has to be weighed against every card."""
+"""From one that a glance settles to one in which every finding has to be weighed against every card.
+
+In each of them a finding that is missing weighs as much as one that is present, so that an exact reader only has
+to count.
+"""

@@ -1,16 +1,23 @@
 """A laboratory case in English, and back."""
 
 import re
-from collections.abc import Sequence
 from string import ascii_uppercase
 from typing import Final, NamedTuple
 
-from ddxgraph.lab.level import Level
+from ddxgraph.lab.level import Level, Noise
 from ddxgraph.lab.solver import Cards, Findings
 
+_WHO: Final = "A patient with "
 _HEAD: Final = "Reference cards, with what each condition typically shows:"
-_BETWEEN: Final = re.compile(r", | and | or ")
-_SENTENCE: Final = re.compile(r"(?:A|The) patient (has|does not have) (.+)\.")
+_ABSENT: Final = "no "
+_BETWEEN: Final = ", "
+_ASKED: Final = (
+    "Which condition is most likely? A finding on its card is present in {shown}% of its patients, any other in "
+    "{stray}%."
+)
+_PERCENT: Final = re.compile(
+    re.escape(_ASKED).replace(r"\{shown\}", r"(\d+)").replace(r"\{stray\}", r"(\d+)")
+)
 
 
 class Told(NamedTuple):
@@ -21,15 +28,10 @@ class Told(NamedTuple):
 
 
 def vignette(cards: Cards, findings: Findings) -> str:
-    """The patient's findings in one or two sentences, then a card a line."""
-    present = [name for name, there in findings.items() if there]
-    absent = [name for name, there in findings.items() if not there]
-    sentences = [f"A patient has {_listed(present)}."] if present else []
-    if absent:
-        who = "The patient" if present else "A patient"
-        sentences.append(f"{who} does not have {_listed(absent, 'or')}.")
-    lines = [f"{name}: {_listed(card)}." for name, card in cards.items()]
-    return "\n".join((" ".join(sentences), "", _HEAD, *lines))
+    """The patient's findings in a sentence, then a card a line."""
+    told = [name if there else f"{_ABSENT}{name}" for name, there in findings.items()]
+    lines = [f"{name}: {_BETWEEN.join(card)}." for name, card in cards.items()]
+    return "\n".join((f"{_WHO}{_BETWEEN.join(told)}.", "", _HEAD, *lines))
 
 
 def options(cards: Cards) -> dict[str, str]:
@@ -39,11 +41,21 @@ def options(cards: Cards) -> dict[str, str]:
 
 def question(level: Level) -> str:
     """What is asked, with the generative model in words."""
-    shown, stray = round((1 - level.missing) * 100), round(level.misleading * 100)
-    return (
-        f"Which condition is most likely? Of patients with a condition, {shown}% show a given finding of its "
-        f"card and {stray}% a given other finding."
-    )
+    return _ASKED.format(shown=round((1 - level.missing) * 100), stray=round(level.misleading * 100))
+
+
+def read_question(text: str) -> Noise:
+    """The generative model that a question states.
+
+    Raises:
+        ValueError: it is none of `question`'s.
+    """
+    match = _PERCENT.fullmatch(text)
+    if match is None:
+        raise ValueError(
+            "this is no laboratory case: its question does not say how patients depart from a card"
+        )
+    return Noise(missing=(100 - int(match[1])) / 100, misleading=int(match[2]) / 100)
 
 
 def read_vignette(text: str) -> Told:
@@ -54,24 +66,19 @@ def read_vignette(text: str) -> Told:
     """
     told, _, rest = text.partition("\n\n")
     head, *lines = rest.split("\n")
-    if head != _HEAD:
+    if head != _HEAD or not told.startswith(_WHO) or not told.endswith("."):
         raise ValueError(
             "this is no laboratory case: its findings and reference cards are not where they belong"
         )
-    findings: dict[str, bool] = {}
-    for sentence in told.replace(". ", ".\n").split("\n"):
-        match = _SENTENCE.fullmatch(sentence)
-        if match is None:
-            raise ValueError(f"this is no laboratory case: {sentence!r} tells of no finding")
-        findings |= dict.fromkeys(_BETWEEN.split(match[2]), match[1] == "has")
+    listed = _split(told.removeprefix(_WHO))
+    findings = {name.removeprefix(_ABSENT): not name.startswith(_ABSENT) for name in listed}
     return Told(findings, dict(map(_card, lines)))
 
 
 def _card(line: str) -> tuple[str, tuple[str, ...]]:
     name, _, listed = line.partition(": ")
-    return name, tuple(_BETWEEN.split(listed.removesuffix(".")))
+    return name, _split(listed)
 
 
-def _listed(names: Sequence[str], before_last: str = "and") -> str:
-    *most, last = names
-    return f"{', '.join(most)} {before_last} {last}" if most else last
+def _split(listed: str) -> tuple[str, ...]:
+    return tuple(listed.removesuffix(".").split(_BETWEEN))

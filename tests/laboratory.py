@@ -1,15 +1,16 @@
 """Made-up knowledge for the tests of the laboratory domain, which then need nobody's copy of DDXPlus."""
 
+import json
 from random import Random
 
-from ddxgraph.lab.knowledge import Knowledge, knowledge_of
+from ddxgraph.lab.knowledge import Knowledge, knowledge_of, phrases
 
 FINDINGS = 30
 CONDITIONS = 20
 
 
-def made_up_files() -> tuple[dict, dict, dict[str, str]]:
-    """Conditions and evidences as in the release, and names for all evidences but the last two."""
+def made_up_files() -> tuple[dict, dict[str, str]]:
+    """Conditions as in the release, and names for all their evidences but two."""
     rng = Random(0)
     codes = [f"E_{number}" for number in range(FINDINGS + 2)]
     conditions = {
@@ -19,9 +20,17 @@ def made_up_files() -> tuple[dict, dict, dict[str, str]]:
         }
         for number in range(CONDITIONS)
     }
-    evidences = {code: {"data_type": "B"} for code in codes}
-    return conditions, evidences, {code: f"finding {code[2:]}" for code in codes[:FINDINGS]}
+    return conditions, {code: f"finding {code[2:]}" for code in codes[:FINDINGS]}
 
 
 def made_up() -> Knowledge:
     return knowledge_of(*made_up_files())
+
+
+def made_up_content() -> bytes:
+    """Such conditions as a file, with codes that have a name in the package."""
+    conditions, _ = made_up_files()
+    codes = list(phrases())
+    for entry in conditions.values():
+        entry["symptoms"] = {codes[int(code[2:])]: {} for code in entry["symptoms"]}
+    return json.dumps(conditions).encode()

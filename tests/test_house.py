@@ -14,8 +14,8 @@ MAY_IMPORT = {
     "graph": {"nodes", "prompts"},
     "serving": {"nodes"},
     "lab": {"nodes"},
-    "eval": {"graph", "nodes", "prompts"},
-    "training": {"eval", "graph", "nodes", "prompts"},
+    "eval": {"graph", "lab", "nodes", "prompts"},
+    "training": {"eval", "graph", "lab", "nodes", "prompts"},
     "view": {"graph", "nodes", "prompts"},
 }
 """Room -> rooms below it. `serving` names the metadata keys of a call, which the nodes define."""

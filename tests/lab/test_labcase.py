@@ -42,7 +42,7 @@ def test_a_case_keeps_to_its_level(number):
 def test_the_gold_answer_is_the_solvers_and_unique_by_the_margin(number):
     level = LEVELS[number]
     for case in drawn(number):
-        shares = posterior(case.cards, case.findings, level)
+        shares = posterior(case.cards, case.findings, level.noise)
         assert case.shares == pytest.approx(shares)
         likeliest, lead = leaders(shares)
         assert case.case.options[case.gold] == likeliest

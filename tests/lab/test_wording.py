@@ -3,7 +3,7 @@ from laboratory import made_up
 
 from ddxgraph.lab.labcase import Draw, lab_cases
 from ddxgraph.lab.level import LEVELS
-from ddxgraph.lab.wording import options, question, read_vignette, vignette
+from ddxgraph.lab.wording import options, question, read_question, read_vignette, vignette
 
 
 @pytest.mark.parametrize("number", LEVELS)
@@ -13,37 +13,42 @@ def test_a_vignette_reads_back_as_what_it_was_made_of(number):
         assert told.findings == dict(case.findings)
         assert told.cards == dict(case.cards)
         assert case.case.options == options(case.cards)
+        assert read_question(case.case.question) == LEVELS[number].noise
 
 
 def test_a_vignette_is_plain_english():
     cards = {"Influenza": ("fever", "cough"), "Asthma": ("wheezing",)}
-    told = vignette(
-        cards, {"fever": True, "cough": True, "chills": True, "wheezing": False, "stridor": False}
-    )
-    assert told == (
-        "A patient has fever, cough and chills. The patient does not have wheezing or stridor.\n"
+    assert vignette(cards, {"fever": True, "wheezing": False, "stridor": True}) == (
+        "A patient with fever, no wheezing, stridor.\n"
         "\n"
         "Reference cards, with what each condition typically shows:\n"
-        "Influenza: fever and cough.\n"
+        "Influenza: fever, cough.\n"
         "Asthma: wheezing."
     )
-    assert vignette(cards, {"fever": False}).startswith("A patient does not have fever.\n")
-    assert vignette(cards, {"fever": True}).startswith("A patient has fever.\n")
+    assert vignette(cards, {"fever": False}).startswith("A patient with no fever.\n")
 
 
 def test_the_question_states_the_generative_model():
-    assert question(LEVELS[2]) == (
-        "Which condition is most likely? Of patients with a condition, 80% show a given finding of its card and "
-        "10% a given other finding."
+    level = LEVELS[2].model_copy(update={"missing": 0.2, "misleading": 0.07})
+    assert question(level) == (
+        "Which condition is most likely? A finding on its card is present in 80% of its patients, any other "
+        "in 7%."
     )
+    assert read_question(question(level)) == (0.2, 0.07)
+
+
+@pytest.mark.parametrize("text", ["", "Which condition is most likely?", "Which drug? 80% and 20%."])
+def test_another_question_is_refused(text):
+    with pytest.raises(ValueError, match="no laboratory case"):
+        read_question(text)
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "",
-        "A patient has fever.",
-        "A patient has fever.\n\nOther cards:\nInfluenza: fever.",
+        "A patient with fever.",
+        "A patient with fever.\n\nOther cards:\nInfluenza: fever.",
         "No.\n\n{head}\nA: b.",
     ],
 )

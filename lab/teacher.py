@@ -1,0 +1,126 @@
+"""The teacher: a chat model that answers the graph's prompts about laboratory cases from the exact solver."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from random import Random
+from typing import Any, Final
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field
+
+from ddxgraph.lab import replies
+from ddxgraph.lab.replies import Lesson, Reply
+from ddxgraph.lab.slip import Rates, slip_of
+from ddxgraph.lab.tally import steps_of
+from ddxgraph.lab.wording import read_question, read_vignette
+from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY
+
+_CASE: Final = re.compile(
+    r"<case>\n(?P<vignette>.*)\n</case>\n<question>(?P<question>.*)</question>\n"
+    r"<options>\n(?P<options>.*?)\n</options>",
+    re.DOTALL,
+)
+
+
+class Teacher(BaseChatModel):
+    """Answers node prompts from what stands in them alone: the case, and what was said so far.
+
+    It reads findings and cards out of the case, weighs them, and names the candidate that the exact solver finds
+    likeliest. It never sees the gold answer. Now and then it takes a wrong turn (`lab.slip`): it misreads a
+    finding, or passes over one, so that a wrong candidate leads; then its reflection names the finding that
+    refutes this, and goes back. What goes wrong follows from the seed and the case alone.
+
+    Example:
+        >>> from ddxgraph import build_graph
+        >>> from ddxgraph.lab.wording import options, question, vignette
+        >>> from ddxgraph.lab.level import LEVELS
+        >>> from ddxgraph import Case
+        >>> cards = {"Influenza": ("fever", "chills", "cough"), "Asthma": ("wheezing", "stridor", "fatigue")}
+        >>> told = vignette(cards, {"fever": True, "chills": True, "wheezing": False, "stridor": True})
+        >>> case = Case(vignette=told, question=question(LEVELS[1]), options=options(cards))
+        >>> build_graph(Teacher()).invoke({"case": case})["conclusion"].answer
+        'A'
+    """
+
+    misread: float = Field(default=0.0, ge=0, le=1)
+    """Probability that it misreads a finding for one candidate, where that can put a wrong one in front."""
+    overlooked: float = Field(default=0.0, ge=0, le=1)
+    """Probability that its first reading passes over a finding, where that can put a wrong candidate in front."""
+    seed: int = 0
+    """Decides which cases it goes wrong in, and how."""
+
+    @property
+    def model_name(self) -> str:
+        """What a trace names as its model: with all that decides a reply, beside the seed."""
+        return f"ddxlab-teacher, misread {self.misread:g}, overlooked {self.overlooked:g}"
+
+    @property
+    def _llm_type(self) -> str:
+        return "ddxgraph-teacher"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        return {"model_name": self.model_name, "seed": self.seed}
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **_: Any,
+    ) -> ChatResult:
+        metadata = run_manager.metadata if run_manager else {}
+        lesson = self._lesson(messages)
+        said = json.dumps(_reply(lesson, metadata), ensure_ascii=False)
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(said))])
+
+    def _lesson(self, messages: Sequence[BaseMessage]) -> Lesson:
+        """The case as the messages tell it.
+
+        Raises:
+            ValueError: it is no laboratory case.
+        """
+        match = _CASE.search(str(messages[1].text))
+        if match is None:
+            raise ValueError("the teacher answers the graph's prompts about laboratory cases alone")
+        told, noise = read_vignette(match["vignette"]), read_question(match["question"])
+        rng = Random(f"{self.seed}/{match.group()}")  # noqa: S311 - to be repeated, not secret
+        rates = Rates(self.misread, self.overlooked)
+        earlier = list(_earlier(messages))
+        return Lesson(
+            options=dict(line.split(". ", 1) for line in match["options"].split("\n")),
+            cards=told.cards,
+            findings=told.findings,
+            noise=noise,
+            slip=slip_of(told.cards, told.findings, steps_of(noise), rates, rng),
+            again=any("verdict" in reply for reply in earlier),
+            listed=[finding["quote"] for reply in earlier for finding in reply.get("findings", ())],
+        )
+
+
+def _earlier(messages: Sequence[BaseMessage]) -> Iterator[Reply]:
+    """What the teacher said before."""
+    for message in messages:
+        if isinstance(message, AIMessage):
+            yield json.loads(str(message.text))
+
+
+def _reply(lesson: Lesson, metadata: Mapping[str, Any] | None) -> Reply:
+    node, branch = (metadata or {}).get(NODE_KEY), (metadata or {}).get(BRANCH_KEY)
+    match node:
+        case "review_history":
+            return replies.review_history(lesson)
+        case "generate_differential":
+            return replies.generate_differential(lesson)
+        case "check_evidence":
+            return replies.check_evidence(lesson, str(branch))
+        case "reflect":
+            return replies.reflect(lesson)
+        case "conclude":
+            return replies.conclude(lesson)
+        case _:
+            raise ValueError(f"the teacher knows the stops of the graph alone, and not {node!r}")
