@@ -64,13 +64,10 @@ def check_evidence(lesson: Lesson, letter: str) -> Reply:
     """The card of a candidate, held against the findings."""
     condition = lesson.options[letter]
     card, seen = lesson.cards[condition], lesson.seen_for(condition)
-    held = ", ".join(f"{name} {_state(name, seen)}" for name in card)
-    total = tally(card, seen, lesson.steps)
+    told = [name for name in card if name in seen]
     return {
-        "reasoning": f"Its card: {held}. Sum {_signed(total)}.",
-        "weights": [
-            _weight(lesson, name, strength(name, seen, lesson.steps)) for name in card if name in seen
-        ]
+        "reasoning": f"Its card, summed up: {_summed_up(card, seen, lesson.steps)}.",
+        "weights": [_weight(lesson, name, strength(name, seen, lesson.steps)) for name in told]
         or [_weight(lesson, lesson.listed[0], 0)],
         "missing": "",
     }
@@ -115,6 +112,12 @@ def _noted(name: str, there: bool) -> Reply:
 
 def _weight(lesson: Lesson, name: str, said: int) -> Reply:
     return {"finding": f"F{lesson.listed.index(name) + 1}", "reason": "", "strength": said}
+
+
+def _summed_up(card: Sequence[str], seen: Findings, steps: Steps) -> str:
+    """What is on a card, each with its state and the sum so far."""
+    sums = (tally(card[:place], seen, steps) for place in range(1, len(card) + 1))
+    return ", ".join(f"{name} {_state(name, seen)} {_signed(total)}" for name, total in zip(card, sums, strict=True))
 
 
 def _state(name: str, findings: Findings) -> str:
