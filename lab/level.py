@@ -47,9 +47,9 @@ LEVELS: Final[Mapping[int, Level]] = {
     level.number: level
     for level in (
         Level(number=1, candidates=2, card=3, overlap=(0, 0), findings=3, missing=0.17, misleading=0.17),
-        Level(number=2, candidates=2, card=3, overlap=(0, 0.4), findings=5, missing=0.2, misleading=0.2),
-        Level(number=3, candidates=3, card=3, overlap=(0.05, 0.4), findings=6, missing=0.22, misleading=0.22),
-        Level(number=4, candidates=4, card=3, overlap=(0.1, 0.5), findings=7, missing=0.25, misleading=0.25),
+        Level(number=2, candidates=2, card=3, overlap=(0.3, 0.4), findings=4, missing=0.22, misleading=0.22),
+        Level(number=3, candidates=3, card=3, overlap=(0.05, 0.4), findings=5, missing=0.23, misleading=0.23),
+        Level(number=4, candidates=4, card=3, overlap=(0.1, 0.5), findings=6, missing=0.25, misleading=0.25),
     )
 }
 """From one that a glance settles to one in which every finding has to be weighed against every card.

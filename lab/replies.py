@@ -117,7 +117,9 @@ def _weight(lesson: Lesson, name: str, said: int) -> Reply:
 def _summed_up(card: Sequence[str], seen: Findings, steps: Steps) -> str:
     """What is on a card, each with its state and the sum so far."""
     sums = (tally(card[:place], seen, steps) for place in range(1, len(card) + 1))
-    return ", ".join(f"{name} {_state(name, seen)} {_signed(total)}" for name, total in zip(card, sums, strict=True))
+    return ", ".join(
+        f"{name} {_state(name, seen)} {_signed(total)}" for name, total in zip(card, sums, strict=True)
+    )
 
 
 def _state(name: str, findings: Findings) -> str:

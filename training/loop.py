@@ -4,11 +4,8 @@ A stage is done when its product is there whole. So the same loop goes on wherev
 there is not made again, runs and trainings go on by themselves.
 """
 
-import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -16,11 +13,7 @@ from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.eval.scoredrun import ScoredRun, score_run
 from ddxgraph.graph.generation import GenerationStrategy
-from ddxgraph.graph.manifest import manifest
-from ddxgraph.graph.runfolder import RunFolder, open_run
-from ddxgraph.graph.runner import TooManyFailures, run
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
-from ddxgraph.graph.tally import Tally
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.training.decontamination import HeldOutSets
@@ -30,10 +23,12 @@ from ddxgraph.training.loopcases import LoopCases
 from ddxgraph.training.loopconfig import CaseWork, Evaluate, LoopConfig
 from ddxgraph.training.looperror import LoopUnfinished
 from ddxgraph.training.loopstate import LoopFolder, RoundFolder, read_json, write_json
+from ddxgraph.training.prover import NotInForce, Prover
 from ddxgraph.training.rejection import MEANING, Reason
 from ddxgraph.training.runsource import RunSource
 from ddxgraph.training.setmanifest import SET, SetManifest, read_set
 from ddxgraph.training.trainingjob import CARD
+from ddxgraph.training.walker import Walk, Walker
 from ddxgraph.training.workshop import Watch, Workshop
 
 _REASONS: Final = 3
@@ -79,10 +74,12 @@ class Loop:
     workshop: Workshop
     watch: Watch
     held_out: HeldOutSets | None = None
-    _proven: set[Path] = field(default_factory=set)
-    """Adapters that are served and proven to be in force."""
-    _runner: asyncio.Runner = field(default_factory=asyncio.Runner)
-    """One event loop for all runs: connections that a client keeps belong to the one that they were made in."""
+    _walker: Walker = field(init=False)
+    _prover: Prover = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._walker = Walker(self.watch)
+        self._prover = Prover(self.workshop, self.watch)
 
     def run(self) -> Iterator[Ended | None]:
         """Do what is left to do, a round at a time.
@@ -97,14 +94,14 @@ class Loop:
             RunFolderError, TraceFileError, ScoreError, JourneySetError, GateError: see the stages' own functions.
             Whatever the workshop raises.
         """
-        with self._runner:
+        with self._walker:
             standing = Standing("base", None, self._base())
             yield None
             try:
                 for number in range(1, self._config.rounds + 1):
                     standing = self._round(self.folder.round(number), standing)
                     yield None
-            except _Stopped as stop:
+            except (_Stopped, NotInForce) as stop:
                 yield Ended("stopped", str(stop))
                 return
             yield Ended("done", _all_kept(self._config.rounds))
@@ -166,9 +163,10 @@ class Loop:
             return
         self.watch.stage(_where(place), "generate")
         work = self._config.generate
-        with self._live(place, standing.adapter) as model:
+        with self._prover.live(_where(place), standing.adapter) as model:
             strategy = GraphStrategy(budget=work.budget, sampling=_sampling(work), patience=self._patience)
-            self._walk(f"{_where(place)}: generate", self.generate, model, strategy, work, place.run)
+            walk = Walk(self.generate, strategy, work.samples, work.concurrency)
+            self._walker.walk(f"{_where(place)}: generate", walk, model, place.run)
         scored = score_run(place.run, self.generate.key)
         if scored.unscored > work.allow_failed * scored.pairs:
             raise LoopUnfinished(
@@ -184,9 +182,8 @@ class Loop:
             self.watch.stage(_where(place), "train", there=True)
             return
         self.watch.stage(_where(place), "train")
-        self._proven.clear()  # what serves may be stopped meanwhile
         start = standing.adapter if self._config.start == "kept" else None
-        self.workshop.train(place.journeys, place.adapter, start)
+        self._prover.train(place.journeys, place.adapter, start)
 
     # serve, verify, evaluate
 
@@ -195,36 +192,14 @@ class Loop:
             self.watch.stage(_where(place), "evaluate", there=True)
             return found
         self.watch.stage(_where(place), "serve")
-        with self._live(place, place.adapter, record=place.liveness) as model:
+        with self._prover.live(_where(place), place.adapter, record=place.liveness) as model:
             self.watch.stage(_where(place), "evaluate")
             return self._evaluated(_where(place), model, place.evaluation)
 
-    @contextmanager
-    def _live(
-        self, place: RoundFolder, adapter: Path | None, *, record: Path | None = None
-    ) -> Iterator[BaseChatModel]:
-        """A model, an adapter being proven to be in force once in a process and after each start of an engine.
-
-        A proof of an earlier process is none: the server may have been started again since.
-        """
-        with self.workshop.served(adapter) as model:
-            if adapter is not None and adapter not in self._proven:
-                self.watch.stage(_where(place), "verify")
-                proof = self.workshop.verify(adapter)
-                if record:
-                    write_json(record, proof)
-                if not proof.live:
-                    raise _Stopped(
-                        f"{_where(place)}: {adapter} is not proven to be in force ({proof.verdict}), so nothing "
-                        f"was done with it: {proof.message}"
-                    )
-                self._proven.add(adapter)
-            yield model
-
     def _evaluated(self, where: str, model: BaseChatModel, folder: Path) -> ScoredRun:
         work = self._config.evaluate
-        strategy = _strategy(work, self._patience)
-        self._walk(f"{where}: evaluate", self.evaluate, model, strategy, work, folder)
+        walk = Walk(self.evaluate, _strategy(work, self._patience), work.samples, work.concurrency)
+        self._walker.walk(f"{where}: evaluate", walk, model, folder)
         scored = score_run(folder, self.evaluate.key)
         if scored.incomplete:
             raise LoopUnfinished(f"{where}: evaluate: {unscored(scored)}")
@@ -246,54 +221,9 @@ class Loop:
         write_json(place.decision, decision)
         return decision
 
-    # traversals
-
     @property
     def _patience(self) -> Patience:
         return Patience(away_s=self._config.engine.patience_s)
-
-    def _walk(
-        self,
-        what: str,
-        cases: LoopCases,
-        model: BaseChatModel,
-        strategy: Strategy,
-        work: CaseWork,
-        out: Path,
-    ) -> None:
-        """Take all cases that were not taken yet."""
-        settled = strategy.settle(model)
-        wanted = manifest(cases.known, work.samples, settled, cases.selection)
-        tally = Tally(total=wanted.total)
-        judged = partial(_correct, cases.golds)
-        with (
-            open_run(
-                out,
-                wanted,
-                seen=lambda one: tally.add_earlier(one, judged(one["case"]["id"], one["answer"])),
-            ) as folder,
-            self.watch.walking(what, tally) as told,
-        ):
-            told()
-
-            async def work_off(folder: RunFolder) -> None:
-                taken = run(
-                    cases,
-                    model,
-                    strategy=strategy,
-                    samples=work.samples,
-                    concurrency=work.concurrency,
-                    out=folder,
-                )
-                async with aclosing(taken) as traces:
-                    async for trace in traces:
-                        tally.add(trace, judged(trace.case.id, trace.answer))
-                        told()
-
-            try:
-                self._runner.run(work_off(folder))
-            except TooManyFailures as error:
-                raise LoopUnfinished(f"{what}: {error}; mend that, and the same command goes on") from None
 
 
 def _all_kept(rounds: int) -> str:
@@ -306,10 +236,6 @@ def _all_kept(rounds: int) -> str:
 
 def _where(place: RoundFolder) -> str:
     return f"round {place.number}"
-
-
-def _correct(golds: Mapping[str, str], case: str, answer: str | None) -> bool:
-    return answer == golds[case]
 
 
 def _sampling(work: CaseWork) -> Sampling:
