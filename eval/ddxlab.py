@@ -1,13 +1,13 @@
 """The laboratory benchmark: cases generated from DDXPlus, the same on every machine, a subset a level."""
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Final
 
 from ddxgraph.eval.benchmarkfile import BenchmarkError, RawFile, Row
 from ddxgraph.lab.knowledge import CONDITIONS_FILE, KnowledgeError, read_knowledge
-from ddxgraph.lab.labcase import Draw, LabCase, SplitName, lab_cases
+from ddxgraph.lab.labcase import SPLITS, Draw, LabCase, SplitName, lab_cases
 from ddxgraph.lab.level import LEVELS
 
 NAME: Final = "ddxlab"
@@ -46,15 +46,22 @@ def ddxlab_rows(split: SplitName, content: bytes) -> Iterator[Row]:
     Raises:
         BenchmarkError: it is another file.
     """
+    return iter(_rows(split, content))
+
+
+@lru_cache(maxsize=len(SPLITS))
+def _rows(split: SplitName, content: bytes) -> tuple[Row, ...]:
+    """Kept, since a split is asked for level by level, and drawing one takes seconds."""
     try:
         knowledge = read_knowledge(content)
     except KnowledgeError as error:
         raise BenchmarkError(str(error)) from None
-    number = 0
-    for level in LEVELS.values():
-        for case in islice(lab_cases(Draw(knowledge, level, split, _SEED)), CASES_A_LEVEL[split]):
-            yield _row(number, case, split)
-            number += 1
+    drawn = (
+        case
+        for level in LEVELS.values()
+        for case in islice(lab_cases(Draw(knowledge, level, split, _SEED)), CASES_A_LEVEL[split])
+    )
+    return tuple(_row(number, case, split) for number, case in enumerate(drawn))
 
 
 def _row(number: int, drawn: LabCase, split: SplitName) -> Row:

@@ -71,11 +71,14 @@ class Teacher(BaseChatModel):
         messages: list[BaseMessage],
         stop: list[str] | None = None,  # noqa: ARG002
         run_manager: CallbackManagerForLLMRun | None = None,
-        **_: Any,
+        **kwargs: Any,
     ) -> ChatResult:
         metadata = run_manager.metadata if run_manager else {}
         lesson = self._lesson(messages)
-        said = json.dumps(_reply(lesson, metadata), ensure_ascii=False)
+        asked = kwargs.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties")
+        reply = _reply(lesson, metadata)
+        fields = {name: value for name, value in reply.items() if asked is None or name in asked}
+        said = json.dumps(fields, ensure_ascii=False)
         return ChatResult(generations=[ChatGeneration(message=AIMessage(said))])
 
     def _lesson(self, messages: Sequence[BaseMessage]) -> Lesson:

@@ -24,6 +24,17 @@ class Verdict(StrEnum):
     TOO_ALIKE = "too alike"
 
 
+_MERGED: Final = {
+    Verdict.LIVE: "{name} is live: the server computes with the adapter's update in its weights",
+    Verdict.TOO_ALIKE: "the adapter changes the canaries by {signal:.3f} nats a token only, too little to be "
+    "told from its base model within a tolerance of {tolerance}; train it for longer",
+    Verdict.IGNORED: "{name} answers as its base model does: the adapter was not merged into it",
+    Verdict.OTHER_WEIGHTS: "{name} answers neither as its base model nor as these weights: serve the model that "
+    "this adapter was merged into",
+}
+"""What the canaries show of a merged model, in a sentence."""
+
+
 class Liveness(NamedTuple):
     """The verdict on one served adapter, and the figures behind it."""
 
@@ -71,6 +82,27 @@ def verify(
     base_said = _continuations(api, served.base, canaries)
     said = _continuations(api, name, canaries)
     return judge(served, adapter, canaries, base_said, said, tolerance)
+
+
+def verify_merged(api: ServerApi, name: str, canaries: CanarySet, tolerance: float = TOLERANCE) -> Liveness:
+    """Prove that a served model is a base model with an adapter's update in its weights.
+
+    Args:
+        api: the server.
+        name: what the server calls the model.
+        canaries: the adapter's.
+        tolerance: nats by which log-probabilities may differ, on average.
+
+    Raises:
+        ServerError: the server does not answer.
+        AdapterError: it does not give what a comparison needs.
+    """
+    said = _continuations(api, name, canaries)
+    adapted = agreement(said, [canary.adapted for canary in canaries.canaries])
+    unadapted = agreement(said, [canary.base for canary in canaries.canaries])
+    verdict = _verdict_of_adapted(canaries, adapted, unadapted, tolerance)
+    message = _MERGED[verdict].format(name=repr(name), signal=canaries.signal, tolerance=tolerance)
+    return Liveness(name, verdict, message, tolerance, canaries.signal, None, adapted, unadapted)
 
 
 def check_loaded(api: ServerApi, name: str, adapter: Adapter) -> None:
@@ -124,15 +156,21 @@ def _verdict(
 ) -> Verdict:
     if not base.holds(tolerance):
         return Verdict.OTHER_BASE
+    found = _verdict_of_adapted(canaries, adapted, unadapted, tolerance)
+    other = served.stored_sha256 not in {None, adapter.sha256}
+    return Verdict.OTHER_WEIGHTS if found is Verdict.LIVE and other else found
+
+
+def _verdict_of_adapted(
+    canaries: CanarySet, adapted: Agreement, unadapted: Agreement, tolerance: float
+) -> Verdict:
     if canaries.signal <= 2 * tolerance:
         return Verdict.TOO_ALIKE
     if unadapted.holds(tolerance) and not (
         adapted.holds(tolerance) and adapted.compared > unadapted.compared
     ):  # both hold where the two models begin alike; then the one that agrees for longer counts
         return Verdict.IGNORED
-    if not adapted.holds(tolerance) or served.stored_sha256 not in {None, adapter.sha256}:
-        return Verdict.OTHER_WEIGHTS
-    return Verdict.LIVE
+    return Verdict.LIVE if adapted.holds(tolerance) else Verdict.OTHER_WEIGHTS
 
 
 def _sentence(

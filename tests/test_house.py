@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "lab": {"nodes"},
     "eval": {"graph", "lab", "nodes", "prompts"},
     "training": {"eval", "graph", "lab", "nodes", "prompts"},
+    "experiment": {"eval", "graph", "lab", "nodes", "training"},
     "view": {"graph", "nodes", "prompts"},
 }
 """Room -> rooms below it. `serving` names the metadata keys of a call, which the nodes define."""

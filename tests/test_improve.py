@@ -13,7 +13,6 @@ import pytest
 from loops import Told
 
 from ddxgraph import read_traces, serve
-from ddxgraph.improvement import Company, OwnServer, ServedWorkshop
 from ddxgraph.serving.adapter import read_adapter
 from ddxgraph.serving.canary import read_canaries
 from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE
@@ -24,6 +23,7 @@ from ddxgraph.serving.serverapi import ServerApi, ServerError
 from ddxgraph.training.loopconfig import EngineSettings
 from ddxgraph.training.samplefile import read_samples
 from ddxgraph.training.trainconfig import Lora, TrainConfig, read_train_config
+from ddxgraph.workshops import Company, OwnServer, ServedWorkshop
 
 ROOT = Path(__file__).parents[1]
 PYTHON = Path(os.environ.get("DDXGRAPH_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
@@ -257,7 +257,7 @@ def test_an_engine_of_the_loops_own_serves_the_same_and_makes_room_for_a_trainin
     folder, _ = finished
     settings = EngineSettings(engine="vllm", python=str(PYTHON), extra=tuple(ON_A_CPU))
     train = TrainConfig(base_model=str(place / "base"), lora=Lora(rank=32))
-    own = OwnServer(settings, train.base_model, train, str(PYTHON), place / "own.log", nullcontext)
+    own = OwnServer(settings, train, str(PYTHON), place / "own.log", nullcontext)
     workshop = ServedWorkshop(own, train, Company(Told()))
     adapter = folder / "round-02" / "adapter"
     try:

@@ -8,7 +8,7 @@ from adapterfolder import write_adapter
 from canaries import ADAPTED, BASE, canaries_of
 from loops import Told
 
-from ddxgraph.improvement import Company, RunningServer, ServedWorkshop, improve, place_of
+from ddxgraph.improvement import improve, place_of
 from ddxgraph.serving.adapter import AdapterError, read_adapter
 from ddxgraph.serving.canary import write_canaries
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, EndpointError
@@ -16,6 +16,7 @@ from ddxgraph.serving.serverapi import ServerError
 from ddxgraph.training.loopconfig import EngineSettings
 from ddxgraph.training.looperror import LoopError
 from ddxgraph.training.trainconfig import TrainConfig
+from ddxgraph.workshops import Company, RunningServer, ServedWorkshop
 
 
 @pytest.fixture(autouse=True)

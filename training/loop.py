@@ -22,11 +22,12 @@ from ddxgraph.training.keeprule import Decision, compared, decide, unscored
 from ddxgraph.training.loopcases import LoopCases
 from ddxgraph.training.loopconfig import CaseWork, Evaluate, LoopConfig
 from ddxgraph.training.looperror import LoopUnfinished
-from ddxgraph.training.loopstate import LoopFolder, RoundFolder, read_json, write_json
+from ddxgraph.training.loopstate import LoopFolder, RoundFolder
 from ddxgraph.training.prover import NotInForce, Prover
 from ddxgraph.training.rejection import MEANING, Reason
 from ddxgraph.training.runsource import RunSource
 from ddxgraph.training.setmanifest import SET, SetManifest, read_set
+from ddxgraph.training.stampedfolder import read_json, write_json
 from ddxgraph.training.trainingjob import CARD
 from ddxgraph.training.walker import Walk, Walker
 from ddxgraph.training.workshop import Watch, Workshop

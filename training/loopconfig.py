@@ -127,6 +127,9 @@ class EngineSettings(Settings):
     """Further flags of vLLM's."""
     lora_rank: int | None = Field(default=None, ge=1)
     """Room for adapters up to this rank; the trainer's rank where absent."""
+    merge: bool = False
+    """Serve each adapter merged into the base model, on an engine that is started for it. On a processor vLLM
+    computes some ten times as fast so; on a GPU it only costs the starts."""
     port: int = Field(default=0, ge=0, le=65_535)
     """Port to listen on; 0 takes a free one."""
     patience_s: float = Field(default=600.0, ge=0)
@@ -139,7 +142,7 @@ class EngineSettings(Settings):
         if self.base_url is not None and self.engine is not None:
             raise ValueError("base_url is of a server that runs, engine one to start: give one of the two")
         if self.engine is None:
-            ours = [name for name in ("python", "extra", "lora_rank", "port") if getattr(self, name)]
+            ours = [name for name in ("python", "extra", "lora_rank", "merge", "port") if getattr(self, name)]
             if ours:
                 raise ValueError(
                     f'{", ".join(ours)}: for an engine that the loop starts; add engine = "vllm"'
@@ -198,7 +201,7 @@ class LoopFile(NamedTuple):
 
     def place(self, name: str) -> Path:
         """A path that stands in the file."""
-        return self.path.parent / Path(name).expanduser()
+        return placed(self.path, name)
 
     @property
     def base_model(self) -> str:
@@ -207,13 +210,27 @@ class LoopFile(NamedTuple):
         Raises:
             LoopError: it is written as a path, and no folder is there.
         """
-        name = self.config.base_model
-        folder = self.place(name)
-        if folder.is_dir():
-            return str(folder.resolve())
-        if name.startswith((".", "/", "~")):
-            raise LoopError(f"{self.path}: base_model: no folder {str(folder)!r}")
-        return name
+        return base_model_of(self.path, self.config.base_model)
+
+
+def placed(path: Path, name: str) -> Path:
+    """A path that stands in a configuration file.
+
+    Args:
+        path: the file.
+        name: what stands there, relative to the file's folder.
+    """
+    return path.parent / Path(name).expanduser()
+
+
+def base_model_of(path: Path, name: str) -> str:
+    """The base model that a configuration file names: see `LoopFile.base_model`."""
+    folder = placed(path, name)
+    if folder.is_dir():
+        return str(folder.resolve())
+    if name.startswith((".", "/", "~")):
+        raise LoopError(f"{path}: base_model: no folder {str(folder)!r}")
+    return name
 
 
 def read_loop(path: Path | str) -> LoopFile:
@@ -224,18 +241,21 @@ def read_loop(path: Path | str) -> LoopFile:
     """
     told = read_toml(path, LoopError)
     gate, train = told.pop("gate", None), told.pop("train", None)
-    for name, table in {"gate": gate, "train": train}.items():
-        if table is not None and not isinstance(table, Mapping):
-            raise LoopError(f"{path}: {name} must be a section, [{name}]")
     file = LoopFile(settings_of(told, LoopConfig, path, LoopError), Path(path))
-    rest = {"gate": _gate(file, gate), "train": _train(file, train or {})}
+    rest = {"gate": _gate(file, gate), "train": train_of(train, file.path)}
     return file._replace(config=file.config.model_copy(update=rest))
 
 
-def _gate(file: LoopFile, table: Mapping[str, Any] | None) -> GateConfig:
+def _section(path: Path, name: str, table: object) -> Mapping[str, Any]:
+    if not isinstance(table, Mapping):
+        raise LoopError(f"{path}: {name} must be a section, [{name}]")
+    return table
+
+
+def _gate(file: LoopFile, table: object) -> GateConfig:
     other = file.config.gate_config
     if other is None:
-        return settings_of(table or {}, GateConfig, f"{file.path}, [gate]", LoopError)
+        return gate_of(table, file.path)
     if table is not None:
         raise LoopError(f"{file.path}: [gate] and gate_config both set the gate: leave one of them out")
     try:
@@ -244,12 +264,28 @@ def _gate(file: LoopFile, table: Mapping[str, Any] | None) -> GateConfig:
         raise LoopError(f"{file.path}: gate_config: {error}") from None
 
 
-def _train(file: LoopFile, table: Mapping[str, Any]) -> TrainConfig:
-    if "base_model" in table:
-        raise LoopError(f"{file.path}: base_model belongs at the top, not into [train]")
-    where = f"{file.path}, [train]"
+def gate_of(table: object, path: Path) -> GateConfig:
+    """The gate's settings in the section `[gate]` of a configuration file; None: its defaults.
+
+    Raises:
+        LoopError: it is no section, or a setting is unknown or impossible.
+    """
+    told = {} if table is None else _section(path, "gate", table)
+    return settings_of(told, GateConfig, f"{path}, [gate]", LoopError)
+
+
+def train_of(table: object, path: Path) -> TrainConfig:
+    """The trainer's settings in the section `[train]` of a configuration file; None: its defaults.
+
+    Raises:
+        LoopError: it is no section, or a setting is unknown or impossible.
+    """
+    told = {} if table is None else _section(path, "train", table)
+    if "base_model" in told:
+        raise LoopError(f"{path}: base_model belongs at the top, not into [train]")
+    where = f"{path}, [train]"
     try:
-        return train_config(table, where)
+        return train_config(told, where)
     except TrainConfigError as error:
         said = str(error)
         raise LoopError(said if said.startswith(where) else f"{where}: {said}") from None

@@ -1,22 +1,19 @@
 """The folder of a loop: what it is, what is there already, and one process at a time in it."""
 
-import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from ddxgraph.graph import wholefile
-from ddxgraph.graph.folderlock import FolderBusy, folder_held
 from ddxgraph.graph.manifest import Change, changes_between
 from ddxgraph.graph.trace import code_version
-from ddxgraph.graph.tracelog import make_folder
 from ddxgraph.training.loopcases import CaseDigest
 from ddxgraph.training.loopconfig import LoopConfig
 from ddxgraph.training.looperror import LoopError
+from ddxgraph.training.stampedfolder import StampedFolder, held, read_json, write_json
 
 MANIFEST: Final = "loop.json"
 LOCK: Final = "loop.lock"
@@ -25,8 +22,6 @@ ROUND: Final = "round-"
 RUN: Final = "run"
 SUMMARIES: Final = ("summary.json", "summary.md", "summary.html")
 ENGINE_LOG: Final = "engine.log"
-STAMP: Final = "stage.json"
-"""In a run folder that a loop has brought to its end."""
 LOOP_VERSION: Final = 1
 
 _INFORMS: Final = (
@@ -40,8 +35,6 @@ _INFORMS: Final = (
     "config.train.base_model",
 )
 """Fields that may change while a loop is under way: they decide nothing of what it makes."""
-
-ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class LoopManifest(BaseModel):
@@ -71,15 +64,6 @@ class LoopManifest(BaseModel):
     def changes(self, now: "LoopManifest") -> list[Change]:
         """The fields in which another manifest describes another loop."""
         return changes_between(self.model_dump(mode="json"), now.model_dump(mode="json"), but_for=_INFORMS)
-
-
-class Stamp(BaseModel):
-    """Says of a run that a loop has brought it to its end, having seen that it is what its settings ask for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    loop: str
-    """SHA-256 of the loop's manifest: in a run that was copied from another loop it is another one; hex."""
 
 
 class RoundFolder(NamedTuple):
@@ -124,13 +108,12 @@ class RoundFolder(NamedTuple):
         return self.path / "decision.json"
 
 
-class LoopFolder:
+class LoopFolder(StampedFolder):
     """A loop's folder held by this process; made by `open_loop`."""
 
     def __init__(self, path: Path, manifest: LoopManifest) -> None:
-        self.path = path
+        super().__init__(path, MANIFEST)
         self.manifest = manifest
-        self._stamp = Stamp(loop=hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest())
 
     @property
     def base(self) -> Path:
@@ -140,18 +123,6 @@ class LoopFolder:
     def round(self, number: int) -> RoundFolder:
         """The folder of a round, from 1."""
         return RoundFolder(number, self.path / f"{ROUND}{number:02}")
-
-    def stamp(self, run: Path) -> None:
-        """Put down that a run is at its end.
-
-        Raises:
-            LoopError: it cannot be written.
-        """
-        write_json(run / STAMP, self._stamp)
-
-    def is_stamped(self, run: Path) -> bool:
-        """Whether this loop has brought a run to its end."""
-        return read_json(run / STAMP, Stamp) == self._stamp
 
 
 @contextmanager
@@ -165,7 +136,7 @@ def open_loop(path: Path, wanted: LoopManifest) -> Iterator[LoopFolder]:
         LoopError: another process works there, the folder is another loop's or something else's, or it cannot be
             written.
     """
-    with _locked(path):
+    with held(path, LOCK, "a loop"):
         known = _known(path)
         if known is None:
             _check_new(path)
@@ -194,61 +165,3 @@ def _check_new(path: Path) -> None:
         raise LoopError(
             f"{path} holds other files than a loop ({', '.join(others[:3])}): name an empty folder or a new one"
         )
-
-
-def read_json(path: Path, kind: type[ModelT]) -> ModelT | None:
-    """A product that is there whole; None where it is not there.
-
-    Raises:
-        LoopError: the file is damaged or cannot be read.
-    """
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "file"
-        raise LoopError(
-            f"{path} cannot be read ({place}: {first['msg']}): it was changed, or is of another version; move it "
-            "away, and it is made again"
-        ) from None
-    except OSError as error:
-        raise LoopError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def write_json(path: Path, product: BaseModel) -> None:
-    """Write a product such that it is there whole or not at all: see `write_whole`."""
-    write_whole(path, product.model_dump_json(indent=2) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file such that it is there whole or not at all.
-
-    Raises:
-        LoopError: it cannot be written.
-    """
-    try:
-        make_folder(path.parent)
-        wholefile.write_whole(path, text)
-    except OSError as error:
-        raise LoopError(
-            f"cannot write {path}: {error.strerror or error}; mend that, and the same command goes on"
-        ) from None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with ExitStack() as held:
-        try:
-            make_folder(path)
-            held.enter_context(folder_held(path, LOCK))
-        except FolderBusy as busy:
-            raise LoopError(f"a loop is at work in {path} ({busy.holder}); wait for it, or stop it") from None
-        except (FileExistsError, NotADirectoryError):
-            raise LoopError(
-                f"{path} cannot be a loop's folder: a file is in its place; name another"
-            ) from None
-        except OSError as error:
-            raise LoopError(f"cannot write in {path}: {error.strerror or error}") from None
-        yield

@@ -18,10 +18,11 @@ from ddxgraph.training.gatereport import GateReport
 from ddxgraph.training.keeprule import Decision, compared
 from ddxgraph.training.loop import Ended
 from ddxgraph.training.loopcases import LoopCases
-from ddxgraph.training.loopstate import SUMMARIES, LoopFolder, RoundFolder, read_json, write_whole
+from ddxgraph.training.loopstate import SUMMARIES, LoopFolder, RoundFolder
 from ddxgraph.training.markdown import markdown_environment
 from ddxgraph.training.rejection import MEANING
 from ddxgraph.training.setmanifest import SET, read_set
+from ddxgraph.training.stampedfolder import read_json, write_whole
 from ddxgraph.training.trainingcard import read_training_card
 from ddxgraph.training.trainingerror import TrainingError
 from ddxgraph.training.workshop import Proof

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
-from ddxgraph.training.loopstate import write_json
+from ddxgraph.training.stampedfolder import write_json
 from ddxgraph.training.workshop import Watch, Workshop
 
 

@@ -63,7 +63,7 @@ def test_the_gold_answer_is_what_a_reader_of_the_case_can_work_out(items):
 def test_a_level_is_a_subset(benchmark, tmp_path):
     wanted = Selection(benchmark="ddxlab", split="dev", subset="level-3", limit=7)
     some = items_of(benchmark, wanted, tmp_path)
-    assert [len(case.options) for case, _ in some] == [4] * 7
+    assert [len(case.options) for case, _ in some] == [3] * 7
     with pytest.raises(BenchmarkError, match=r"no subset 'level-9'; it has 'level-1', 'level-2'"):
         items_of(benchmark, wanted.model_copy(update={"subset": "level-9"}), tmp_path)
 

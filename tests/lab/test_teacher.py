@@ -46,7 +46,7 @@ def test_without_wrong_turns_it_never_goes_back():
 )
 def test_a_wrong_turn_is_corrected_by_the_evidence(teacher, to):
     gone_back = 0
-    for case in cases(3):
+    for case in cases(4, 60):
         trace = walked(case, teacher)
         back = [step.move for step in trace.steps if step.move.backtrack]
         if not back:

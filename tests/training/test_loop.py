@@ -10,8 +10,8 @@ from ddxgraph.graph.manifest import Manifest
 from ddxgraph.graph.runfolder import RunFolderError
 from ddxgraph.training.keeprule import Decision
 from ddxgraph.training.looperror import LoopUnfinished
-from ddxgraph.training.loopstate import read_json
 from ddxgraph.training.samplefile import read_samples
+from ddxgraph.training.stampedfolder import read_json
 from ddxgraph.training.workshop import Proof
 
 DEAD = Proof(live=False, verdict="ignored", message="it answers as its base model does")

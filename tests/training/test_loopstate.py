@@ -8,7 +8,8 @@ import pytest
 from ddxgraph.training.loopcases import CaseDigest
 from ddxgraph.training.loopconfig import LoopConfig
 from ddxgraph.training.looperror import LoopError
-from ddxgraph.training.loopstate import LoopManifest, open_loop, read_json, write_json
+from ddxgraph.training.loopstate import LoopManifest, open_loop
+from ddxgraph.training.stampedfolder import read_json, write_json
 from ddxgraph.training.workshop import Proof
 
 CASES = CaseDigest(count=4, sha256="0" * 64)

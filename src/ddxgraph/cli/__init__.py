@@ -8,6 +8,7 @@ from ddxgraph.cli import (
     adapters,
     data,
     doctor,
+    experiment,
     graph,
     improve,
     inspect,
@@ -44,6 +45,7 @@ app.command("review")(review.review)
 app.command("journeys", cls=branching(journeys.branches))(journeys.journeys)
 app.command("train", cls=branching(train.branches))(train.train)
 app.command("improve", cls=branching(improve.branches))(improve.improve)
+app.command("experiment", cls=branching(experiment.branches))(experiment.experiment)
 app.add_typer(data.data)
 app.add_typer(inspect.inspect)
 app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)

@@ -27,9 +27,9 @@ from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.progress import RunProgress
 
 if TYPE_CHECKING:
-    from ddxgraph.improvement import Company
     from ddxgraph.training.loopsummary import LoopSummary
     from ddxgraph.training.sft import Hooks
+    from ddxgraph.workshops import Company
 
 _NEEDED: Final = {
     "eval": ("numpy", "scipy"),
@@ -66,12 +66,12 @@ def improve(
     Exit code: 0 done, 1 stopped (by the rule, for want of journeys, or since an adapter is not in force) or not
     done, 2 bad input, 130 interrupted.
     """
-    _need_the_extras()
+    need_the_extras()
     from ddxgraph.improvement import improve as go_on  # noqa: PLC0415 - needs the extras
     from ddxgraph.improvement import place_of  # noqa: PLC0415
 
     place = place_of(loop, out)
-    with signals_handled(FROM_OUTSIDE, _as_ctrl_c):
+    with stopped_as_ctrl_c():
         try:
             summary = go_on(loop, place, company=company(quiet=quiet))
         except KeyboardInterrupt:
@@ -93,7 +93,7 @@ def default_config() -> None:
 
 def company(*, quiet: bool) -> "Company":
     """Who says on stderr how a loop is going."""
-    from ddxgraph.improvement import Company  # noqa: PLC0415 - needs the extras
+    from ddxgraph.workshops import Company  # noqa: PLC0415 - needs the extras
 
     return Company(
         watch=_Teller(quiet=quiet),
@@ -144,6 +144,11 @@ def _training(*, quiet: bool) -> Iterator["Hooks"]:
         yield Hooks(told=told, stop=stop, tokenizing=tokenizing)
 
 
+def stopped_as_ctrl_c() -> AbstractContextManager[None]:
+    """While this holds, what stops a process from outside ends it as Ctrl-C does."""
+    return signals_handled(FROM_OUTSIDE, _as_ctrl_c)
+
+
 def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
     """Have a batch system's stop, and the end of a login session, end the loop as Ctrl-C does."""
     # Through its own handler where there is one, so that a run saves what has ended.
@@ -188,7 +193,8 @@ def _print(summary: "LoopSummary", place: Path) -> None:
     STDOUT.print(Text(NOTICE, style="dim"))
 
 
-def _need_the_extras() -> None:
+def need_the_extras() -> None:
+    """See to it that a loop has all the packages that it needs."""
     lacking = {extra: [name for name in names if find_spec(name) is None] for extra, names in _NEEDED.items()}
     if any(lacking.values()):
         _lack(lacking)

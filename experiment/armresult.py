@@ -1,0 +1,217 @@
+"""What an arm came to: accuracy and length by level, and how often it recovered from a wrong start."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import BaseModel
+from scipy.stats import spearmanr
+
+from ddxgraph.eval.interval import accuracy_of
+from ddxgraph.eval.runresult import FROZEN
+from ddxgraph.eval.score import Score, Verdict
+from ddxgraph.eval.scoredrun import ScoredRun, score_run
+from ddxgraph.experiment.arm import Arm
+from ddxgraph.experiment.experimentfolder import ArmFolder, level_run
+from ddxgraph.graph.runfolder import TRACES
+from ddxgraph.graph.trace import Trace
+from ddxgraph.graph.tracefile import read_traces
+from ddxgraph.training.setmanifest import read_set
+from ddxgraph.training.trainingcard import read_training_card
+
+
+class Share(BaseModel):
+    """A share of cases, with its 95% interval (Wilson)."""
+
+    model_config = FROZEN
+
+    count: int
+    of: int
+    value: float
+    """In 0..1."""
+    low: float
+    high: float
+
+
+class LevelResult(BaseModel):
+    """An arm on the cases of a level."""
+
+    model_config = FROZEN
+
+    level: int
+    accuracy: Share
+    unparsed: int
+    """Cases without a readable answer; they count as wrong."""
+    output_tokens: float
+    """Mean of a case."""
+    total_tokens: float
+    """Mean of a case, prompts included."""
+
+
+class Training(BaseModel):
+    """What an arm was trained on."""
+
+    model_config = FROZEN
+
+    samples: int
+    backtracking: int
+    """Samples that tell a move back."""
+    tokens: int
+    supervised_tokens: int
+    seconds: float
+    loss: float
+    """Nats a supervised token, at the end."""
+
+
+class ArmResult(BaseModel):
+    """An arm under one seed."""
+
+    model_config = FROZEN
+
+    seed: int | None
+    """None for the untrained base model, which has none."""
+    name: str
+    style: str
+    training: Training | None
+    levels: tuple[LevelResult, ...]
+    accuracy: Share
+    """Over all levels."""
+    rises: float | None
+    """Spearman's correlation of level and mean output tokens; None with one level, or where all are alike."""
+    wrong_first: Share | None
+    """Of the graph's traversals, those whose first weighing of the evidence put a wrong hypothesis in front."""
+    recovered: Share | None
+    """Of these, the ones that ended in the right answer."""
+
+
+class Scored(NamedTuple):
+    """The runs of an arm, by level."""
+
+    levels: Sequence[int]
+    runs: Sequence[ScoredRun]
+
+    @property
+    def right(self) -> dict[str, float]:
+        """Case id to 1 where it was answered right, else 0; for a case with several samples the share."""
+        return {
+            case: sum(score.correct is True for score in scores) / len(scores)
+            for run in self.runs
+            for case, scores in run.by_case.items()
+        }
+
+
+def scored(place: Path, levels: Iterable[int]) -> Scored | None:
+    """The runs in a folder that are there; None where one of the levels is not."""
+    chosen = list(levels)
+    runs = [level_run(place, level) for level in chosen]
+    if not all((run / TRACES).exists() for run in runs):
+        return None
+    return Scored(chosen, [score_run(run) for run in runs])
+
+
+def arm_result(seed: int | None, arm: Arm, folder: ArmFolder | None, found: Scored) -> ArmResult:
+    """The figures of an arm.
+
+    Args:
+        seed: of the arm.
+        arm: which.
+        folder: its products; None for the base model.
+        found: its test runs.
+    """
+    levels = tuple(_level(level, run) for level, run in zip(found.levels, found.runs, strict=True))
+    first = _first_leaders(found) if arm.style == "graph" else None
+    return ArmResult(
+        seed=seed,
+        name=arm.name,
+        style=arm.style,
+        training=_training(folder) if folder else None,
+        levels=levels,
+        accuracy=share(sum(one.accuracy.count for one in levels), sum(one.accuracy.of for one in levels)),
+        rises=_rises(levels),
+        wrong_first=share(sum(1 for right, _ in first if not right), len(first)) if first else None,
+        recovered=_recovered(first) if first else None,
+    )
+
+
+def share(count: int, of: int) -> Share:
+    """A share with its interval.
+
+    Raises:
+        ValueError: it is of nothing.
+    """
+    found = accuracy_of([1.0] * count + [0.0] * (of - count))
+    if found is None:
+        raise ValueError("a share of nothing")
+    return Share(count=count, of=of, value=found.value, low=found.interval.low, high=found.interval.high)
+
+
+def majority(run: ScoredRun) -> Share:
+    """What answering the most frequent gold letter always would get."""
+    golds = Counter(gold.answer for gold in run.golds.values())
+    return share(max(golds.values()), len(run.golds))
+
+
+def _level(level: int, run: ScoredRun) -> LevelResult:
+    first = [scores[0] for scores in run.by_case.values()]
+    return LevelResult(
+        level=level,
+        accuracy=share(sum(score.correct is True for score in first), len(first)),
+        unparsed=sum(score.verdict is Verdict.UNPARSED for score in first),
+        output_tokens=_mean([score.completion_tokens for score in first]),
+        total_tokens=_mean([total_tokens(score) for score in first]),
+    )
+
+
+def total_tokens(score: Score) -> int:
+    """Tokens of a traversal, prompts of all its calls included."""
+    return score.prompt_tokens + score.completion_tokens
+
+
+def _training(folder: ArmFolder) -> Training:
+    card, made = read_training_card(folder.adapter), read_set(folder.journeys)
+    return Training(
+        samples=card.samples,
+        backtracking=made.train.telling,
+        tokens=card.train.tokens,
+        supervised_tokens=card.supervised_tokens,
+        seconds=card.seconds,
+        loss=card.train_loss,
+    )
+
+
+def _rises(levels: Sequence[LevelResult]) -> float | None:
+    lengths = [one.output_tokens for one in levels]
+    if len(set(lengths)) < _TWO:
+        return None
+    return float(spearmanr([one.level for one in levels], lengths).statistic)
+
+
+_TWO: Final = 2
+
+
+def _first_leaders(found: Scored) -> list[tuple[bool, bool]]:
+    """Of each traversal: whether the first evidence put the right hypothesis in front; whether it ended right."""
+    told = []
+    for run in found.runs:
+        for trace in read_traces(run.path / TRACES):
+            gold = run.golds[trace.case.id].answer
+            leader = _first_leader(trace)
+            if leader is not None:
+                told.append((leader == gold, trace.answer == gold))
+    return told
+
+
+def _first_leader(trace: Trace) -> str | None:
+    """The hypothesis that the first reflection found in front; None where it came to none."""
+    shares = next((step.credence for step in trace.steps if step.node == "reflect" and step.credence), None)
+    return max(shares, key=lambda key: shares[key]) if shares else None
+
+
+def _recovered(first: Sequence[tuple[bool, bool]]) -> Share | None:
+    ends = [ended for began, ended in first if not began]
+    return share(sum(ends), len(ends)) if ends else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

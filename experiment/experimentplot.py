@@ -1,0 +1,113 @@
+"""The pictures of an experiment: accuracy and length by level, and accuracy against all that is spent."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from matplotlib.figure import Figure
+
+from ddxgraph.eval.axes import above_zero, handle, listed, log_tokens, percent_axis
+from ddxgraph.eval.picture import MUTED, NumberTable, Picture, entitle, legend, picture, sheet, sign_of
+from ddxgraph.eval.wording import interval, number, percent
+from ddxgraph.experiment.armresult import ArmResult, Share
+from ddxgraph.experiment.spending import SpentCurve
+
+
+class _Facts(Protocol):
+    """A level's test cases."""
+
+    @property
+    def level(self) -> int: ...
+
+    @property
+    def majority(self) -> Share: ...
+
+
+def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequence[_Facts]) -> Picture:
+    """Accuracy by level on the left, mean output tokens by level on the right; a line an arm."""
+    figure = Figure(figsize=(10.0, 4.8), layout="constrained")
+    right, long = figure.subplots(1, 2)
+    entries = []
+    for place, one in enumerate(results, 1):
+        sign = sign_of(place)
+        xs = [level.level for level in one.levels]
+        shares = [100 * level.accuracy.value for level in one.levels]
+        reach = [
+            [100 * (level.accuracy.value - level.accuracy.low) for level in one.levels],
+            [100 * (level.accuracy.high - level.accuracy.value) for level in one.levels],
+        ]
+        look = {"color": sign.colour, "marker": sign.marker, "linestyle": sign.line, "linewidth": 1.6}
+        right.errorbar(xs, shares, yerr=above_zero(reach), elinewidth=0.8, capsize=2, **look)
+        long.plot(xs, [level.output_tokens for level in one.levels], **look)
+        entries.append((handle(right, sign, joined=True), one.name))
+    right.plot(
+        [one.level for one in facts], [100 * one.majority.value for one in facts],
+        color=MUTED, linestyle="--", linewidth=1.2,
+    )  # fmt: skip
+    levels = [level for one in results for level in one.levels]
+    for axes in (right, long):
+        axes.set_xticks(sorted({level.level for level in levels}))
+        axes.set_xlabel("Level of difficulty")
+    percent_axis(
+        right,
+        [level.accuracy.low for level in levels] + [one.majority.value for one in facts],
+        [level.accuracy.high for level in levels],
+    )
+    right.set_ylabel("Accuracy (%), 95% interval; dashed: commonest letter")
+    long.set_ylabel("Mean output tokens a case")
+    long.set_ylim(bottom=0)
+    title = f"Accuracy and length by level, seed {seed}"
+    entitle(right, title)
+    legend(figure, entries)
+    rows = [
+        (
+            one.name,
+            str(level.level),
+            percent(level.accuracy.value),
+            interval(level.accuracy),
+            number(level.output_tokens),
+        )
+        for one in results
+        for level in one.levels
+    ]
+    alt = f"{title}. " + listed(
+        f"{one.name}: {', '.join(percent(level.accuracy.value) for level in one.levels)}" for one in results
+    )
+    head = ("Arm", "Level", "Accuracy", "95% interval", "Output tokens")
+    return picture(name, title, alt, NumberTable(head, tuple(rows)), figure)
+
+
+def spending_plot(name: str, seed: int, curves: Sequence[SpentCurve]) -> Picture:
+    """Accuracy against tokens in all, prompts included: votes, and the graph under budgets."""
+    figure, axes = sheet()
+    entries = []
+    points = [point for curve in curves for point in curve.points]
+    for place, curve in enumerate(curves, 1):
+        sign = sign_of(place)
+        reach = [
+            [100 * (point.accuracy - point.low) for point in curve.points],
+            [100 * (point.high - point.accuracy) for point in curve.points],
+        ]
+        axes.errorbar(
+            [point.tokens for point in curve.points], [100 * point.accuracy for point in curve.points],
+            yerr=above_zero(reach), color=sign.colour, marker=sign.marker, linestyle=sign.line, linewidth=1.6,
+            elinewidth=0.8, capsize=2,
+        )  # fmt: skip
+        entries.append((handle(axes, sign, joined=True), curve.label))
+    log_tokens(axes, [point.tokens for point in points])
+    percent_axis(axes, [point.low for point in points], [point.high for point in points])
+    axes.set_xlabel("Mean tokens a case, prompts of all calls and samples included (log scale)")
+    axes.set_ylabel("Accuracy (%), 95% interval")
+    title = f"Accuracy against tokens in all, seed {seed}"
+    entitle(axes, title)
+    legend(figure, entries)
+    rows = tuple(
+        (curve.label, point.label, number(point.tokens), percent(point.accuracy), interval(point))
+        for curve in curves
+        for point in curve.points
+    )
+    alt = f"{title}. " + listed(
+        f"{curve.label}: {percent(curve.points[-1].accuracy)} at {number(curve.points[-1].tokens)} tokens"
+        for curve in curves
+    )
+    head = ("Series", "Point", "Tokens in all", "Accuracy", "95% interval")
+    return picture(name, title, alt, NumberTable(head, rows), figure)
