@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 from ddxgraph.lab.level import Level, Noise
 from ddxgraph.lab.solver import Cards, Findings
 
-_WHO: Final = "A patient with "
+_WHO: Final = "Findings of the patient: "
 _HEAD: Final = "Reference cards, with what each condition typically shows:"
-_ABSENT: Final = "no "
+_PRESENT: Final = " present"
+_ABSENT: Final = " absent"
 _BETWEEN: Final = ", "
 _ASKED: Final = (
     "Which condition is most likely? A finding on its card is present in {shown}% of its patients, any other in "
@@ -29,7 +30,7 @@ class Told(NamedTuple):
 
 def vignette(cards: Cards, findings: Findings) -> str:
     """The patient's findings in a sentence, then a card a line."""
-    told = [name if there else f"{_ABSENT}{name}" for name, there in findings.items()]
+    told = [f"{name}{_PRESENT if there else _ABSENT}" for name, there in findings.items()]
     lines = [f"{name}: {_BETWEEN.join(card)}." for name, card in cards.items()]
     return "\n".join((f"{_WHO}{_BETWEEN.join(told)}.", "", _HEAD, *lines))
 
@@ -70,9 +71,12 @@ def read_vignette(text: str) -> Told:
         raise ValueError(
             "this is no laboratory case: its findings and reference cards are not where they belong"
         )
-    listed = _split(told.removeprefix(_WHO))
-    findings = {name.removeprefix(_ABSENT): not name.startswith(_ABSENT) for name in listed}
-    return Told(findings, dict(map(_card, lines)))
+    return Told(dict(map(_finding, _split(told.removeprefix(_WHO)))), dict(map(_card, lines)))
+
+
+def _finding(told: str) -> tuple[str, bool]:
+    name, _, state = told.rpartition(" ")
+    return name, f" {state}" == _PRESENT
 
 
 def _card(line: str) -> tuple[str, tuple[str, ...]]:

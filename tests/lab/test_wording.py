@@ -19,13 +19,13 @@ def test_a_vignette_reads_back_as_what_it_was_made_of(number):
 def test_a_vignette_is_plain_english():
     cards = {"Influenza": ("fever", "cough"), "Asthma": ("wheezing",)}
     assert vignette(cards, {"fever": True, "wheezing": False, "stridor": True}) == (
-        "A patient with fever, no wheezing, stridor.\n"
+        "Findings of the patient: fever present, wheezing absent, stridor present.\n"
         "\n"
         "Reference cards, with what each condition typically shows:\n"
         "Influenza: fever, cough.\n"
         "Asthma: wheezing."
     )
-    assert vignette(cards, {"fever": False}).startswith("A patient with no fever.\n")
+    assert vignette(cards, {"fever": False}).startswith("Findings of the patient: fever absent.\n")
 
 
 def test_the_question_states_the_generative_model():
@@ -47,8 +47,8 @@ def test_another_question_is_refused(text):
     "text",
     [
         "",
-        "A patient with fever.",
-        "A patient with fever.\n\nOther cards:\nInfluenza: fever.",
+        "Findings of the patient: fever present.",
+        "Findings of the patient: fever present.\n\nOther cards:\nInfluenza: fever.",
         "No.\n\n{head}\nA: b.",
     ],
 )
