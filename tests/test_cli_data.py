@@ -45,18 +45,19 @@ def test_list_says_what_there_is_and_that_the_train_file_is_partial(data, cache)
         "medqa",
         "medbullets",
         "jama",
+        "ddxlab",
     ]
     assert "  test, 1273 cases: not here" in lines
     assert "  test with five options, 308 cases: not here" in lines
     [train] = [line for line in lines if "train, 3482" in line]
     assert "partial: 3503 of the official split's 10178" in train
-    assert sum(line.startswith("  licence: ") for line in lines) == 3
+    assert sum(line.startswith("  licence: ") for line in lines) == 4
     assert not cache.exists(), "asking makes no folder"
 
 
 def test_list_as_json_holds_every_file(data):
     told = json.loads(data("list", "--json").stdout)
-    assert [one["name"] for one in told] == ["medqa", "medbullets", "jama"]
+    assert [one["name"] for one in told] == ["medqa", "medbullets", "jama", "ddxlab"]
     assert {file["state"] for one in told for file in one["files"]} == {"absent"}
     assert all(one["licence"] and one["home"] and one["obtain"] for one in told)
 

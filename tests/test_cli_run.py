@@ -660,7 +660,7 @@ def test_a_case_files_options_are_shuffled_with_their_answers(here, place):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--split", "dev"], "--split: only benchmarks (medqa, medbullets, jama) have these"),
+        (["--split", "dev"], "--split: only benchmarks (medqa, medbullets, jama, ddxlab) have these"),
         (["--subset", "step1", "--five-options"], "--subset, --five-options: only benchmarks"),
         (["--limit-seed", "1"], "give --limit too"),
         (["--shuffle-seed", "1"], "give --options shuffle too"),
