@@ -49,4 +49,4 @@ def test_the_quick_experiment_shows_the_machinery_and_the_direction(tmp_path):
 
     again = command(path)
     assert json.loads(again.stdout) == summary
-    assert "step" not in again.stderr, "nothing is trained again"
+    assert "step 0 of" not in again.stderr, "nothing is trained again"
