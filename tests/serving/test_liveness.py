@@ -6,7 +6,7 @@ from canaries import ADAPTED, BASE, LENGTH, canaries_of, shifted, written
 from ddxgraph.serving.adapter import AdapterError, read_adapter
 from ddxgraph.serving.adapterstore import put
 from ddxgraph.serving.canary import TOLERANCE, Continuation
-from ddxgraph.serving.liveness import Verdict, judge, verify
+from ddxgraph.serving.liveness import Verdict, judge, verify, verify_merged
 from ddxgraph.serving.modellist import ServedModel
 from ddxgraph.serving.serverapi import ServerApi, ServerError
 from ddxgraph.serving.weights import CACHE_VARIABLE
@@ -223,3 +223,28 @@ def test_a_server_that_is_gone_is_a_sentence(adapter):
         pass
     with pytest.raises(ServerError, match="no server answers"):
         proof(gone, adapter)
+
+
+@pytest.mark.parametrize(
+    ("served", "verdict", "said"),
+    [
+        (ADAPTED, Verdict.LIVE, "update in its weights"),
+        (BASE, Verdict.IGNORED, "was not merged into it"),
+        (OTHER, Verdict.OTHER_WEIGHTS, "neither as its base model nor as these weights"),
+        (shifted(ADAPTED, 2 * TOLERANCE), Verdict.OTHER_WEIGHTS, "neither as its base model"),
+    ],
+)
+def test_a_merged_model_must_answer_as_the_adapters_files_say(server, adapter, served, verdict, said):
+    answers(server, smol=served)
+    api = ServerApi(server.base_url, None, "DDXGRAPH_API_KEY")
+    found = verify_merged(api, "smol", canaries_of(adapter))
+    assert (found.verdict, found.live) == (verdict, verdict is Verdict.LIVE)
+    assert said in found.message
+    assert found.base is None, "there is no base model to ask on such a server"
+
+
+def test_a_merged_model_too_like_its_base_proves_nothing(server, adapter):
+    answers(server, smol=BASE)
+    api = ServerApi(server.base_url, None, "DDXGRAPH_API_KEY")
+    alike = canaries_of(adapter, adapted=BASE, by_base=BASE.logprobs)
+    assert verify_merged(api, "smol", alike).verdict is Verdict.TOO_ALIKE

@@ -96,6 +96,7 @@ def test_the_split_of_a_benchmark_is_that_of_the_purpose(tmp_path):
         ('[journeys]\nstyle = "cot"\ntries = 2', "tries is for longstep and longmonolog"),
         ("[evaluate]\nreply_tokens = 64", "reply_tokens is for a single generation"),
         ('[engine]\nbase_url = "http://x/v1"\nengine = "vllm"', "give one of the two"),
+        ("[engine]\nmerge = true", 'merge: for an engine that the loop starts; add engine = "vllm"'),
         ("[engine]\nport = 8000", 'port: for an engine that the loop starts; add engine = "vllm"'),
         ('gate_config = "gate.toml"\n[gate]\nseed = 1', "leave one of them out"),
         ('gate_config = "missing.toml"', "gate_config: cannot read"),
