@@ -22,6 +22,7 @@ from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.lab.teacher import Teacher
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.training.decontamination import HeldOutSets
 from ddxgraph.training.journeyset import make_journeys
 from ddxgraph.training.keeprule import unscored
 from ddxgraph.training.loopcases import LoopCases
@@ -46,11 +47,13 @@ class Experiment:
         folder: where its products lie.
         workshops: for each seed, what serves, trains and verifies; they may share a server.
         watch: is told how it is going.
+        held_out: the benchmarks' test sets, for the gate; None where it does not ask for them.
     """
 
     folder: ExperimentFolder
     workshops: Sequence[Workshop]
     watch: Watch
+    held_out: HeldOutSets | None = None
     _walker: Walker = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +133,7 @@ class Experiment:
                 folder.journeys,
                 config=self._config.gate,
                 seed=place.seed,
+                held_out=self.held_out,
                 progress=told,
             )
         if not made.manifest.train.samples:

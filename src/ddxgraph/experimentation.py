@@ -9,6 +9,7 @@ from ddxgraph.experiment.experiment import Experiment
 from ddxgraph.experiment.experimentconfig import ExperimentConfig, read_experiment
 from ddxgraph.experiment.experimentfolder import ENGINE_LOG, ExperimentManifest, open_experiment
 from ddxgraph.experiment.experimentsummary import ExperimentSummary, summarise, write_summary
+from ddxgraph.training.decontamination import load_held_out
 from ddxgraph.view.notice import NOTICE
 from ddxgraph.workshops import Company, workshops
 
@@ -36,13 +37,16 @@ def experiment(file: Path | str, out: Path | str | None = None, *, company: Comp
     read = read_experiment(file)
     place = Path(out) if out else read.path.with_suffix("")
     train = read.config.train.model_copy(update={"base_model": read.base_model})
+    # Now and not after the first stages: the gate may want the test sets of the benchmarks.
+    rule = read.config.gate.decontamination
+    held_out = load_held_out(rule.allow_missing) if rule.enabled else None
     wanted = ExperimentManifest.of(read.config, _knowledge(read.config))
     with (
         open_experiment(place, wanted) as folder,
         workshops(read.config.engine, train, read.path, place / ENGINE_LOG, company) as workshop_for,
     ):
         made = [workshop_for(train.model_copy(update={"seed": seed})) for seed in read.config.seeds]
-        for _ in Experiment(folder, made, company.watch).run():
+        for _ in Experiment(folder, made, company.watch, held_out).run():
             summary = summarise(folder)
             write_summary(summary, place, notice=NOTICE)
     return summary
