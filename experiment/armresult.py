@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pydantic import BaseModel
 from scipy.stats import spearmanr
@@ -182,12 +182,9 @@ def _training(folder: ArmFolder) -> Training:
 
 def _rises(levels: Sequence[LevelResult]) -> float | None:
     lengths = [one.output_tokens for one in levels]
-    if len(set(lengths)) < _TWO:
+    if len(set(lengths)) == 1:
         return None
     return float(spearmanr([one.level for one in levels], lengths).statistic)
-
-
-_TWO: Final = 2
 
 
 def _first_leaders(found: Scored) -> list[tuple[bool, bool]]:

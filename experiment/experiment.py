@@ -11,13 +11,12 @@ from typing import Final
 
 from langchain_core.language_models import BaseChatModel
 
-from ddxgraph.eval.benchmark import load
 from ddxgraph.eval.scoredrun import score_run
 from ddxgraph.experiment.arm import LIMITS, Arm, arms, cases_for, second_round, strategy_of
 from ddxgraph.experiment.experimentconfig import ExperimentConfig
 from ddxgraph.experiment.experimentfolder import ArmFolder, ExperimentFolder, SeedFolder, level_run
+from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.graph.generation import GenerationStrategy
-from ddxgraph.graph.manifest import Selection
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.lab.teacher import Teacher
 from ddxgraph.nodes.patience import Patience
@@ -25,7 +24,6 @@ from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.training.decontamination import HeldOutSets
 from ddxgraph.training.journeyset import make_journeys
 from ddxgraph.training.keeprule import unscored
-from ddxgraph.training.loopcases import LoopCases
 from ddxgraph.training.looperror import LoopError, LoopUnfinished
 from ddxgraph.training.prover import NotInForce, Prover
 from ddxgraph.training.runsource import RunSource
@@ -109,7 +107,7 @@ class Experiment:
             out = level_run(place.taught(cases), level)
             runs.append(out)
             if not self.folder.is_stamped(out):
-                chosen = _cases_of("train", level, cases, place.seed)
+                chosen = level_cases("train", level, cases, place.seed)
                 self._take(
                     _where(place),
                     "teach",
@@ -158,7 +156,7 @@ class Experiment:
         strategy = GenerationStrategy(
             style="vanilla", sampling=Sampling(temperature=0.0, seed=0), patience=self._patience
         )
-        self._tested("base", None, self.folder.base, strategy, prover)
+        self._runs("base", None, self.folder.base, strategy, prover, cases=self._config.test.cases)
 
     def _test_all(self, place: SeedFolder, prover: Prover) -> None:
         for arm in arms(self._config):
@@ -176,12 +174,7 @@ class Experiment:
         folder = place.arm(arm)
         strategy = strategy_of(arm.style, self._config, patience=self._patience)
         where = f"{_where(place)}, {arm.name}"
-        self._tested(where, folder, folder.tested, strategy, prover)
-
-    def _tested(
-        self, where: str, folder: ArmFolder | None, out: Path, strategy: Strategy, prover: Prover
-    ) -> None:
-        self._runs(where, folder, out, strategy, prover, cases=self._config.test.cases)
+        self._runs(where, folder, folder.tested, strategy, prover, cases=self._config.test.cases)
 
     def _spent(
         self,
@@ -229,7 +222,7 @@ class Experiment:
         test = self._config.test
         with _all_in_force(), prover.live(where, adapter, record=record) as model:
             for level in left:
-                chosen = _cases_of(test.split, level, cases, 0)
+                chosen = level_cases(test.split, level, cases)
                 walk = Walk(chosen, strategy, samples, test.concurrency)
                 self._take(where, "test", level, walk, model, level_run(out, level))
 
@@ -264,7 +257,7 @@ class Experiment:
             for level in self._config.levels:
                 out = level_run(folder.generated, level)
                 if not self.folder.is_stamped(out):
-                    chosen = _cases_of("train", level, work.cases, place.seed + _FRESH)
+                    chosen = level_cases("train", level, work.cases, place.seed + _FRESH)
                     walk = Walk(chosen, strategy, 1, self._config.test.concurrency)
                     self._take(where, "generate", level, walk, model, out)
 
@@ -291,13 +284,6 @@ def _all_in_force() -> Iterator[None]:
         yield
     except NotInForce as found:
         raise LoopError(str(found)) from None
-
-
-def _cases_of(split: str, level: int, count: int, seed: int) -> LoopCases:
-    """The first cases of a sample of a level."""
-    wanted = Selection(benchmark="ddxlab", split=split, subset=f"level-{level}", limit=count, limit_seed=seed)
-    items = load(wanted)
-    return LoopCases(items.entries, items.selection)
 
 
 def _tokens(folder: ArmFolder) -> int:

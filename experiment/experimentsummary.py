@@ -7,7 +7,6 @@ from typing import Final, Literal, NamedTuple
 from pydantic import BaseModel
 
 from ddxgraph.eval import wording
-from ddxgraph.eval.benchmark import Selection, load
 from ddxgraph.eval.picture import Picture, drawing
 from ddxgraph.eval.runresult import FROZEN
 from ddxgraph.experiment.arm import SECOND_ROUND, Arm, arms, second_round
@@ -16,6 +15,7 @@ from ddxgraph.experiment.contrast import Contrast, contrast
 from ddxgraph.experiment.experimentconfig import ExperimentConfig
 from ddxgraph.experiment.experimentfolder import ExperimentFolder, SeedFolder
 from ddxgraph.experiment.experimentplot import level_plot, spending_plot
+from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.experiment.spending import SpentCurve, budget_points, vote_points
 from ddxgraph.experiment.target import JOURNEYS, Target, targets
 from ddxgraph.graph.trace import code_version
@@ -144,16 +144,13 @@ def _curves(found: _Found, config: ExperimentConfig) -> Iterator[SpentCurve]:
 
 def _facts(base: Scored, config: ExperimentConfig) -> Iterator[LevelFacts]:
     for level, run in zip(base.levels, base.runs, strict=True):
-        wanted = Selection(
-            benchmark="ddxlab", split=config.test.split, subset=f"level-{level}", limit=config.test.cases
-        )
-        items = load(wanted)
+        cases = level_cases(config.test.split, level, config.test.cases)
         best = []
-        for case, _ in items:
+        for case in cases:
             told = read_vignette(case.vignette)
             best.append(max(posterior(told.cards, told.findings, read_question(case.question)).values()))
         yield LevelFacts(
-            level=level, cases=len(items), majority=majority(run), bayes_optimal=sum(best) / len(best)
+            level=level, cases=len(best), majority=majority(run), bayes_optimal=sum(best) / len(best)
         )
 
 

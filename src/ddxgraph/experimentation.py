@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from ddxgraph.eval.benchmark import Selection, load
 from ddxgraph.experiment.experiment import Experiment
 from ddxgraph.experiment.experimentconfig import ExperimentConfig, read_experiment
 from ddxgraph.experiment.experimentfolder import ENGINE_LOG, ExperimentManifest, open_experiment
 from ddxgraph.experiment.experimentsummary import ExperimentSummary, summarise, write_summary
+from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.training.decontamination import load_held_out
 from ddxgraph.view.notice import NOTICE
 from ddxgraph.workshops import Company, workshops
@@ -59,8 +59,5 @@ def _knowledge(config: ExperimentConfig) -> str:
 
 def _told(config: ExperimentConfig) -> Iterable[str]:
     for level in config.levels:
-        wanted = Selection(
-            benchmark="ddxlab", split=config.test.split, subset=f"level-{level}", limit=config.test.cases
-        )
-        for case, gold in load(wanted):
+        for case, gold in level_cases(config.test.split, level, config.test.cases).entries:
             yield f"{case.digest} {gold.answer if gold else ''}"
