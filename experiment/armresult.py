@@ -17,7 +17,7 @@ from ddxgraph.experiment.experimentfolder import ArmFolder, level_run
 from ddxgraph.graph.runfolder import TRACES
 from ddxgraph.graph.trace import Trace
 from ddxgraph.graph.tracefile import read_traces
-from ddxgraph.training.setmanifest import read_set
+from ddxgraph.training.setmanifest import data_file, read_set
 from ddxgraph.training.trainingcard import read_training_card
 
 
@@ -54,6 +54,10 @@ class Training(BaseModel):
 
     model_config = FROZEN
 
+    base_sha256: str
+    """Of the base model's files; of a hub's model its commit."""
+    journeys_sha256: str
+    """Of the file of journeys."""
     samples: int
     backtracking: int
     """Samples that tell a move back."""
@@ -171,6 +175,8 @@ def total_tokens(score: Score) -> int:
 def _training(folder: ArmFolder) -> Training:
     card, made = read_training_card(folder.adapter), read_set(folder.journeys)
     return Training(
+        base_sha256=card.job.base_sha256,
+        journeys_sha256=card.job.data[data_file("train")],
         samples=card.samples,
         backtracking=made.train.telling,
         tokens=card.train.tokens,

@@ -23,9 +23,9 @@ SHIPPED: Final = ("full", "quick")
 class Teaching(Settings):
     """The traversals that journeys are made of."""
 
-    cases: int = Field(default=60, ge=1)
+    cases: int = Field(default=64, ge=1)
     """Cases of each level, for the arms of equal numbers of cases."""
-    misread: float = Field(default=0.25, ge=0, le=1)
+    misread: float = Field(default=0.4, ge=0, le=1)
     """Probability that the teacher misreads a finding for one candidate, where that puts a wrong one in front."""
     overlooked: float = Field(default=0.0, ge=0, le=1)
     """Probability that its first reading passes over a finding, where that takes the right one from the front."""
@@ -47,11 +47,11 @@ class Testing(Settings):
 class Spending(Settings):
     """Accuracy under growing spending: votes over samples of a single generation, and budgets of the graph."""
 
-    cases: int = Field(default=25, ge=0)
+    cases: int = Field(default=20, ge=0)
     """Test cases of each level, the first of those above; 0: none of this."""
-    vote: tuple[Style, ...] = ("shortcut", "cot")
+    vote: tuple[Style, ...] = ("shortcut", "longstep")
     """Styles whose samples vote."""
-    samples: int = Field(default=8, ge=2)
+    samples: int = Field(default=16, ge=2)
     """Samples of each case to vote over."""
     temperature: float = Field(default=0.7, gt=0, le=2)
     """Sampling temperature of the votes."""
@@ -68,7 +68,7 @@ class Spending(Settings):
 class SecondRound(Settings):
     """The graph's student trains on its own successful traversals."""
 
-    cases: int = Field(default=40, ge=0)
+    cases: int = Field(default=30, ge=0)
     """Training cases of each level, another draw than the teacher had; 0: no second round."""
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature."""
@@ -83,9 +83,9 @@ class _PlainConfig(Settings):
     """Levels of difficulty, easiest first."""
     base_model: str = "smollm2"
     """A folder relative to this file, a hub's id, or `smollm2`, the small model that ships."""
-    styles: tuple[Style, ...] = ("longstep", "longmonolog", "shortcut", "cot", "graph")
+    styles: tuple[Style, ...] = ("longstep", "graph", "shortcut", "longmonolog", "cot")
     """An arm each, trained on the same cases."""
-    equal_tokens: tuple[Style, ...] = ("shortcut", "cot")
+    equal_tokens: tuple[Style, ...] = ("shortcut",)
     """Styles that get a second arm, on more cases: as many training tokens as the first of `styles` has."""
     teacher: Teaching = Teaching()
     """The traversals that journeys are made of."""

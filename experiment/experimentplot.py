@@ -1,12 +1,26 @@
-"""The pictures of an experiment: accuracy and length by level, and accuracy against all that is spent."""
+"""The pictures of an experiment: accuracy by arm, by level, and against all that is spent; and length by level.
+
+They have the shape of figures 2, 3 and 5 of arXiv 2501.06458.
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ddxgraph.eval.axes import above_zero, handle, listed, log_tokens, percent_axis
-from ddxgraph.eval.picture import MUTED, NumberTable, Picture, entitle, legend, picture, sheet, sign_of
+from ddxgraph.eval.picture import (
+    MUTED,
+    SERIES,
+    NumberTable,
+    Picture,
+    entitle,
+    legend,
+    picture,
+    sheet,
+    sign_of,
+)
 from ddxgraph.eval.wording import interval, number, percent
 from ddxgraph.experiment.armresult import ArmResult, Share
 from ddxgraph.experiment.spending import SpentCurve
@@ -20,6 +34,54 @@ class _Facts(Protocol):
 
     @property
     def majority(self) -> Share: ...
+
+
+def arms_plot(name: str, results: Sequence[ArmResult], facts: Sequence[_Facts]) -> Picture:
+    """Accuracy of each arm over all levels, a mark a seed."""
+    names = list(dict.fromkeys(one.name for one in results))
+    seeds = sorted({one.seed for one in results if one.seed is not None})
+    figure, axes = sheet(height=1.6 + 0.42 * len(names))
+    for one in results:
+        place = 0 if one.seed is None else seeds.index(one.seed)
+        _arm_mark(axes, one, names.index(one.name) + _shift(place, len(seeds) if one.seed is not None else 1))
+    commonest = sum(one.majority.count for one in facts) / sum(one.majority.of for one in facts)
+    axes.axvline(100 * commonest, color=MUTED, linestyle="--", linewidth=1.2)
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("Accuracy over all levels (%), 95% interval; dashed: commonest letter")
+    title = "Accuracy by what the student was trained on, a mark a seed"
+    entitle(axes, title)
+    rows = tuple(
+        (
+            one.name,
+            "–" if one.seed is None else str(one.seed),
+            percent(one.accuracy.value),
+            interval(one.accuracy),
+        )
+        for one in results
+    )
+    told = (
+        f"{arm}: {' and '.join(percent(one.accuracy.value) for one in results if one.name == arm)}"
+        for arm in names
+    )
+    head = ("Arm", "Seed", "Accuracy", "95% interval")
+    return picture(name, title, f"{title}. {listed(told)}", NumberTable(head, rows), figure)
+
+
+def _arm_mark(axes: Axes, one: ArmResult, y: float) -> None:
+    share, sign = one.accuracy, sign_of(1 if one.seed is not None else len(SERIES))
+    reach = above_zero([[100 * (share.value - share.low)], [100 * (share.high - share.value)]])
+    axes.errorbar(
+        [100 * share.value], [y], xerr=reach, color=sign.colour, marker=sign.marker, linestyle="none",
+        elinewidth=1.2, capsize=2,
+    )  # fmt: skip
+
+
+def _shift(place: int, of: int) -> float:
+    """Where a seed's mark stands within its arm's row."""
+    return (place - (of - 1) / 2) * 0.24
 
 
 def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequence[_Facts]) -> Picture:

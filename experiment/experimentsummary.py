@@ -14,7 +14,7 @@ from ddxgraph.experiment.armresult import ArmResult, Scored, Share, arm_result, 
 from ddxgraph.experiment.contrast import Contrast, contrast
 from ddxgraph.experiment.experimentconfig import ExperimentConfig
 from ddxgraph.experiment.experimentfolder import ExperimentFolder, SeedFolder
-from ddxgraph.experiment.experimentplot import level_plot, spending_plot
+from ddxgraph.experiment.experimentplot import arms_plot, level_plot, spending_plot
 from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.experiment.spending import SpentCurve, budget_points, vote_points
 from ddxgraph.experiment.target import JOURNEYS, Target, targets
@@ -26,6 +26,8 @@ from ddxgraph.training.stampedfolder import write_whole
 
 SUMMARY_VERSION: Final = 1
 JSON, MARKDOWN = "summary.json", "summary.md"
+_OF_THE_MACHINE: Final = {"config": {"engine": {"python", "base_url"}}}
+"""Left out of `summary.json`, which may be published."""
 _CONTROL: Final = "shortcut"
 _BASE: Final = Arm("base, answering straight", "shortcut")
 
@@ -171,7 +173,7 @@ def write_summary(summary: ExperimentSummary, folder: Path, *, notice: str) -> P
     pictures = _pictures(summary)
     for one in pictures:
         write_whole(folder / f"{one.name}.svg", one.svg)
-    write_whole(folder / JSON, summary.model_dump_json(indent=1) + "\n")
+    write_whole(folder / JSON, summary.model_dump_json(indent=1, exclude=_OF_THE_MACHINE) + "\n")
     write_whole(folder / MARKDOWN, markdown(summary, pictures, notice=notice))
     return folder / MARKDOWN
 
@@ -187,7 +189,7 @@ def markdown(summary: ExperimentSummary, pictures: Sequence[Picture], *, notice:
 
 def _pictures(summary: ExperimentSummary) -> list[Picture]:
     with drawing():
-        drawn = []
+        drawn = [arms_plot("arms", summary.arms, summary.levels)] if summary.levels else []
         for seed in summary.seeds:
             results = [one for one in summary.arms if one.seed in {seed, None}]
             drawn.append(level_plot(f"levels-seed-{seed}", seed, results, summary.levels))

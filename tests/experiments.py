@@ -27,9 +27,10 @@ from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.training.compile import Sample
 from ddxgraph.training.samplefile import read_samples
+from ddxgraph.training.setmanifest import SetManifest, read_set
 from ddxgraph.training.trainconfig import TrainConfig
 from ddxgraph.training.trainingcard import Hardware, Losses, TrainingCard
-from ddxgraph.training.trainingjob import TrainingJob
+from ddxgraph.training.trainingjob import TrainingJob, data_hashes
 from ddxgraph.training.traintokens import SideCounts
 from ddxgraph.training.workshop import Proof
 
@@ -110,7 +111,7 @@ class Bench:
             for message in sample.messages
         )
         out.mkdir()
-        card(words, len((data / "train.jsonl").read_text().splitlines())).write(out, name)
+        card(words, read_set(data)).write(out, name)
 
     def verify(self, adapter: Path) -> Proof:
         self.calls[f"verify {adapter.parent.name}"] += 1
@@ -141,12 +142,17 @@ def student(name: str) -> BaseChatModel:
     )
 
 
-def card(tokens: int, samples: int) -> TrainingCard:
+def card(tokens: int, made: SetManifest) -> TrainingCard:
     """The card of an adapter."""
+    samples = made.samples
     return TrainingCard(
         made=datetime(2026, 1, 1, tzinfo=UTC),
         job=TrainingJob(
-            config=TrainConfig(), base_sha256="0", data={}, style="longstep", prompt_hashes=("a",)
+            config=TrainConfig(),
+            base_sha256="0",
+            data=data_hashes(made),
+            style=made.settings.style,
+            prompt_hashes=tuple(made.prompt_hashes),
         ),
         base_model="a-model",
         train=SideCounts(read=samples, used=samples, tokens=tokens, supervised_tokens=tokens // 2),

@@ -1,5 +1,6 @@
 """An experiment from end to end with scripted students: what is made, what goes on after a stop, what it says."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -133,10 +134,16 @@ def test_the_summary_is_written_with_its_pictures(done):
     place = path.with_suffix("")
     page = (place / "summary.md").read_text()
     assert "| 0 | longstep beats shortcut by 10 points" in page
-    for name in ("levels-seed-0", "spending-seed-0", "levels-seed-1", "spending-seed-1"):
+    for name in ("arms", "levels-seed-0", "spending-seed-0", "levels-seed-1", "spending-seed-1"):
         assert f"]({name}.svg)" in page
         assert (place / f"{name}.svg").read_text().startswith("<?xml")
-    assert json.loads((place / "summary.json").read_text())["seeds"] == [0, 1]
+    told = json.loads((place / "summary.json").read_text())
+    assert told["seeds"] == [0, 1]
+    assert "python" not in told["config"]["engine"], (
+        "a summary may be published: it names no place on a machine"
+    )
+    journeys = place / "seed-1" / "longstep" / "journeys" / "train.jsonl"
+    assert hashlib.sha256(journeys.read_bytes()).hexdigest()[:12] in page
 
 
 def test_done_it_does_nothing_again(done):
