@@ -1,5 +1,7 @@
 """The style `graph`: a traversal's own node turns, to train a model for the graph itself."""
 
+import json
+import re
 from typing import Final
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -10,6 +12,7 @@ from ddxgraph.training.compileerror import CompileError
 from ddxgraph.training.journey import answered
 
 LAST: Final = -1
+_TEXT_OR_SPACE: Final = re.compile(r'("(?:\\.|[^"\\])*")|\s+')
 
 
 def conversations(trace: Trace) -> list[list[BaseMessage]]:
@@ -20,6 +23,9 @@ def conversations(trace: Trace) -> list[list[BaseMessage]]:
     follows a turn is the reply that fitted. Evidence checks of a round stand one after another, the last first,
     as the turns that followed were given them; only the first of them so stands exactly as it was asked for,
     since the checks of a round did not see each other.
+
+    Replies are spaced as vLLM's grammar spaces JSON, whatever engine they come from: without any white space
+    between tokens. A model that was trained on `"a": "b"` and is held to `"a":"b"` writes nonsense, if it is small.
 
     Raises:
         CompileError: the trace has no answer, is not of the graph, or holds no reply that could be read.
@@ -32,7 +38,8 @@ def conversations(trace: Trace) -> list[list[BaseMessage]]:
         summary = earlier[-1].text if earlier else ""
         told = exchanges(trace.steps[:end], earlier)
         if told:
-            held.append(_ending_in_a_reply(assemble(trace.system, trace.opening, told, summary=summary)))
+            messages = _ending_in_a_reply(assemble(trace.system, trace.opening, told, summary=summary))
+            held.append([_spaced_as_served(message) for message in messages])
     if not held:
         raise CompileError(f"trace {trace.id} holds no reply that could be read: run the case again")
     return held
@@ -42,3 +49,14 @@ def _ending_in_a_reply(messages: list[BaseMessage]) -> list[BaseMessage]:
     if not isinstance(messages[LAST], AIMessage):
         raise AssertionError("a conversation of exchanges ends in a reply")
     return messages
+
+
+def _spaced_as_served(message: BaseMessage) -> BaseMessage:
+    if not isinstance(message, AIMessage):
+        return message
+    text = str(message.content)
+    try:
+        json.loads(text)
+    except ValueError:  # JSON within prose: what is around it needs its spaces
+        return message
+    return AIMessage(_TEXT_OR_SPACE.sub(r"\1", text))

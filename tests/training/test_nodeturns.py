@@ -1,9 +1,12 @@
 """The style `graph` against what a model really received."""
 
+import json
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from journeys import CASE, FREE, STRAIGHT
+from langchain_core.messages import BaseMessage
 from walks import doubting, plain_walk, walked, whimsical
 
 from ddxgraph import Budget, Limits, Trace
@@ -18,8 +21,21 @@ def said(sample: Sample) -> Said:
     return tuple((message.role, message.content) for message in sample.messages)
 
 
+def tight(reply: str) -> str:
+    """A reply as vLLM's grammar spaces it."""
+    try:
+        return json.dumps(json.loads(reply), ensure_ascii=False, separators=(",", ":"))
+    except ValueError:
+        return reply
+
+
+def turn(message: BaseMessage) -> tuple[str, str]:
+    text = str(message.content)
+    return ROLES[message.type], tight(text) if message.type == "ai" else text
+
+
 def received(model: ScriptedChatModel) -> set[Said]:
-    return {tuple((ROLES[m.type], str(m.content)) for m in request.messages) for request in model.requests}
+    return {tuple(map(turn, request.messages)) for request in model.requests}
 
 
 def check(trace: Trace, model: ScriptedChatModel) -> None:
@@ -60,10 +76,29 @@ def test_a_straight_walk_is_the_last_call_and_its_reply():
     trace, model = walked(STRAIGHT, CASE)
     (sample,) = compile_samples(trace, "graph")
     last = model.requests[-1]
-    assert said(sample)[:-1] == tuple((ROLES[m.type], m.content) for m in last.messages)
-    assert sample.messages[-1].content == trace.steps[-1].text
+    assert said(sample)[:-1] == tuple(map(turn, last.messages))
+    assert sample.messages[-1].content == tight(trace.steps[-1].text)
     assert sample.meta.prompt_hash == trace.provenance.prompt_set
     check(trace, model)
+
+
+def test_replies_lose_the_white_space_between_tokens_and_none_within_texts():
+    texts = ['a, b: "c"', "back\\slash \\", "line\n\tand \u00a0tab", "\u2028", ""]
+    conclusion = {"justification": " ".join(texts), "answer": "A"}
+    trace, _ = walked({**STRAIGHT, "conclude": conclusion}, CASE)
+    for indent in (None, 2):
+        for ascii_only in (True, False):
+            spaced = json.dumps(conclusion, indent=indent, ensure_ascii=ascii_only)
+            steps = (*trace.steps[:-1], trace.steps[-1].model_copy(update={"text": spaced}))
+            told = compile_journey(trace.model_copy(update={"steps": steps}), "graph").messages[-1].content
+            assert told == json.dumps(conclusion, ensure_ascii=ascii_only, separators=(",", ":"))
+
+
+def test_a_reply_with_prose_around_its_json_stays_as_it_is():
+    trace, _ = walked(STRAIGHT, CASE)
+    text = f"So I say: {trace.steps[-1].text} That is all."
+    steps = (*trace.steps[:-1], trace.steps[-1].model_copy(update={"text": text}))
+    assert compile_journey(trace.model_copy(update={"steps": steps}), "graph").messages[-1].content == text
 
 
 def test_a_walk_with_ways_back():
@@ -79,7 +114,7 @@ def test_of_a_repair_the_reply_that_fitted_is_told():
     text = compile_journey(trace, "graph").to_json()
     assert "no JSON at all" not in text
     assert "could not be read" not in text
-    assert repaired.text in [message.content for message in compile_journey(trace, "graph").messages]
+    assert tight(repaired.text) in [message.content for message in compile_journey(trace, "graph").messages]
     check(trace, model)
 
 
