@@ -38,7 +38,7 @@ class Testing(Settings):
     """Of ddxlab."""
     cases: int = Field(default=100, ge=1)
     """Cases of each level."""
-    concurrency: int = Field(default=64, ge=1)
+    concurrency: int = Field(default=100, ge=1)
     """Traversals at a time."""
     reply_tokens: int = Field(default=1024, ge=64)
     """Most tokens of a single generation."""
@@ -49,7 +49,7 @@ class Spending(Settings):
 
     cases: int = Field(default=20, ge=0)
     """Test cases of each level, the first of those above; 0: none of this."""
-    vote: tuple[Style, ...] = ("shortcut", "longstep")
+    vote: tuple[Style, ...] = ("shortcut",)
     """Styles whose samples vote."""
     samples: int = Field(default=16, ge=2)
     """Samples of each case to vote over."""

@@ -19,8 +19,16 @@ MANIFEST: Final = "experiment.json"
 ENGINE_LOG: Final = "engine.log"
 EXPERIMENT_VERSION: Final = 1
 _LOCK: Final = "experiment.lock"
-_INFORMS: Final = ("code_version", "created_at", "config.engine", "config.test.concurrency")
-"""Fields that may change while an experiment is under way."""
+_INFORMS: Final = (
+    "code_version",
+    "created_at",
+    "config.engine",
+    "config.test.concurrency",
+    "config.seeds",
+    "config.spending.vote",
+    "config.spending.max_tokens",
+)
+"""Fields that may change on the way, or afterwards: what they add lies in folders of its own."""
 
 
 class ExperimentManifest(BaseModel):

@@ -190,5 +190,28 @@ def test_another_experiments_folder_is_refused(tmp_path, monkeypatch):
         go(path, Bench())
 
 
+def test_a_finished_experiment_takes_on_another_seed_vote_and_budget_and_does_nothing_again(
+    tmp_path, monkeypatch
+):
+    made_up_benchmark(tmp_path / "cache", monkeypatch)
+    small = CONFIG.replace("seeds = [0, 1]", "seeds = [0]")
+    path = write_experiment(tmp_path, small)
+    before = go(path, Bench())
+    more = small.replace('vote = ["shortcut"]', 'vote = ["shortcut", "cot"]').replace(
+        "[1500, ", "[1500, 2500, "
+    )
+    path.write_text(more)
+    bench = Bench()
+    after = go(path, bench)
+    assert bench.calls == {"serve cot": 1, "verify cot": 1, "serve graph": 1, "verify graph": 1}
+    assert after.arms == before.arms
+    labels = {point.label for curve in after.spending for point in curve.points}
+    assert {"cot, vote@2", "graph, 2,500 tokens"} <= labels
+    path.write_text(more.replace("seeds = [0]", "seeds = [0, 1]"))
+    bench = Bench()
+    assert go(path, bench).seeds == (0, 1)
+    assert bench.calls["train longstep"] == 1, "of the other seed"
+
+
 def _journeys(path: Path, arm: str, seed: int = 0) -> Path:
     return path.with_suffix("") / f"seed-{seed}" / arm / "journeys" / "train.jsonl"
