@@ -4,7 +4,7 @@ They have the shape of figures 2, 3 and 5 of arXiv 2501.06458.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,6 +24,9 @@ from ddxgraph.eval.picture import (
 from ddxgraph.eval.wording import interval, number, percent
 from ddxgraph.experiment.armresult import ArmResult, Share
 from ddxgraph.experiment.spending import SpentCurve
+
+_ASIDE: Final = 0.03
+"""How far apart the marks of two arms stand at the same level, in levels, so that intervals can be told apart."""
 
 
 class _Facts(Protocol):
@@ -91,7 +94,8 @@ def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequen
     entries = []
     for place, one in enumerate(results, 1):
         sign = sign_of(place)
-        xs = [level.level for level in one.levels]
+        aside = (place - (len(results) + 1) / 2) * _ASIDE
+        xs = [level.level + aside for level in one.levels]
         shares = [100 * level.accuracy.value for level in one.levels]
         reach = [
             [100 * (level.accuracy.value - level.accuracy.low) for level in one.levels],
@@ -101,10 +105,11 @@ def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequen
         right.errorbar(xs, shares, yerr=above_zero(reach), elinewidth=0.8, capsize=2, **look)
         long.plot(xs, [level.output_tokens for level in one.levels], **look)
         entries.append((handle(right, sign, joined=True), one.name))
-    right.plot(
+    (commonest,) = right.plot(
         [one.level for one in facts], [100 * one.majority.value for one in facts],
         color=MUTED, linestyle="--", linewidth=1.2,
     )  # fmt: skip
+    entries.append((commonest, "commonest letter"))
     levels = [level for one in results for level in one.levels]
     for axes in (right, long):
         axes.set_xticks(sorted({level.level for level in levels}))
@@ -114,7 +119,7 @@ def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequen
         [level.accuracy.low for level in levels] + [one.majority.value for one in facts],
         [level.accuracy.high for level in levels],
     )
-    right.set_ylabel("Accuracy (%), 95% interval; dashed: commonest letter")
+    right.set_ylabel("Accuracy (%), 95% interval")
     long.set_ylabel("Mean output tokens a case")
     long.set_ylim(bottom=0)
     title = f"Accuracy and length by level, seed {seed}"
