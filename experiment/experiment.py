@@ -265,7 +265,7 @@ class Experiment:
 
     @property
     def _patience(self) -> Patience:
-        return Patience(away_s=self._config.engine.patience_s)
+        return Patience(away_s=self._config.engine.away_s)
 
     def _take(self, where: str, stage: str, level: int, walk: Walk, model: BaseChatModel, out: Path) -> None:
         """Take a level's cases, and see to it that nothing is left of them."""

@@ -224,7 +224,7 @@ class Loop:
 
     @property
     def _patience(self) -> Patience:
-        return Patience(away_s=self._config.engine.patience_s)
+        return Patience(away_s=self._config.engine.away_s)
 
 
 def _all_kept(rounds: int) -> str:

@@ -21,6 +21,8 @@ StrategyName = Literal["graph", "vanilla", "cot", "longstep", "longmonolog"]
 _BUDGET: Final = Budget()
 _TREES: Final = ("longstep", "longmonolog")
 """Styles that the tree rule is for."""
+_OTHERS_AWAY_S: Final = 600.0
+_OURS_AWAY_S: Final = 30.0
 
 
 class CaseWork(Settings):
@@ -132,10 +134,18 @@ class EngineSettings(Settings):
     computes some ten times as fast so; on a GPU it only costs the starts."""
     port: int = Field(default=0, ge=0, le=65_535)
     """Port to listen on; 0 takes a free one."""
-    patience_s: float = Field(default=600.0, ge=0)
-    """Seconds to wait for an engine that is away, such as restarting."""
+    patience_s: float | None = Field(default=None, ge=0)
+    """Seconds to wait for an engine that is away. Absent: 600 for a server that runs, which its owner may be
+    restarting; 30 for an engine that the loop starts, which nobody starts again once it has ended by itself."""
     timeout_s: float = Field(default=600.0, gt=0)
     """Seconds to wait for one reply."""
+
+    @property
+    def away_s(self) -> float:
+        """Seconds to wait for an engine that is away."""
+        if self.patience_s is not None:
+            return self.patience_s
+        return _OTHERS_AWAY_S if self.engine is None else _OURS_AWAY_S
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "EngineSettings":

@@ -25,7 +25,7 @@ def conversations(trace: Trace) -> list[list[BaseMessage]]:
     since the checks of a round did not see each other.
 
     Replies are spaced as vLLM's grammar spaces JSON, whatever engine they come from: without any white space
-    between tokens. A model that was trained on `"a": "b"` and is held to `"a":"b"` writes nonsense, if it is small.
+    between tokens. A small model that was trained on `"a": "b"` and is held to `"a":"b"` writes nonsense.
 
     Raises:
         CompileError: the trace has no answer, is not of the graph, or holds no reply that could be read.

@@ -113,3 +113,16 @@ def test_a_bad_setting_is_refused_by_its_name(tmp_path, text, said):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(LoopError, match=r"cannot read .*loop\.toml"):
         read_loop(tmp_path / "loop.toml")
+
+
+@pytest.mark.parametrize(
+    ("engine", "waited"),
+    [
+        ("", 600.0),
+        ('engine = "vllm"', 30.0),
+        ('engine = "vllm"\npatience_s = 5', 5.0),
+        ("patience_s = 0", 0.0),
+    ],
+)
+def test_an_engine_of_the_loops_own_is_not_waited_for_long(tmp_path, engine, waited):
+    assert read(tmp_path, f"[engine]\n{engine}\n").config.engine.away_s == waited
