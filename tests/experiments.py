@@ -36,6 +36,7 @@ from ddxgraph.training.workshop import Proof
 
 CONFIG = """
 seeds = [0, 1]
+equal_tokens = ["shortcut", "cot"]
 [teacher]
 cases = 6
 misread = 0.5

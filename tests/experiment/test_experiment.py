@@ -156,7 +156,7 @@ def test_done_it_does_nothing_again(done):
 def test_broken_off_in_any_stage_it_goes_on_to_the_same_end(tmp_path, monkeypatch):
     made_up_benchmark(tmp_path / "cache", monkeypatch)
     few = 'seeds = [0]\nlevels = [1]\nstyles = ["longstep", "shortcut", "graph"]\nequal_tokens = ["shortcut"]'
-    small = CONFIG.replace("seeds = [0, 1]", few)
+    small = CONFIG.replace('seeds = [0, 1]\nequal_tokens = ["shortcut", "cot"]', few)
     whole = write_experiment(tmp_path, small)
     told = Told()
     expected = go(whole, Bench(), told)
