@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ddxgraph.eval.axes import above_zero, called, inside, listed, note
+from ddxgraph.eval.axes import called, inside, listed, note, whiskers
 from ddxgraph.eval.comparison import Comparison
 from ddxgraph.eval.evaluation import Evaluation
 from ddxgraph.eval.picture import (
@@ -35,7 +35,7 @@ def accuracy_plot(name: str, runs: Sequence[RunResult]) -> Picture:
     rows = []
     for place, run in enumerate(runs):
         found, sign, y = run.accuracy, sign_of(run.number), len(runs) - place
-        reach = above_zero([[100 * (found.value - found.low)], [100 * (found.high - found.value)]])
+        reach = whiskers([(found.value, found.low, found.high)])
         axes.errorbar(
             100 * found.value, y, xerr=reach, color=sign.colour, marker=sign.marker, markersize=7, capsize=3,
             markerfacecolor=inside(sign, run.incomplete), linewidth=1.4,
@@ -76,7 +76,7 @@ def forest_plot(name: str, evaluation: Evaluation) -> Picture:
     for place, one in enumerate(drawn):
         x, y = 100 * one.difference, len(drawn) - place
         held = one.significant
-        reach = above_zero([[x - 100 * one.low], [100 * one.high - x]])
+        reach = whiskers([(one.difference, one.low, one.high)])
         axes.errorbar(
             x, y, xerr=reach, color=INK, marker="D" if held else "o", markersize=6,
             markerfacecolor=INK if held else PAGE, capsize=3, linewidth=1.4,

@@ -34,9 +34,18 @@ def note(incomplete: bool) -> str:
     return " (incomplete)" if incomplete else ""
 
 
-def above_zero(reach: Sequence[Sequence[float]]) -> list[list[float]]:
-    """A percentile interval may miss its own mean by a rounding error."""
-    return [[max(0.0, length) for length in side] for side in reach]
+def whiskers(estimates: Iterable[tuple[float, float, float]]) -> list[list[float]]:
+    """How far error bars reach below and above their marks, in per cent.
+
+    Args:
+        estimates: value, low and high end of each, in 0..1.
+    """
+    told = list(estimates)
+    # A percentile interval may miss its own mean by a rounding error.
+    return [
+        [max(0.0, 100 * (value - low)) for value, low, _ in told],
+        [max(0.0, 100 * (high - value)) for value, _, high in told],
+    ]
 
 
 def tag(axes: Axes, text: str, x: float, y: float, sign: Sign) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ddxgraph.eval.axes import above_zero, called, handle, inside, listed, percent_axis, tag
+from ddxgraph.eval.axes import called, handle, inside, listed, percent_axis, tag, whiskers
 from ddxgraph.eval.picture import (
     MUTED,
     NumberTable,
@@ -29,12 +29,9 @@ def reliability_plot(name: str, items: str, runs: Sequence[RunResult]) -> Pictur
         sign = sign_of(run.number)
         bins = run.calibration.bins
         sure, right = [100 * part.confidence for part in bins], [100 * part.accuracy for part in bins]
-        reach = [
-            [100 * (part.accuracy - part.accuracy_low) for part in bins],
-            [100 * (part.accuracy_high - part.accuracy) for part in bins],
-        ]
+        reach = whiskers((part.accuracy, part.accuracy_low, part.accuracy_high) for part in bins)
         axes.errorbar(
-            sure, right, yerr=above_zero(reach), color=sign.colour, marker=sign.marker, linestyle=sign.line,
+            sure, right, yerr=reach, color=sign.colour, marker=sign.marker, linestyle=sign.line,
             markerfacecolor=inside(sign, run.incomplete), linewidth=1.6, elinewidth=0.8, capsize=2,
         )  # fmt: skip
         tag(axes, str(run.number), sure[-1], right[-1], sign)

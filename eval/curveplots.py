@@ -5,7 +5,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from ddxgraph.eval.axes import above_zero, handle, inside, listed, log_tokens, note, percent_axis, tag
+from ddxgraph.eval.axes import handle, inside, listed, log_tokens, note, percent_axis, tag, whiskers
 from ddxgraph.eval.curves import Curve, CurvePoint, CurveSet, DifficultyLine, LengthProfile
 from ddxgraph.eval.picture import (
     MUTED,
@@ -90,12 +90,9 @@ def _ends(curve: Curve) -> Sequence[CurvePoint]:
 def _draw_curve(axes: Axes, curve: Curve, sign: Sign) -> None:
     tokens = [point.tokens for point in curve.points]
     shares = [100 * point.accuracy for point in curve.points]
-    reach = [
-        [100 * (point.accuracy - point.low) for point in curve.points],
-        [100 * (point.high - point.accuracy) for point in curve.points],
-    ]
+    reach = whiskers((point.accuracy, point.low, point.high) for point in curve.points)
     axes.errorbar(
-        tokens, shares, yerr=above_zero(reach), color=sign.colour, linestyle=sign.line, linewidth=1.6,
+        tokens, shares, yerr=reach, color=sign.colour, linestyle=sign.line, linewidth=1.6,
         capsize=3, elinewidth=1,
     )  # fmt: skip
     for point, x, y in zip(curve.points, tokens, shares, strict=True):
@@ -188,12 +185,9 @@ def draw_lengths(axes: Axes, drawn: Sequence[LengthProfile], torn: Sequence[int]
         sign = sign_of(profile.run)
         own = profile.by_length
         xs, ys = [band.tokens for band in own], [100 * band.accuracy for band in own]
-        reach = [
-            [100 * (band.accuracy - band.low) for band in own],
-            [100 * (band.high - band.accuracy) for band in own],
-        ]
+        reach = whiskers((band.accuracy, band.low, band.high) for band in own)
         axes.errorbar(
-            xs, ys, yerr=above_zero(reach), color=sign.colour, marker=sign.marker, linestyle=sign.line,
+            xs, ys, yerr=reach, color=sign.colour, marker=sign.marker, linestyle=sign.line,
             markerfacecolor=inside(sign, profile.run in torn), linewidth=1.6, elinewidth=0.8, capsize=2,
         )  # fmt: skip
         tag(axes, str(profile.run), xs[-1], ys[-1], sign)

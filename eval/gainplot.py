@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 
 from ddxgraph.eval.axes import (
     PUBLISHED,
-    above_zero,
     handle,
     inside,
     listed,
@@ -17,6 +16,7 @@ from ddxgraph.eval.axes import (
     note,
     published_handle,
     tag,
+    whiskers,
 )
 from ddxgraph.eval.picture import (
     MUTED,
@@ -118,7 +118,7 @@ def _draw_own(axes: Axes, own: Sequence[PromptGain]) -> None:
             continue
         sign, y = sign_of(min(one.cot)), 100 * one.difference
         axes.errorbar(
-            one.parameters, y, yerr=above_zero([[y - 100 * one.low], [100 * one.high - y]]), color=sign.colour,
+            one.parameters, y, yerr=whiskers([(one.difference, one.low, one.high)]), color=sign.colour,
             marker=sign.marker, markersize=7, markerfacecolor=inside(sign, bool(one.left_out)), capsize=3,
             linewidth=1.4, zorder=3,
         )  # fmt: skip

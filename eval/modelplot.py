@@ -4,7 +4,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from ddxgraph.eval.axes import PUBLISHED, above_zero, inside, listed, note, published_handle
+from ddxgraph.eval.axes import PUBLISHED, inside, listed, note, published_handle, whiskers
 from ddxgraph.eval.modelaccuracy import ModelSet
 from ddxgraph.eval.picture import (
     INK,
@@ -51,7 +51,7 @@ def draw_models(axes: Axes, found: ModelSet) -> None:
     labels = []
     for place, one in enumerate(found.own):
         told, sign, y = one.accuracy, sign_of(min(one.runs)), rows - place
-        reach = above_zero([[100 * (told.value - told.low)], [100 * (told.high - told.value)]])
+        reach = whiskers([(told.value, told.low, told.high)])
         torn = told.bounds is not None
         axes.errorbar(
             100 * told.value, y, xerr=reach, color=sign.colour, marker=sign.marker, markersize=7, capsize=3,

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ddxgraph.eval.axes import above_zero, handle, listed, log_tokens, percent_axis
+from ddxgraph.eval.axes import handle, listed, log_tokens, percent_axis, whiskers
 from ddxgraph.eval.picture import (
     MUTED,
     SERIES,
@@ -27,6 +27,8 @@ from ddxgraph.experiment.spending import SpentCurve
 
 _ASIDE: Final = 0.03
 """How far apart the marks of two arms stand at the same level, in levels, so that intervals can be told apart."""
+_SEED_ASIDE: Final = 0.24
+"""How far apart the marks of two seeds stand in an arm's row, in rows."""
 
 
 class _Facts(Protocol):
@@ -45,8 +47,8 @@ def arms_plot(name: str, results: Sequence[ArmResult], facts: Sequence[_Facts]) 
     seeds = sorted({one.seed for one in results if one.seed is not None})
     figure, axes = sheet(height=1.6 + 0.42 * len(names))
     for one in results:
-        place = 0 if one.seed is None else seeds.index(one.seed)
-        _arm_mark(axes, one, names.index(one.name) + _shift(place, len(seeds) if one.seed is not None else 1))
+        aside = 0.0 if one.seed is None else _off_centre(seeds.index(one.seed), len(seeds)) * _SEED_ASIDE
+        _arm_mark(axes, one, names.index(one.name) + aside)
     commonest = sum(one.majority.count for one in facts) / sum(one.majority.of for one in facts)
     axes.axvline(100 * commonest, color=MUTED, linestyle="--", linewidth=1.2)
     axes.set_yticks(range(len(names)), names)
@@ -75,16 +77,16 @@ def arms_plot(name: str, results: Sequence[ArmResult], facts: Sequence[_Facts]) 
 
 def _arm_mark(axes: Axes, one: ArmResult, y: float) -> None:
     share, sign = one.accuracy, sign_of(1 if one.seed is not None else len(SERIES))
-    reach = above_zero([[100 * (share.value - share.low)], [100 * (share.high - share.value)]])
+    reach = whiskers([(share.value, share.low, share.high)])
     axes.errorbar(
         [100 * share.value], [y], xerr=reach, color=sign.colour, marker=sign.marker, linestyle="none",
         elinewidth=1.2, capsize=2,
     )  # fmt: skip
 
 
-def _shift(place: int, of: int) -> float:
-    """Where a seed's mark stands within its arm's row."""
-    return (place - (of - 1) / 2) * 0.24
+def _off_centre(place: int, of: int) -> float:
+    """Places from the middle of so many; the first is 0."""
+    return place - (of - 1) / 2
 
 
 def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequence[_Facts]) -> Picture:
@@ -94,15 +96,14 @@ def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequen
     entries = []
     for place, one in enumerate(results, 1):
         sign = sign_of(place)
-        aside = (place - (len(results) + 1) / 2) * _ASIDE
+        aside = _off_centre(place - 1, len(results)) * _ASIDE
         xs = [level.level + aside for level in one.levels]
         shares = [100 * level.accuracy.value for level in one.levels]
-        reach = [
-            [100 * (level.accuracy.value - level.accuracy.low) for level in one.levels],
-            [100 * (level.accuracy.high - level.accuracy.value) for level in one.levels],
-        ]
+        reach = whiskers(
+            (level.accuracy.value, level.accuracy.low, level.accuracy.high) for level in one.levels
+        )
         look = {"color": sign.colour, "marker": sign.marker, "linestyle": sign.line, "linewidth": 1.6}
-        right.errorbar(xs, shares, yerr=above_zero(reach), elinewidth=0.8, capsize=2, **look)
+        right.errorbar(xs, shares, yerr=reach, elinewidth=0.8, capsize=2, **look)
         long.plot(xs, [level.output_tokens for level in one.levels], **look)
         entries.append((handle(right, sign, joined=True), one.name))
     (commonest,) = right.plot(
@@ -150,13 +151,10 @@ def spending_plot(name: str, seed: int, curves: Sequence[SpentCurve]) -> Picture
     points = [point for curve in curves for point in curve.points]
     for place, curve in enumerate(curves, 1):
         sign = sign_of(place)
-        reach = [
-            [100 * (point.accuracy - point.low) for point in curve.points],
-            [100 * (point.high - point.accuracy) for point in curve.points],
-        ]
+        reach = whiskers((point.accuracy, point.low, point.high) for point in curve.points)
         axes.errorbar(
             [point.tokens for point in curve.points], [100 * point.accuracy for point in curve.points],
-            yerr=above_zero(reach), color=sign.colour, marker=sign.marker, linestyle=sign.line, linewidth=1.6,
+            yerr=reach, color=sign.colour, marker=sign.marker, linestyle=sign.line, linewidth=1.6,
             elinewidth=0.8, capsize=2,
         )  # fmt: skip
         entries.append((handle(axes, sign, joined=True), curve.label))
