@@ -18,6 +18,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from ddxgraph.graph.state import STATE_TYPES
 
@@ -104,7 +105,14 @@ def _sqlite(path: Path) -> Iterator[BaseCheckpointSaver[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)) as connection:
         saver = SqliteSaver(connection, serde=_serializer())
-        saver.setup()
+        # The timeout does not hold for the switch to a write-ahead log: SQLite refuses it at once while another
+        # process, which opens the new file too, is about to write.
+        Retrying(
+            retry=retry_if_exception(_is_busy),
+            stop=stop_after_delay(_BUSY_S),
+            wait=wait_random(0, 0.05),
+            reraise=True,
+        )(saver.setup)
         # Beside the write-ahead log, which `setup` turns on, this survives a crash of the process without a
         # wait for the disk at every step; a power cut may cost the last steps, never the file.
         connection.execute("PRAGMA synchronous=NORMAL")
@@ -112,6 +120,10 @@ def _sqlite(path: Path) -> Iterator[BaseCheckpointSaver[Any]]:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()
         yield saver
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
 
 
 @contextmanager
