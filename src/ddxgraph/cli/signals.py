@@ -3,12 +3,14 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from ddxgraph.graph.runner import GRACE_S
+
+_Handler = Callable[[int, FrameType | None], None]
 
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 """Ctrl-C, the stop of a batch system, the end of a login session; Windows lacks the last."""
@@ -18,13 +20,17 @@ FROM_OUTSIDE: Final = _SIGNALS[1:]
 
 @contextmanager
 def stopped_by_signals(note: Callable[[str], None] | None) -> Iterator[asyncio.Event]:
-    """An event that Ctrl-C sets, or what else asks to stop; a second one drops what is in flight."""
+    """An event that Ctrl-C sets, or what else asks to stop; a second one drops what is in flight.
+
+    Once asked, nothing more is broken off until the process ends: neither the saving of what has ended, nor the
+    telling of it. For a command's last work.
+    """
     stop, dropped = asyncio.Event(), asyncio.Event()
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
 
-    def on_signal() -> None:
+    def heed() -> None:
         if stop.is_set():
-            if main and not dropped.is_set():  # a third must not break off the saving of what has ended
+            if main and not dropped.is_set():
                 dropped.set()
                 main.cancel()
             return
@@ -32,21 +38,17 @@ def stopped_by_signals(note: Callable[[str], None] | None) -> Iterator[asyncio.E
         if note:
             note(f"stopping: what is in flight has {GRACE_S:.0f} s to end; Ctrl-C again drops it")
 
-    heeded = []
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
-        if number is None or signal.getsignal(number) == signal.SIG_IGN:  # as under nohup
-            continue
-        try:
-            loop.add_signal_handler(number, on_signal)
-        except NotImplementedError:  # Windows: Ctrl-C cancels the run at once
-            break
-        heeded.append(number)
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(heed)
+
+    # Not the loop's own handlers: after them SIGINT is Python's again, and a late one would break off the rest.
+    before = _handle(_SIGNALS, on_signal)
     try:
         yield stop
     finally:
-        for number in heeded:
-            loop.remove_signal_handler(number)
+        if not stop.is_set():
+            _restore(before)
 
 
 @contextmanager
@@ -65,15 +67,25 @@ def asked_to_stop(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def signals_handled(names: Iterable[str], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def signals_handled(names: Iterable[str], handler: _Handler) -> Iterator[None]:
     """Have a handler called on these signals; what is ignored, as under nohup, or unknown stays so."""
+    before = _handle(names, handler)
+    try:
+        yield
+    finally:
+        _restore(before)
+
+
+def _handle(names: Iterable[str], handler: _Handler) -> dict[int, Any]:
+    """What handled the signals before."""
     before = {}
     for name in names:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
             before[number] = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
+    return before
+
+
+def _restore(before: Mapping[int, Any]) -> None:
+    for number, earlier in before.items():
+        signal.signal(number, earlier)
