@@ -63,6 +63,8 @@ class Training(BaseModel):
     """Samples that tell a move back."""
     tokens: int
     supervised_tokens: int
+    learning_rate: float
+    """At its peak."""
     seconds: float
     loss: float
     """Nats a supervised token, at the end."""
@@ -181,6 +183,7 @@ def _training(folder: ArmFolder) -> Training:
         backtracking=made.train.telling,
         tokens=card.train.tokens,
         supervised_tokens=card.supervised_tokens,
+        learning_rate=card.job.config.optimization.learning_rate,
         seconds=card.seconds,
         loss=card.train_loss,
     )

@@ -88,7 +88,7 @@ class Experiment:
             folder = place.arm(arm)
             cases = self._cases(arm, place)
             self._journeys(place, arm, folder, self._taught(place, cases))
-            self._train(place, arm, folder, prover, None)
+            self._train(place, arm, folder, prover)
 
     def _cases(self, arm: Arm, place: SeedFolder) -> int:
         """Cases of each level that an arm is trained on."""
@@ -141,13 +141,19 @@ class Experiment:
             )
 
     def _train(
-        self, place: SeedFolder, arm: Arm, folder: ArmFolder, prover: Prover, start: Path | None
+        self,
+        place: SeedFolder,
+        arm: Arm,
+        folder: ArmFolder,
+        prover: Prover,
+        start: Path | None = None,
+        learning_rate: float | None = None,
     ) -> None:
         where = f"{_where(place)}, {arm.name}"
         there = (folder.adapter / CARD).exists()  # an adapter goes to its place whole
         self.watch.stage(where, "train", there=there)
         if not there:
-            prover.train(folder.journeys, folder.adapter, start)
+            prover.train(folder.journeys, folder.adapter, start, learning_rate=learning_rate)
 
     # serve and test
 
@@ -239,7 +245,7 @@ class Experiment:
         if not all(map(self.folder.is_stamped, runs)):
             self._generate(place, arm, before, folder, prover)
         self._journeys(place, arm, folder, runs)
-        self._train(place, arm, folder, prover, before.adapter)
+        self._train(place, arm, folder, prover, before.adapter, work.learning_rate)
         self._test(place, arm, prover)
 
     def _generate(

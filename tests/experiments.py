@@ -50,6 +50,7 @@ samples = 3
 max_tokens = [1500, 4000]
 [second_round]
 cases = 3
+learning_rate = 2e-5
 [gate.decontamination]
 enabled = false
 [gate.near_duplicates]
@@ -95,6 +96,7 @@ class Bench:
         self.proofs = proofs or {}
         self.calls: Counter[str] = Counter()
         self.starts: dict[str, str | None] = {}
+        self.rates: dict[str, float | None] = {}
 
     @contextmanager
     def served(self, adapter: Path | None) -> Iterator[BaseChatModel]:
@@ -102,8 +104,9 @@ class Bench:
         self.calls[f"serve {name}"] += 1
         yield student(name)
 
-    def train(self, data: Path, out: Path, start: Path | None) -> None:
+    def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
         name = out.parent.name
+        self.rates[name] = learning_rate
         self.calls[f"train {name}"] += 1
         self.starts[name] = start.parent.name if start else None
         words = sum(

@@ -133,7 +133,8 @@ class Bench:
         self._called(f"serve {name}")
         yield self._model(name)
 
-    def train(self, data: Path, out: Path, start: Path | None) -> None:
+    def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
+        assert learning_rate is None  # all rounds of the loop train with the settings of [train]
         name = out.parent.name
         self._called(f"train {name}")
         assert (data / "train.jsonl").read_text()

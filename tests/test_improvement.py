@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from adapter_server import Written, adapter_server
 from adapterfolder import write_adapter
+from bytellama import byte_llama
 from canaries import ADAPTED, BASE, canaries_of
 from loops import Told
+from trainset import train_set
 
 from ddxgraph.improvement import improve, place_of
 from ddxgraph.serving.adapter import AdapterError, read_adapter
@@ -15,7 +17,8 @@ from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE,
 from ddxgraph.serving.serverapi import ServerError
 from ddxgraph.training.loopconfig import EngineSettings
 from ddxgraph.training.looperror import LoopError
-from ddxgraph.training.trainconfig import TrainConfig
+from ddxgraph.training.trainconfig import TrainConfig, train_config
+from ddxgraph.training.trainingcard import read_training_card
 from ddxgraph.workshops import Company, RunningServer, ServedWorkshop
 
 
@@ -114,3 +117,22 @@ def test_from_python_bad_input_is_an_exception(tmp_path):
     with pytest.raises(LoopError, match="cannot read"):
         improve(tmp_path / "loop.toml", company=Company(Told()))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_may_have_a_learning_rate_of_its_own(tmp_path):
+    train_set(tmp_path / "journeys", 4, "cot")
+    train = train_config(
+        {
+            "base_model": str(byte_llama(tmp_path / "bytes")),
+            "data": {"max_tokens": 8192},
+            "optimization": {"max_steps": 1, "learning_rate": 1e-3},
+            "watch": {"samples": 0, "canaries": 1},
+        },
+        "test",
+    )
+    work = ServedWorkshop(RunningServer(EngineSettings()), train, Company(Told()))
+    for name, rate, wanted in (("first", None, 1e-3), ("second", 1e-4, 1e-4)):
+        work.train(tmp_path / "journeys", tmp_path / name, None, learning_rate=rate)
+        job = read_training_card(tmp_path / name).job
+        assert job.config.optimization.learning_rate == wanted
+        assert job.config.data == train.data

@@ -52,7 +52,7 @@ class Prover:
                 self._proven.add(adapter)
             yield model
 
-    def train(self, data: Path, out: Path, start: Path | None) -> None:
+    def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
         """Train an adapter; what serves may be stopped meanwhile, so that all proofs are void."""
         self._proven.clear()
-        self._workshop.train(data, out, start)
+        self._workshop.train(data, out, start, learning_rate=learning_rate)

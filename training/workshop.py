@@ -33,8 +33,14 @@ class Workshop(Protocol):
     def served(self, adapter: Path | None) -> AbstractContextManager[BaseChatModel]:
         """The chat model on an adapter, or on the base model where None; served until the context ends."""
 
-    def train(self, data: Path, out: Path, start: Path | None) -> None:
+    def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
         """Train an adapter on a set of journeys, from another adapter or afresh; goes on where it was broken off.
+
+        Args:
+            data: the set.
+            out: the adapter's folder.
+            start: the adapter to begin with.
+            learning_rate: for this training alone.
 
         What is served may be stopped for it. When it returns, `out` is there whole, with `training.json` in it.
         """

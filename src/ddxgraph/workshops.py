@@ -248,10 +248,10 @@ class ServedWorkshop:
             live=found.live, verdict=found.verdict.value, message=found.message, figures=_figures(found)
         )
 
-    def train(self, data: Path, out: Path, start: Path | None) -> None:
+    def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
         """Train an adapter; the engine stands back meanwhile, where it is the loop's own: see `_trained`."""
         self._server.rest()
-        _trained(data, self._train, out, start, self._company)
+        _trained(data, _at(self._train, learning_rate), out, start, self._company)
 
     def _reached(self) -> tuple[str, ServerApi]:
         url = self._server.url()
@@ -305,10 +305,10 @@ class MergedWorkshop:
             live=found.live, verdict=found.verdict.value, message=found.message, figures=_figures(found)
         )
 
-    def train(self, data: Path, out: Path, start: Path | None) -> None:
+    def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
         """Train an adapter; the engine is stopped meanwhile: see `_trained`."""
         self._server.close()
-        _trained(data, self._train, out, start, self._company)
+        _trained(data, _at(self._train, learning_rate), out, start, self._company)
 
 
 def _trained(data: Path, config: TrainConfig, out: Path, start: Path | None, company: Company) -> None:
@@ -322,6 +322,13 @@ def _trained(data: Path, config: TrainConfig, out: Path, start: Path | None, com
 
     with company.training() as hooks:
         finetune(data, config, out, start=start, hooks=hooks)
+
+
+def _at(train: TrainConfig, learning_rate: float | None) -> TrainConfig:
+    if learning_rate is None:
+        return train
+    optimization = train.optimization.model_copy(update={"learning_rate": learning_rate})
+    return train.model_copy(update={"optimization": optimization})
 
 
 def _canaries(adapter: Adapter, train: TrainConfig) -> CanarySet:

@@ -37,6 +37,8 @@ def test_every_arm_is_trained_proven_and_tested_under_every_seed(done):
     assert len(summary.arms) == 1 + 2 * (len(ARMS) + 1)
     assert bench.starts["graph-second-round"] == "graph"
     assert {bench.starts[arm] for arm in ARMS} == {None}
+    assert bench.rates["graph-second-round"] == 2e-5
+    assert {bench.rates[arm] for arm in ARMS} == {None}
 
 
 def test_the_styles_are_told_of_the_same_cases(done):
