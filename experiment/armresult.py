@@ -1,4 +1,4 @@
-"""What an arm came to: accuracy and length by level, and how often it recovered from a wrong start."""
+"""What an arm came to: accuracy and length by level, and how it weighed."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,30 +8,16 @@ from typing import NamedTuple
 from pydantic import BaseModel
 from scipy.stats import spearmanr
 
-from ddxgraph.eval.interval import accuracy_of
 from ddxgraph.eval.runresult import FROZEN
 from ddxgraph.eval.score import Score, Verdict
 from ddxgraph.eval.scoredrun import ScoredRun, score_run
 from ddxgraph.experiment.arm import Arm
 from ddxgraph.experiment.experimentfolder import ArmFolder, level_run
+from ddxgraph.experiment.share import Share, share
+from ddxgraph.experiment.weighing import Weighing, weighing
 from ddxgraph.graph.runfolder import TRACES
-from ddxgraph.graph.trace import Trace
-from ddxgraph.graph.tracefile import read_traces
 from ddxgraph.training.setmanifest import data_file, read_set
 from ddxgraph.training.trainingcard import read_training_card
-
-
-class Share(BaseModel):
-    """A share of cases, with its 95% interval (Wilson)."""
-
-    model_config = FROZEN
-
-    count: int
-    of: int
-    value: float
-    """In 0..1."""
-    low: float
-    high: float
 
 
 class LevelResult(BaseModel):
@@ -85,10 +71,8 @@ class ArmResult(BaseModel):
     """Over all levels."""
     rises: float | None
     """Spearman's correlation of level and mean output tokens; None with one level, or where all are alike."""
-    wrong_first: Share | None
-    """Of the graph's traversals, those whose first weighing of the evidence put a wrong hypothesis in front."""
-    recovered: Share | None
-    """Of these, the ones that ended in the right answer."""
+    weighing: Weighing | None
+    """How it weighed the evidence; None but for arms of the graph."""
 
 
 class Scored(NamedTuple):
@@ -126,7 +110,6 @@ def arm_result(seed: int | None, arm: Arm, folder: ArmFolder | None, found: Scor
         found: its test runs.
     """
     levels = tuple(_level(level, run) for level, run in zip(found.levels, found.runs, strict=True))
-    first = _first_leaders(found) if arm.style == "graph" else None
     return ArmResult(
         seed=seed,
         name=arm.name,
@@ -135,21 +118,8 @@ def arm_result(seed: int | None, arm: Arm, folder: ArmFolder | None, found: Scor
         levels=levels,
         accuracy=share(sum(one.accuracy.count for one in levels), sum(one.accuracy.of for one in levels)),
         rises=_rises(levels),
-        wrong_first=share(sum(1 for right, _ in first if not right), len(first)) if first else None,
-        recovered=_recovered(first) if first else None,
+        weighing=weighing(found.runs) if arm.style == "graph" else None,
     )
-
-
-def share(count: int, of: int) -> Share:
-    """A share with its interval.
-
-    Raises:
-        ValueError: it is of nothing.
-    """
-    found = accuracy_of([1.0] * count + [0.0] * (of - count))
-    if found is None:
-        raise ValueError("a share of nothing")
-    return Share(count=count, of=of, value=found.value, low=found.interval.low, high=found.interval.high)
 
 
 def majority(run: ScoredRun) -> Share:
@@ -194,29 +164,6 @@ def _rises(levels: Sequence[LevelResult]) -> float | None:
     if len(set(lengths)) == 1:
         return None
     return float(spearmanr([one.level for one in levels], lengths).statistic)
-
-
-def _first_leaders(found: Scored) -> list[tuple[bool, bool]]:
-    """Of each traversal: whether the first evidence put the right hypothesis in front; whether it ended right."""
-    told = []
-    for run in found.runs:
-        for trace in read_traces(run.path / TRACES):
-            gold = run.golds[trace.case.id].answer
-            leader = _first_leader(trace)
-            if leader is not None:
-                told.append((leader == gold, trace.answer == gold))
-    return told
-
-
-def _first_leader(trace: Trace) -> str | None:
-    """The hypothesis that the first reflection found in front; None where it came to none."""
-    shares = next((step.credence for step in trace.steps if step.node == "reflect" and step.credence), None)
-    return max(shares, key=lambda key: shares[key]) if shares else None
-
-
-def _recovered(first: Sequence[tuple[bool, bool]]) -> Share | None:
-    ends = [ended for began, ended in first if not began]
-    return share(sum(ends), len(ends)) if ends else None
 
 
 def _mean(values: Sequence[float]) -> float:

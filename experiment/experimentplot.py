@@ -22,7 +22,8 @@ from ddxgraph.eval.picture import (
     sign_of,
 )
 from ddxgraph.eval.wording import interval, number, percent
-from ddxgraph.experiment.armresult import ArmResult, Share
+from ddxgraph.experiment.armresult import ArmResult
+from ddxgraph.experiment.share import Share
 from ddxgraph.experiment.spending import SpentCurve
 
 _ASIDE: Final = 0.03

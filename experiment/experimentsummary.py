@@ -10,12 +10,13 @@ from ddxgraph.eval import wording
 from ddxgraph.eval.picture import Picture, drawing
 from ddxgraph.eval.runresult import FROZEN
 from ddxgraph.experiment.arm import SECOND_ROUND, Arm, arms, second_round
-from ddxgraph.experiment.armresult import ArmResult, Scored, Share, arm_result, majority, scored
+from ddxgraph.experiment.armresult import ArmResult, Scored, arm_result, majority, scored
 from ddxgraph.experiment.contrast import Contrast, contrast
 from ddxgraph.experiment.experimentconfig import ExperimentConfig
 from ddxgraph.experiment.experimentfolder import ExperimentFolder, SeedFolder
 from ddxgraph.experiment.experimentplot import arms_plot, level_plot, spending_plot
 from ddxgraph.experiment.levelcases import level_cases
+from ddxgraph.experiment.share import Share
 from ddxgraph.experiment.spending import SpentCurve, budget_points, vote_points
 from ddxgraph.experiment.target import JOURNEYS, Target, targets
 from ddxgraph.graph.trace import code_version
@@ -183,8 +184,13 @@ def markdown(summary: ExperimentSummary, pictures: Sequence[Picture], *, notice:
     environment = markdown_environment(Path(__file__).parent)
     for name in ("percent", "signed", "interval", "signed_interval", "p_value", "number"):
         environment.filters[name] = getattr(wording, name)
+    environment.filters["shared"] = _shared
     template = environment.get_template("experimentsummary.md.jinja")
     return template.render(summary=summary, pictures=pictures, notice=notice)
+
+
+def _shared(one: Share | None) -> str:
+    return f"{wording.percent(one.value)} ({one.count} of {one.of})" if one else "–"
 
 
 def _pictures(summary: ExperimentSummary) -> list[Picture]:

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from experiments import CONFIG, RIGHT, Bench, go, made_up_benchmark, samples, write_experiment
 from loops import Told
 
+from ddxgraph.eval.scoredrun import score_run
+from ddxgraph.experiment.weighing import weighing
 from ddxgraph.graph.runfolder import TRACES
 from ddxgraph.graph.tracefile import read_traces
 from ddxgraph.training.looperror import LoopError
@@ -104,11 +107,35 @@ def test_accuracies_are_those_of_the_traces(done):
 
 def test_recovery_is_counted_from_the_first_weighing(done):
     *_, summary = done
-    graph = next(one for one in summary.arms if one.name == "graph")
+    graph = next(one.weighing for one in summary.arms if one.name == "graph")
     assert graph.wrong_first.count > 0
     assert graph.recovered.of == graph.wrong_first.count
     assert graph.recovered.value == 1.0
-    assert all(one.recovered is None for one in summary.arms if one.style != "graph")
+    assert all(one.weighing is None for one in summary.arms if one.style != "graph")
+
+
+def test_a_check_is_exact_where_it_says_of_each_finding_what_the_card_says(done, tmp_path):
+    """The teacher errs in one check of a case at most, and whenever it does, a wrong candidate leads."""
+    path, *_, summary = done
+    graph = next(one.weighing for one in summary.arms if one.name == "graph")
+    assert graph.exact.of > 2 * 48
+    assert graph.exact.of - graph.exact.count == graph.wrong_first.count
+
+    run = score_run(path.with_suffix("") / "seed-0" / "graph" / "test" / "level-1")
+    whole, swapped = weighing([run]), 0
+    traces = [json.loads(line) for line in (run.path / TRACES).read_text().splitlines()]
+    for trace in traces:
+        first = next(step["output"] for step in trace["steps"] if step["node"] == "check_evidence")
+        weighed = [one for one in first["weights"] if one["strength"]]
+        swapped += bool(weighed)
+        for one in weighed:
+            one["finding"] = "F0"  # the case as a whole: on no card
+    (tmp_path / TRACES).write_text("".join(json.dumps(trace) + "\n" for trace in traces))
+    found = weighing([replace(run, path=tmp_path)])
+    assert swapped > 6
+    assert found.exact.of == whole.exact.of
+    assert whole.exact.count - swapped <= found.exact.count < whole.exact.count
+    assert found.recovered == whole.recovered
 
 
 def test_votes_and_budgets_are_over_the_same_cases_and_count_prompts(done):

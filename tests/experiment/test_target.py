@@ -1,7 +1,8 @@
 import pytest
 
-from ddxgraph.experiment.armresult import ArmResult, LevelResult, share
+from ddxgraph.experiment.armresult import ArmResult, LevelResult
 from ddxgraph.experiment.contrast import Contrast
+from ddxgraph.experiment.share import share
 from ddxgraph.experiment.spending import SpentCurve, SpentPoint
 from ddxgraph.experiment.target import targets
 
@@ -51,7 +52,7 @@ def arm(lengths: list[float], rises: float | None) -> ArmResult:
     )
     return ArmResult(
         seed=0, name="longstep", style="longstep", training=None, levels=levels, accuracy=share(20, 40),
-        rises=rises, wrong_first=None, recovered=None,
+        rises=rises, weighing=None,
     )  # fmt: skip
 
 

@@ -1,0 +1,31 @@
+"""A share of cases with its interval."""
+
+from pydantic import BaseModel
+
+from ddxgraph.eval.interval import accuracy_of
+from ddxgraph.eval.runresult import FROZEN
+
+
+class Share(BaseModel):
+    """A share of cases, with its 95% interval (Wilson)."""
+
+    model_config = FROZEN
+
+    count: int
+    of: int
+    value: float
+    """In 0..1."""
+    low: float
+    high: float
+
+
+def share(count: int, of: int) -> Share:
+    """A share with its interval.
+
+    Raises:
+        ValueError: it is of nothing.
+    """
+    found = accuracy_of([1.0] * count + [0.0] * (of - count))
+    if found is None:
+        raise ValueError("a share of nothing")
+    return Share(count=count, of=of, value=found.value, low=found.interval.low, high=found.interval.high)
