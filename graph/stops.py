@@ -28,6 +28,7 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Allowance, run_blocking
 from ddxgraph.nodes.failure import EngineFailed
 from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.review_history import History
 
 
 class Stop(Runnable[Any, Any]):
@@ -88,9 +89,12 @@ class Stops:
     async def generate_differential(self, state: Journey, entry: Entry) -> Command[Any]:
         """Name the hypotheses, and send them to be checked."""
         visit = Visit(self._plan, state, "generate_differential", entry)
+        before = last_on_trunk(state["steps"])
+        reading = before.output if before and isinstance(before.output, History) else None
         try:
             differential = await generate_differential.generate_differential(
                 state["case"],
+                reading.findings if reading else (),
                 state.get("hypotheses", []),
                 state.get("refuted", []),
                 state.get("critique", ""),
@@ -102,7 +106,6 @@ class Stops:
         update: Journey = {"hypotheses": list(differential.hypotheses)}
         if differential.revived:
             update["refuted"] = []
-        before = last_on_trunk(state["steps"])
         reread = before is not None and before.node == "review_history"
         return visit.leave(update, differential, partial(_after_differential, reread=reread))
 

@@ -11,6 +11,7 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Consultation, Turn
 from ddxgraph.nodes.form import form, list_of, text, whole
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.review_history import Finding
 
 NODE: Final = "generate_differential"
 LABEL_CHARS: Final = 120
@@ -71,6 +72,7 @@ def output_model(letters: tuple[str, ...], others: int, limits: Limits) -> type[
 
 async def generate_differential(
     case: Case,
+    read: Sequence[Finding],
     known: Sequence[Hypothesis],
     refuted: Sequence[Refutation],
     critique: str,
@@ -81,6 +83,8 @@ async def generate_differential(
 
     Args:
         case: the case.
+        read: findings of the reading that led here, whose ids the model is told; a reading keeps only what the
+            case says, so that it cannot count them itself.
         known: hypotheses of earlier visits; empty at the first.
         refuted: what was given up, and why.
         critique: why the differential did not hold; empty at the first visit.
@@ -95,6 +99,7 @@ async def generate_differential(
     labels = {hypothesis.id: hypothesis.label for hypothesis in known}
     asking = line.prompts.render(
         NODE,
+        noted=[f"{finding.id} {finding.quote}" for finding in read],
         letters=case.letters,
         others=others,
         again=bool(known),

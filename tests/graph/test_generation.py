@@ -268,12 +268,12 @@ def test_what_decides_nothing_does_not_change_its_id(setting):
 @pytest.mark.parametrize(
     ("settings", "digest", "trace_id"),
     [
-        ({}, "bfcc29c727f9905a2955734da50b0555c75cd51828edfd92b01b37cdb794f37d", "c6421d48999c8fb9"),
-        (ALL_SET, "8957ce930bf0eac99f70e464f597107eeb8c3bc4bca11696b43a811df68c1c77", "5b8af78573d02a0d"),
+        ({}, "7438320709fb99ef3d91e18d218dd355f47925eb49b62bfd9a7323d967251ac9", "ec3c380ca38ea80f"),
+        (ALL_SET, "f062fc78dcf12bf6074b8ca59cda684d6cb42ac4e2d86873a13050cf07aadef3", "756f7523ab443c02"),
         (
             {"sampling": Sampling(temperature=0.0, seed=0)},
-            "37e32de40a4049bbb7e7ae9f53cc78e967ada8a9e38f20902993ea0330f1c1e3",
-            "dd0ae3efdf9c3d94",
+            "b2044e74110900e41f570cd2bab288584e13be3d9a60fed18038ff9dacf47a14",
+            "11b306fb772fada2",
         ),
     ],
     ids=["default", "all set", "as the command line has it"],

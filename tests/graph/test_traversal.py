@@ -128,6 +128,13 @@ def test_rereading_the_history_continues_the_ids_and_weighs_everything_anew():
     second_round = [request for request in model.requests if request.node == "check_evidence"][4:]
     assert trace.steps[-1].credence["D"] == pytest.approx(trace.steps[-1].credence["C"] / 9)
     assert all(weighable(request) == ["F1", "F2", "F3", "F4"] for request in second_round)
+    told = [
+        str(request.messages[-1].content)
+        for request in model.requests
+        if request.node == "generate_differential"
+    ]
+    assert "Noted: <data>F1 fever; F2 productive cough</data>" in told[0]
+    assert "Noted: <data>F3 crackles; F4 no leg swelling</data>" in told[1]
 
 
 def test_only_the_targets_are_rechecked_and_their_new_weights_replace_the_old():
@@ -271,12 +278,14 @@ def test_what_the_question_asks_is_settled_by_the_first_reading():
 
 
 def test_findings_that_are_not_in_the_case_are_dropped_and_counted():
-    trace, _ = walk(
+    trace, model = walk(
         STRAIGHT | {"review_history": reading("Fever", "haemoptysis", "PRODUCTIVE  cough", "fever")}
     )
     history = trace.steps[0].output
     assert [finding.quote for finding in history.findings] == ["Fever", "PRODUCTIVE  cough"]
     assert (history.unquoted, history.repeated) == (1, 1)
+    told = next(request for request in model.requests if request.node == "generate_differential")
+    assert "Noted: <data>F1 Fever; F2 PRODUCTIVE  cough</data>" in str(told.messages[-1].content)
 
 
 def test_samples_differ_in_seed_and_id_alone():

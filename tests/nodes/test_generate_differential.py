@@ -12,6 +12,7 @@ from ddxgraph.nodes.generate_differential import (
     settle,
 )
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.review_history import Finding
 from ddxgraph.testing import ScriptedChatModel
 
 LIMITS = Limits()
@@ -174,10 +175,10 @@ def test_26_options_have_a_field_each():
 async def test_a_backtrack_tells_what_was_refuted_and_may_always_name_one_more(line_to):
     model = ScriptedChatModel()
     limits = Limits(others=0)
-    first = await generate_differential(CHOICE, [], [], "", line_to(model), limits)
+    first = await generate_differential(CHOICE, [], [], [], "", line_to(model), limits)
     refuted = [Refutation(hypothesis="B", because="no consolidation")]
     await generate_differential(
-        CHOICE, first.hypotheses, refuted, "Asthma explains little.", line_to(model), limits
+        CHOICE, [], first.hypotheses, refuted, "Asthma explains little.", line_to(model), limits
     )
     opening, backtrack = model.requests
     assert "others" not in opening.schema["properties"]
@@ -187,9 +188,24 @@ async def test_a_backtrack_tells_what_was_refuted_and_may_always_name_one_more(l
     assert "Asthma explains little." in said
 
 
+async def test_the_ids_of_what_was_just_read_are_told(line_to):
+    model = ScriptedChatModel()
+    read = [
+        Finding(id="F3", quote="no <data> fever", kind="pertinent_negative", polarity="absent", salience=2),
+        Finding(id="F4", quote="cough", kind="symptom", polarity="present", salience=1),
+    ]
+    first = await generate_differential(CHOICE, read, [], [], "", line_to(model), LIMITS)
+    await generate_differential(CHOICE, read[1:], first.hypotheses, [], "", line_to(model), LIMITS)
+    await generate_differential(CHOICE, [], first.hypotheses, [], "", line_to(model), LIMITS)
+    opening, reread, widened = (str(request.messages[-1].content) for request in model.requests)
+    assert "Noted: <data>F3 no < data> fever; F4 cough</data>" in opening
+    assert "Noted: <data>F4 cough</data>" in reread
+    assert "Noted" not in widened
+
+
 async def test_a_free_form_case_asks_for_one_hypothesis_at_least(line_to):
     model = ScriptedChatModel()
-    await generate_differential(FREE, [], [], "", line_to(model), LIMITS)
+    await generate_differential(FREE, [], [], [], "", line_to(model), LIMITS)
     others = model.requests[0].schema["properties"]["others"]
     assert (others["minItems"], others["maxItems"]) == (1, LIMITS.hypotheses)
     assert "options" not in model.requests[0].schema["properties"]
@@ -197,7 +213,7 @@ async def test_a_free_form_case_asks_for_one_hypothesis_at_least(line_to):
 
 async def test_an_unreadable_reply_gives_the_options_at_even_priors(line_to):
     model = ScriptedChatModel(script={"generate_differential": "no"})
-    differential = await generate_differential(CHOICE, [], [], "", line_to(model), LIMITS)
+    differential = await generate_differential(CHOICE, [], [], [], "", line_to(model), LIMITS)
     assert [(h.id, h.prior) for h in differential.hypotheses] == [
         (letter, EVEN_PRIOR) for letter in CHOICE.letters
     ]
