@@ -165,16 +165,21 @@ class Experiment:
         self._runs("base", None, self.folder.base, strategy, prover, cases=self._config.test.cases)
 
     def _test_all(self, place: SeedFolder, prover: Prover) -> None:
-        for arm in arms(self._config):
+        # Whatever is asked of an arm, while it is served; the graph last, since a second round goes on with it.
+        for arm in sorted(arms(self._config), key=lambda arm: arm.style == "graph"):
             self._test(place, arm, prover)
+            if arm.name == arm.style and self._config.spending.cases:
+                self._spend(place, arm, prover)
+
+    def _spend(self, place: SeedFolder, arm: Arm, prover: Prover) -> None:
+        """Votes over an arm's samples, or budgets of the graph."""
         spending = self._config.spending
-        if not spending.cases:
-            return
-        for style in spending.vote:
+        if arm.style in spending.vote:
             sampling = Sampling(temperature=spending.temperature, seed=place.seed)
-            self._spent(place, Arm(style, style), place.votes(style), prover, sampling=sampling)
-        for max_tokens in spending.max_tokens:
-            self._spent(place, Arm("graph", "graph"), place.budget(max_tokens), prover, max_tokens=max_tokens)
+            self._spent(place, arm, place.votes(arm.style), prover, sampling=sampling)
+        if arm.style == "graph":
+            for max_tokens in spending.max_tokens:
+                self._spent(place, arm, place.budget(max_tokens), prover, max_tokens=max_tokens)
 
     def _test(self, place: SeedFolder, arm: Arm, prover: Prover) -> None:
         folder = place.arm(arm)
