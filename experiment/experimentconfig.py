@@ -70,7 +70,7 @@ class SecondRound(Settings):
 
     cases: int = Field(default=30, ge=0)
     """Training cases of each level, another draw than the teacher had; 0: no second round."""
-    temperature: float = Field(default=0.7, ge=0, le=2)
+    temperature: float = Field(default=0.0, ge=0, le=2)
     """Sampling temperature."""
     learning_rate: float | None = Field(default=1e-4, gt=0)
     """Peak learning rate of the training that goes on from the first round's adapter; None: that of [train]."""
