@@ -2,12 +2,14 @@
 
 import json
 import re
+from itertools import groupby
+from random import Random
 from typing import Final
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from ddxgraph.graph.conversation import assemble
-from ddxgraph.graph.trace import Trace, exchanges
+from ddxgraph.graph.trace import Step, Trace, exchanges
 from ddxgraph.training.compileerror import CompileError
 from ddxgraph.training.journey import answered
 
@@ -20,9 +22,12 @@ def conversations(trace: Trace) -> list[list[BaseMessage]]:
 
     There is one, and another from each compaction on, which starts from the case and the summary that the model
     was given. A reply that could not be read even after its repair is no part of them, nor is a repair: what
-    follows a turn is the reply that fitted. Evidence checks of a round stand one after another, the last first,
-    as the turns that followed were given them; only the first of them so stands exactly as it was asked for,
-    since the checks of a round did not see each other.
+    follows a turn is the reply that fitted.
+
+    Evidence checks of a round stand one after another, and only the first stands exactly as it was asked for,
+    since the checks of a round did not see each other. So their order is drawn for each traversal: in a fixed
+    one, the first is always of the same option, and a model learns to go by the place, which says nothing when
+    it is asked.
 
     Replies are spaced as vLLM's grammar spaces JSON, whatever engine they come from: without any white space
     between tokens. A small model that was trained on `"a": "b"` and is held to `"a":"b"` writes nonsense.
@@ -32,17 +37,29 @@ def conversations(trace: Trace) -> list[list[BaseMessage]]:
     """
     answered(trace)
     ends = [*(compaction.before for compaction in trace.compactions), len(trace.steps)]
+    steps = _rounds_mixed(trace)
     held: list[list[BaseMessage]] = []
     for place, end in enumerate(ends):
         earlier = trace.compactions[:place]
         summary = earlier[-1].text if earlier else ""
-        told = exchanges(trace.steps[:end], earlier)
+        told = exchanges(steps[:end], earlier)
         if told:
             messages = _ending_in_a_reply(assemble(trace.system, trace.opening, told, summary=summary))
             held.append([_spaced_as_served(message) for message in messages])
     if not held:
         raise CompileError(f"trace {trace.id} holds no reply that could be read: run the case again")
     return held
+
+
+def _rounds_mixed(trace: Trace) -> list[Step]:
+    rng = Random(trace.id)  # noqa: S311 - to be repeated, not secret
+    mixed: list[Step] = []
+    for _, steps in groupby(trace.steps, key=lambda step: step.branch is not None):
+        together = list(steps)
+        if together[0].branch is not None:
+            rng.shuffle(together)
+        mixed += together
+    return mixed
 
 
 def _ending_in_a_reply(messages: list[BaseMessage]) -> list[BaseMessage]:

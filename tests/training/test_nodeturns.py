@@ -15,6 +15,7 @@ from ddxgraph.training.compile import CompileError, Sample, compile_journey, com
 
 ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 Said = tuple[tuple[str, str], ...]
+CHECK = "Stop: evidence"
 
 
 def said(sample: Sample) -> Said:
@@ -39,8 +40,8 @@ def received(model: ScriptedChatModel) -> set[Said]:
 
 
 def check(trace: Trace, model: ScriptedChatModel) -> None:
-    """Every reply follows what the model was given, but for checks that stand after others of their round."""
-    asked = received(model)
+    """Every reply follows what the model was given, but for other checks of its round and for their order."""
+    asked = {in_rounds(told) for told in received(model)}
     samples = compile_samples(trace, "graph")
     replies = 0
     for sample in samples:
@@ -49,37 +50,57 @@ def check(trace: Trace, model: ScriptedChatModel) -> None:
         assert [role for role, _ in told[1:]] == ["user", "assistant"] * ((len(told) - 1) // 2)
         for place in range(2, len(told), 2):
             replies += 1
-            if told[:place] not in asked:
-                assert told[place - 1][1].startswith("Stop: evidence"), told[place - 1]
-                assert _without_siblings(told[:place]) in asked
+            before = in_rounds(told[:place])
+            if before not in asked:
+                assert before[-1][1].startswith(CHECK), before[-1]
+                assert (*before[:-2], before[-1]) in asked, "the checks of its round beside it"
     readable = [step for step in trace.steps if step.text and step.failure is None]
     assert replies == len(readable)
     assert len(samples) <= len(trace.compactions) + 1
     assert [sample.meta.part for sample in samples] == list(range(len(samples)))
 
 
-def _without_siblings(told: Said) -> Said:
-    """A check's own turn after what came before its round.
+def in_rounds(told: Said) -> Said:
+    """A conversation in which each round of checks is one message, in a fixed order of the checks.
 
-    The first check of a round after a compaction shares its message with the case and the summary.
+    A check without a reply, the last message, stays one by itself. The first check of a round after a compaction
+    shares its message with the case and the summary: these are put apart.
     """
-    kept = list(told[:-1])
-    while len(kept) > 2 and kept[-1][0] == "assistant" and "Stop: evidence" in kept[-2][1]:
-        head, _, _ = kept[-2][1].rpartition("Stop: evidence")
-        kept = kept[:-2]
-        if head.strip():
-            return (*kept, ("user", f"{head.rstrip()}\n\n{told[-1][1]}"))
-    return (*kept, told[-1])
+    messages, together = list(told[:1]), list[str]()
+    for (_, asking), *replies in (told[place : place + 2] for place in range(1, len(told), 2)):
+        head, check, turn = asking.rpartition(CHECK)
+        if check and replies:
+            messages += [("user", head.strip())] if head else []
+            together.append(f"{turn} {replies[0][1]}")
+            continue
+        messages += [("round", "\n".join(sorted(together)))] if together else []
+        together = []
+        messages += [("user", head.strip()), ("user", check + turn)] if check and head else [("user", asking)]
+        messages += replies
+    return (*messages, ("round", "\n".join(sorted(together)))) if together else tuple(messages)
 
 
 def test_a_straight_walk_is_the_last_call_and_its_reply():
     trace, model = walked(STRAIGHT, CASE)
     (sample,) = compile_samples(trace, "graph")
     last = model.requests[-1]
-    assert said(sample)[:-1] == tuple(map(turn, last.messages))
+    assert in_rounds(said(sample)[:-1]) == in_rounds(tuple(map(turn, last.messages)))
     assert sample.messages[-1].content == tight(trace.steps[-1].text)
     assert sample.meta.prompt_hash == trace.provenance.prompt_set
     check(trace, model)
+
+
+def test_any_option_may_stand_first_in_a_round_always_the_same_in_a_trace():
+    trace, _ = walked(STRAIGHT, CASE)
+    first = []
+    for number in range(64):
+        other = trace.model_copy(update={"id": f"{number:016x}"})
+        (sample,) = compile_samples(other, "graph")
+        assert compile_samples(other, "graph", seed=1)[0].messages == sample.messages
+        turns = [message.content for message in sample.messages if message.content.startswith(CHECK)]
+        assert len(set(turns)) == len(CASE.options)
+        first.append(turns[0])
+    assert all(first.count(turn) >= 8 for turn in turns), "drawn evenly: 16 of 64 are expected of each"
 
 
 def test_replies_lose_the_white_space_between_tokens_and_none_within_texts():
