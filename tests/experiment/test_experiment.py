@@ -175,6 +175,16 @@ def test_the_summary_is_written_with_its_pictures(done):
     assert hashlib.sha256(journeys.read_bytes()).hexdigest()[:12] in page
 
 
+def test_the_rows_of_a_table_of_the_summary_have_as_many_cells(done):
+    path, *_ = done
+    blocks = (path.with_suffix("") / "summary.md").read_text().split("\n\n")
+    tables = [block.splitlines() for block in blocks if block.startswith("| Seed")]
+    assert len(tables) == 6
+    for rows in tables:
+        assert len(rows) > 2
+        assert {row.count("|") for row in rows} == {rows[0].count("|")}, rows[0]
+
+
 def test_done_it_does_nothing_again(done):
     path, _, _, summary = done
     bench = Bench()
