@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.interval import accuracy_of
+from ddxgraph.eval.interval import wilson
 from ddxgraph.eval.runresult import FROZEN
 
 
@@ -23,9 +23,9 @@ def share(count: int, of: int) -> Share:
     """A share with its interval.
 
     Raises:
-        ValueError: it is of nothing.
+        ValueError: it is of nothing, or the counts are no counts.
     """
-    found = accuracy_of([1.0] * count + [0.0] * (of - count))
-    if found is None:
+    interval = wilson(count, of)
+    if interval is None:
         raise ValueError("a share of nothing")
-    return Share(count=count, of=of, value=found.value, low=found.interval.low, high=found.interval.high)
+    return Share(count=count, of=of, value=count / of, low=interval.low, high=interval.high)

@@ -54,9 +54,9 @@ def conversations(trace: Trace) -> list[list[BaseMessage]]:
 def _rounds_mixed(trace: Trace) -> list[Step]:
     rng = Random(trace.id)  # noqa: S311 - to be repeated, not secret
     mixed: list[Step] = []
-    for _, steps in groupby(trace.steps, key=lambda step: step.branch is not None):
+    for are_checks, steps in groupby(trace.steps, key=lambda step: step.branch is not None):
         together = list(steps)
-        if together[0].branch is not None:
+        if are_checks:
             rng.shuffle(together)
         mixed += together
     return mixed

@@ -123,9 +123,8 @@ asyncio.run(main())
 
 async def test_a_new_store_that_another_process_is_about_to_write_is_waited_for(store, whole, monkeypatch):
     with closing(sqlite3.connect(store, isolation_level=None, check_same_thread=False)) as other:
-        other.execute(
-            "BEGIN IMMEDIATE"
-        )  # SQLite then refuses the write-ahead log at once, whatever the timeout
+        # SQLite then refuses the write-ahead log at once, whatever the timeout.
+        other.execute("BEGIN IMMEDIATE")
         setup, refused = SqliteSaver.setup, []
 
         def told(saver):
