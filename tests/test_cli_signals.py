@@ -19,6 +19,7 @@ async def work(asked):
             return type(ended).__name__
         return "stopped"
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup or a shell's & it is ignored
 ended = asyncio.run(work({asked}))
 try:
     signal.raise_signal(signal.SIGINT)  # a late one, while it is told how the work ended
