@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow lint vllm clean
+.PHONY: demo check test test-slow lint vllm clean
 
 demo: .venv/demo.stamp
 	$(BIN)/ddxgraph models pull
@@ -14,6 +14,11 @@ test: .venv/dev.stamp
 test-slow: .venv/dev.stamp vllm
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --durations=10
 	$(BIN)/python -m pytest -m alone --durations=20
+
+# One after the other, also where make runs other things beside them.
+check:
+	$(MAKE) lint
+	$(MAKE) test
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff format --check .

@@ -52,6 +52,8 @@ class Training(BaseModel):
     learning_rate: float
     """At its peak."""
     seconds: float
+    device: str
+    """What it was trained on, such as a GPU by its name."""
     loss: float
     """Nats a supervised token, at the end."""
 
@@ -155,6 +157,7 @@ def _training(folder: ArmFolder) -> Training:
         supervised_tokens=card.supervised_tokens,
         learning_rate=card.job.config.optimization.learning_rate,
         seconds=card.seconds,
+        device=card.hardware.device,
         loss=card.train_loss,
     )
 
