@@ -49,7 +49,7 @@ class Spending(Settings):
 
     cases: int = Field(default=20, ge=0)
     """Test cases of each level, the first of those above; 0: none of this."""
-    vote: tuple[Style, ...] = ("shortcut",)
+    vote: tuple[Style, ...] = ("shortcut", "longstep")
     """Styles whose samples vote."""
     samples: int = Field(default=16, ge=2)
     """Samples of each case to vote over."""
