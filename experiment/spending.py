@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.interval import accuracy_of
 from ddxgraph.eval.runresult import FROZEN
 from ddxgraph.eval.score import Score
 from ddxgraph.eval.vote import sizes, vote_curve
 from ddxgraph.experiment.armresult import Scored, total_tokens
+from ddxgraph.experiment.share import share
 
 
 class SpentPoint(BaseModel):
@@ -86,13 +86,11 @@ def budget_points(seed: int, budgets: Mapping[str, Scored], cases: Sequence[str]
 
 
 def _point(label: str, scores: Sequence[Score]) -> SpentPoint:
-    found = accuracy_of([float(score.correct is True) for score in scores])
-    if found is None:
-        raise ValueError(f"{label}: no case")
+    right = share(sum(score.correct is True for score in scores), len(scores))
     return SpentPoint(
         label=label,
         tokens=sum(map(total_tokens, scores)) / len(scores),
-        accuracy=found.value,
-        low=found.interval.low,
-        high=found.interval.high,
+        accuracy=right.value,
+        low=right.low,
+        high=right.high,
     )
