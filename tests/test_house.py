@@ -9,15 +9,16 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
-    "prompts": set(),
-    "nodes": {"prompts"},
-    "graph": {"nodes", "prompts"},
-    "serving": {"nodes"},
-    "lab": {"nodes"},
-    "eval": {"graph", "lab", "nodes", "prompts"},
-    "training": {"eval", "graph", "lab", "nodes", "prompts"},
-    "experiment": {"eval", "graph", "lab", "nodes", "training"},
-    "view": {"graph", "nodes", "prompts"},
+    "common": set(),
+    "prompts": {"common"},
+    "nodes": {"common", "prompts"},
+    "graph": {"common", "nodes", "prompts"},
+    "serving": {"common", "nodes"},
+    "lab": {"common", "nodes"},
+    "eval": {"common", "graph", "lab", "nodes", "prompts"},
+    "training": {"common", "eval", "graph", "lab", "nodes", "prompts"},
+    "experiment": {"common", "eval", "graph", "lab", "nodes", "training"},
+    "view": {"common", "graph", "nodes", "prompts"},
 }
 """Room -> rooms below it. `serving` names the metadata keys of a call, which the nodes define."""
 
@@ -72,6 +73,20 @@ def test_a_public_name_that_needs_an_extra_names_it():
     assert done.stdout == (
         "ddxgraph.make_journeys needs datasketch, which this Python lacks: pip install 'ddxgraph[journeys]'\n"
     )
+
+
+def test_the_public_names_are_listed_and_nothing_heavy_is_imported_before_one_is_used():
+    script = (
+        "import sys; before = set(sys.modules)\n"
+        "import ddxgraph\n"
+        "assert [name for name in dir(ddxgraph) if not name.startswith('__')] == ddxgraph.__all__\n"
+        "assert {'Trace', 'gate', 'run'} <= set(ddxgraph.__all__)\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(sorted(new - set(sys.stdlib_module_names)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout == "['ddxgraph']\n"
 
 
 def test_the_public_names_are_documented():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("eval", "experiment", "graph", "lab", "nodes", "prompts", "serving", "training", "view")
+ROOMS = ("common", "eval", "experiment", "graph", "lab", "nodes", "prompts", "serving", "training", "view")
 
 
 @pytest.fixture(scope="module")
