@@ -31,8 +31,8 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from orchestration import CASE
 
 from ddxgraph import asolve, build_graph
+from ddxgraph.batch.checkpoints import open_checkpoints
 from ddxgraph.graph.checkpoints import DURABILITY
-from ddxgraph.graph.checkpointstore import open_checkpoints
 from ddxgraph.nodes.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 

@@ -40,7 +40,7 @@ from journeys import Whimsy, prompt_of, timeless
 from scripted_server import Dropped, HttpError, scripted_server
 
 from ddxgraph import read_traces
-from ddxgraph.graph.runfolder import ERRORS, LOCK, TRACES
+from ddxgraph.batch.folder import ERRORS, LOCK, TRACES
 from ddxgraph.testing import Request
 
 MAX_MODEL_LEN = 1 << 20

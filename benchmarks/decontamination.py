@@ -21,9 +21,9 @@ from typing import NamedTuple
 from medqa import cases
 
 from ddxgraph import Case
-from ddxgraph.training.decontamination import Decontaminator, HeldOut
-from ddxgraph.training.gateconfig import Decontamination
-from ddxgraph.training.words import WordHasher, ngrams, stem_of
+from ddxgraph.training.gate.config import Decontamination
+from ddxgraph.training.gate.decontamination import Decontaminator, HeldOut
+from ddxgraph.training.gate.text import WordHasher, ngrams, stem_of
 
 NO_CASE = Case(vignette="-")
 """Says nothing of its own."""

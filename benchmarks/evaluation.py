@@ -24,11 +24,11 @@ from driver import MIB, peak_mib
 from orchestration import CASE
 
 from ddxgraph import Case, Gold, GraphStrategy, Trace
-from ddxgraph.eval.casefile import CaseEntry
-from ddxgraph.eval.evaluation import evaluate
-from ddxgraph.eval.report import write_report
-from ddxgraph.eval.scoredrun import score_run
-from ddxgraph.graph.manifest import manifest
+from ddxgraph.batch.manifest import manifest
+from ddxgraph.eval.cases import CaseEntry
+from ddxgraph.eval.report.evaluation import evaluate
+from ddxgraph.eval.report.write import write_report
+from ddxgraph.eval.scoring.run import score_run
 from ddxgraph.testing import ScriptedChatModel
 
 LETTERS = "ABCD"

@@ -33,15 +33,15 @@ from driver import MIB, peak_mib
 from evaluation import LETTERS
 
 from ddxgraph import Case, Gold, GraphStrategy, Sampling, Trace
-from ddxgraph.eval.casefile import CaseEntry, CaseFile
-from ddxgraph.graph.manifest import manifest
+from ddxgraph.batch.manifest import manifest
+from ddxgraph.eval.cases import CaseEntry, CaseFile
 from ddxgraph.testing import Request, ScriptedChatModel
-from ddxgraph.training.decontamination import HeldOut, HeldOutSets
-from ddxgraph.training.gate import gate
-from ddxgraph.training.gateconfig import GateConfig
-from ddxgraph.training.journeyset import write_journeys
-from ddxgraph.training.runsource import RunSource
-from ddxgraph.training.setmanifest import SetSettings
+from ddxgraph.training.gate.config import GateConfig
+from ddxgraph.training.gate.decontamination import HeldOut, HeldOutSets
+from ddxgraph.training.gate.screen import gate
+from ddxgraph.training.sets.make import write_journeys
+from ddxgraph.training.sets.manifest import SetSettings
+from ddxgraph.training.source import RunSource
 
 CASE_WORDS, OPTION_WORDS = 120, 2
 THOUGHT_WORDS, REASON_WORDS = 35, 10

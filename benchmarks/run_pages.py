@@ -25,8 +25,8 @@ from driver import MIB, peak_mib
 from journey_sets import Cases, write_run
 
 from ddxgraph.cli.goldanswers import gold_answers
-from ddxgraph.view.runpage import write_run_page
-from ddxgraph.view.tracebook import TraceBook
+from ddxgraph.view.data.tracebook import TraceBook
+from ddxgraph.view.page.run import write_run_page
 
 TIMES = 5
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]

@@ -25,10 +25,10 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from ddxgraph.finetuning import finetune
 from ddxgraph.serving.dequantized import model_folder
-from ddxgraph.training.sft import Hooks
-from ddxgraph.training.trainconfig import train_config
+from ddxgraph.training.sft.config import train_config
+from ddxgraph.training.sft.finetune import finetune
+from ddxgraph.training.sft.train import Hooks
 
 MARKED = (
     "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\n"

@@ -4,7 +4,7 @@ import hashlib
 import heapq
 from collections.abc import Iterable
 
-from ddxgraph.eval.casefile import CaseEntry
+from ddxgraph.eval.cases import CaseEntry
 
 
 def sample(entries: Iterable[CaseEntry], limit: int, seed: int = 0) -> list[CaseEntry]:

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from ddxgraph.eval.casefile import CaseEntry, Gold
+from ddxgraph.eval.cases import CaseEntry, Gold
 
 
 def shuffled(entry: CaseEntry, seed: int) -> CaseEntry:

@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.paired import paired
-from ddxgraph.eval.runresult import FROZEN
-from ddxgraph.experiment.armresult import Scored
+from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.statistics.paired import paired
+from ddxgraph.experiment.results import Scored
 
 
 class Contrast(BaseModel):

@@ -11,27 +11,27 @@ from typing import Final
 
 from langchain_core.language_models import BaseChatModel
 
-from ddxgraph.eval.scoredrun import score_run
-from ddxgraph.experiment.arm import LIMITS, Arm, arms, cases_for, second_round, strategy_of
-from ddxgraph.experiment.experimentconfig import ExperimentConfig
-from ddxgraph.experiment.experimentfolder import ArmFolder, ExperimentFolder, SeedFolder, level_run
+from ddxgraph.eval.scoring.run import score_run
+from ddxgraph.experiment.arms import LIMITS, Arm, arms, cases_for, second_round, strategy_of
+from ddxgraph.experiment.config import ExperimentConfig
+from ddxgraph.experiment.folder import ArmFolder, ExperimentFolder, SeedFolder, level_run
 from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.lab.teacher import Teacher
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.training.decontamination import HeldOutSets
-from ddxgraph.training.journeyset import make_journeys
-from ddxgraph.training.keeprule import unscored
-from ddxgraph.training.looperror import LoopError, LoopUnfinished
-from ddxgraph.training.prover import NotInForce, Prover
-from ddxgraph.training.runsource import RunSource
-from ddxgraph.training.setmanifest import SET, read_set
-from ddxgraph.training.trainingcard import read_training_card
-from ddxgraph.training.trainingjob import CARD
-from ddxgraph.training.walker import Walk, Walker
-from ddxgraph.training.workshop import Watch, Workshop
+from ddxgraph.training.gate.decontamination import HeldOutSets
+from ddxgraph.training.loop.keep import unscored
+from ddxgraph.training.loop.looperror import LoopError, LoopUnfinished
+from ddxgraph.training.loop.prover import NotInForce, Prover
+from ddxgraph.training.loop.walker import Walk, Walker
+from ddxgraph.training.loop.workshop import Watch, Workshop
+from ddxgraph.training.sets.make import make_journeys
+from ddxgraph.training.sets.manifest import SET, read_set
+from ddxgraph.training.sft.card import read_training_card
+from ddxgraph.training.sft.job import CARD
+from ddxgraph.training.source import RunSource
 
 _FRESH: Final = 1_000_000
 """Added to the seed: draws the cases of a second round."""

@@ -1,8 +1,8 @@
 """The cases of a level, with their gold answers, which no strategy is ever handed."""
 
-from ddxgraph.eval.benchmark import load
-from ddxgraph.graph.manifest import Selection
-from ddxgraph.training.loopcases import LoopCases
+from ddxgraph.batch.manifest import Selection
+from ddxgraph.eval.benchmarks.registry import load
+from ddxgraph.training.loop.cases import LoopCases
 
 
 def level_cases(split: str, level: int, count: int, seed: int = 0) -> LoopCases:

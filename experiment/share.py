@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.interval import wilson
-from ddxgraph.eval.runresult import FROZEN
+from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.statistics.interval import wilson
 
 
 class Share(BaseModel):

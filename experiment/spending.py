@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.runresult import FROZEN
-from ddxgraph.eval.score import Score
-from ddxgraph.eval.vote import sizes, vote_curve
-from ddxgraph.experiment.armresult import Scored, total_tokens
+from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.scoring.rule import Score
+from ddxgraph.eval.statistics.vote import sizes, vote_curve
+from ddxgraph.experiment.results import Scored, total_tokens
 from ddxgraph.experiment.share import share
 
 

@@ -5,11 +5,11 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.runresult import FROZEN
+from ddxgraph.eval.report.runresult import FROZEN
 from ddxgraph.eval.wording import p_value, percent, signed
-from ddxgraph.experiment.arm import SECOND_ROUND
-from ddxgraph.experiment.armresult import ArmResult
+from ddxgraph.experiment.arms import SECOND_ROUND
 from ddxgraph.experiment.contrast import Contrast
+from ddxgraph.experiment.results import ArmResult
 from ddxgraph.experiment.spending import SpentCurve
 
 JOURNEYS: Final = ("longstep", "longmonolog")

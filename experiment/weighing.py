@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.runresult import FROZEN
-from ddxgraph.eval.scoredrun import ScoredRun
+from ddxgraph.batch.folder import TRACES
+from ddxgraph.batch.tracefile import read_traces
+from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.experiment.share import Share, share
-from ddxgraph.graph.runfolder import TRACES
 from ddxgraph.graph.trace import Trace
-from ddxgraph.graph.tracefile import read_traces
 from ddxgraph.lab.tally import steps_of, strength
 from ddxgraph.lab.wording import read_question, read_vignette
 from ddxgraph.nodes.check_evidence import EvidenceCheck

@@ -9,7 +9,7 @@ from typing import BinaryIO
 from filelock import FileLock
 from pydantic import BaseModel
 
-from ddxgraph.graph.tracelog import make_folder
+from ddxgraph.batch.tracelog import make_folder
 
 
 class AppendLog:

@@ -19,16 +19,16 @@ class Looks:
     def to_networkx(self) -> "nx.MultiDiGraph[str]":
         """The journey as a graph: steps, hypotheses and findings, and what they have to do with one another.
 
-        `ddxgraph.view.journeygraph` and docs/graphs.md say what its nodes and edges hold.
+        `ddxgraph.view.charts.networkx` and docs/graphs.md say what its nodes and edges hold.
 
         Raises:
             ImportError: NetworkX is not installed.
         """
-        return cast("nx.MultiDiGraph[str]", _view("journeygraph", "journey_graph", "to_networkx")(self))
+        return cast("nx.MultiDiGraph[str]", _view("charts.networkx", "journey_graph", "to_networkx")(self))
 
     def to_mermaid(self) -> str:
         """The journey as a Mermaid flowchart."""
-        return cast(str, _view("mermaid", "journey_mermaid", "to_mermaid")(self))
+        return cast(str, _view("charts.mermaid", "journey_mermaid", "to_mermaid")(self))
 
     def draw(self, path: Path | str) -> Path:
         """Draw the journey into a file.
@@ -44,11 +44,11 @@ class Looks:
             ImportError: Matplotlib is not installed.
             OSError: it cannot be written.
         """
-        return cast(Path, _view("drawing", "draw_journey", "draw")(self, Path(path)))
+        return cast(Path, _view("charts.picture", "draw_journey", "draw")(self, Path(path)))
 
     def _repr_html_(self) -> str:
         """The journey's page in a frame, as a notebook shows it."""
-        return cast(str, _view("journeypage", "notebook_html", "_repr_html_")(self))
+        return cast(str, _view("page.journey", "notebook_html", "_repr_html_")(self))
 
 
 def _view(module: str, name: str, wanted: str) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ddxgraph.graph.tracelog import sync_folder
+from ddxgraph.batch.tracelog import sync_folder
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -37,7 +37,7 @@ def _clean(text: str) -> str:
 
 
 class Case(BaseModel):
-    """A case as the model sees it. The gold answer is no part of it: see `ddxgraph.eval.casefile`.
+    """A case as the model sees it. The gold answer is no part of it: see `ddxgraph.eval.cases`.
 
     Raises:
         pydantic.ValidationError: a field is unknown, empty, too long, or the options are not lettered.

@@ -11,10 +11,10 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from ddxgraph.nodes.consultation import BRIEF_KEY
-from ddxgraph.serving.adapter import AdapterError, read_adapter
+from ddxgraph.serving.adapters.files import AdapterError, read_adapter
+from ddxgraph.serving.api import NO_KEY, ServerApi, ServerError, is_sendable
 from ddxgraph.serving.llamaserver import OWNER
-from ddxgraph.serving.modellist import ServedModel, served_models
-from ddxgraph.serving.serverapi import NO_KEY, ServerApi, ServerError, is_sendable
+from ddxgraph.serving.models import ServedModel, served_models
 from ddxgraph.serving.weights import SMOLLM2, WeightsError, is_tiny, pull
 
 URL_VARIABLE: Final = "DDXGRAPH_BASE_URL"

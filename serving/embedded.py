@@ -5,10 +5,10 @@ from typing import Any, Final, Self
 
 from pydantic import PrivateAttr, SecretStr
 
+from ddxgraph.serving.api import NO_KEY
 from ddxgraph.serving.engine import EmbeddedEngine, release
 from ddxgraph.serving.llamacpp import LlamaCppChatModel
 from ddxgraph.serving.llamaserver import LlamaServer, release_of
-from ddxgraph.serving.serverapi import NO_KEY
 
 REQUEST_TIMEOUT_S: Final = 600.0
 

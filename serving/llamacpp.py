@@ -13,9 +13,9 @@ from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr, SecretStr
 
 from ddxgraph.nodes.consultation import BRIEF_KEY, CONVERSATION_KEY, SERIAL_KEY
+from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.llamaserver import LLGUIDANCE, LlamaServer, look_at
 from ddxgraph.serving.served import ServedChatModel
-from ddxgraph.serving.serverapi import ServerApi
 from ddxgraph.serving.slots import Slots
 from ddxgraph.serving.weights import is_tiny
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ddxgraph.serving.adapterstore import store_folder
+from ddxgraph.serving.adapters.store import store_folder
 from ddxgraph.serving.enginecommand import EngineCommand, ServeError
 from ddxgraph.serving.guard import FOLDERS_VARIABLE, KEY_VARIABLE
 

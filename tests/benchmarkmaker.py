@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ddxgraph.eval.benchmark import Benchmark, Split
-from ddxgraph.eval.benchmarkfile import RawFile, medqa_rows, print_published, sha256_of
+from ddxgraph.eval.benchmarks.rawfile import RawFile, medqa_rows, print_published, sha256_of
+from ddxgraph.eval.benchmarks.registry import Benchmark, Split
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Where the true raw files lie beside the checkout, if they do."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from adapter_server import Written
 
-from ddxgraph.serving.adapter import Adapter
-from ddxgraph.serving.canary import Canary, CanarySet, Continuation
+from ddxgraph.serving.adapters.canary import Canary, CanarySet, Continuation
+from ddxgraph.serving.adapters.files import Adapter
 
 LENGTH = 8
 BASE = Continuation(tokens=range(10, 18), logprobs=[-0.5] * LENGTH, margins=[1.0] * LENGTH)

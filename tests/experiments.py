@@ -14,25 +14,25 @@ from laboratory import made_up_content
 from langchain_core.language_models import BaseChatModel
 from loops import LIVE, Told
 
-from ddxgraph.eval import benchmark
-from ddxgraph.eval.benchmark import DATA
+from ddxgraph.eval.benchmarks import registry as benchmark
+from ddxgraph.eval.benchmarks.registry import DATA
+from ddxgraph.experiment.config import read_experiment
 from ddxgraph.experiment.experiment import Experiment
-from ddxgraph.experiment.experimentconfig import read_experiment
-from ddxgraph.experiment.experimentfolder import ExperimentManifest, open_experiment
-from ddxgraph.experiment.experimentsummary import ExperimentSummary, summarise, write_summary
+from ddxgraph.experiment.folder import ExperimentManifest, open_experiment
+from ddxgraph.experiment.summary import ExperimentSummary, summarise, write_summary
 from ddxgraph.lab.solver import leaders, posterior
 from ddxgraph.lab.teacher import Teacher
 from ddxgraph.lab.wording import read_question, read_vignette
 from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 from ddxgraph.testing import Request, ScriptedChatModel
-from ddxgraph.training.compile import Sample
-from ddxgraph.training.samplefile import read_samples
-from ddxgraph.training.setmanifest import SetManifest, read_set
-from ddxgraph.training.trainconfig import TrainConfig
-from ddxgraph.training.trainingcard import Hardware, Losses, TrainingCard
-from ddxgraph.training.trainingjob import TrainingJob, data_hashes
-from ddxgraph.training.traintokens import SideCounts
-from ddxgraph.training.workshop import Proof
+from ddxgraph.training.loop.workshop import Proof
+from ddxgraph.training.sets.manifest import SetManifest, read_set
+from ddxgraph.training.sets.samples import read_samples
+from ddxgraph.training.sft.card import Hardware, Losses, TrainingCard
+from ddxgraph.training.sft.config import TrainConfig
+from ddxgraph.training.sft.job import TrainingJob, data_hashes
+from ddxgraph.training.sft.tokens import SideCounts
+from ddxgraph.training.styles.compile import Sample
 
 CONFIG = """
 seeds = [0, 1]

@@ -11,11 +11,11 @@ from journeys import AT_ONCE, answer, differential, reading, reflection, weighin
 from scoring import patient, write_lines
 
 from ddxgraph import Case, Gold, GraphStrategy, Sampling, Trace, read_traces, run
-from ddxgraph.eval.casefile import CaseEntry
-from ddxgraph.graph.tracefile import line_of
+from ddxgraph.batch.tracefile import line_of
+from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.testing import Request, ScriptedChatModel
-from ddxgraph.training.decontamination import HeldOut, HeldOutSets
-from ddxgraph.training.gateconfig import Balance, GateConfig, Split
+from ddxgraph.training.gate.config import Balance, GateConfig, Split
+from ddxgraph.training.gate.decontamination import HeldOut, HeldOutSets
 
 LETTERS = "ABCD"
 _SEED = 100

@@ -20,9 +20,9 @@ from inspect_ai.model import (
     get_model,
 )
 
-from ddxgraph.eval.casefile import CaseEntry, Gold
-from ddxgraph.eval.inspecttasks import journey, task_of
-from ddxgraph.graph.manifest import Selection
+from ddxgraph.batch.manifest import Selection
+from ddxgraph.eval.cases import CaseEntry, Gold
+from ddxgraph.eval.inspect.tasks import journey, task_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.testing import smallest
 
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
 
 class Items(NamedTuple):
-    """Cases as `ddxgraph.eval.benchmark.load` gives them."""
+    """Cases as `ddxgraph.eval.benchmarks.registry.load` gives them."""
 
     selection: Selection | None
     entries: Sequence[CaseEntry]

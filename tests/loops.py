@@ -10,16 +10,16 @@ from typing import Any
 from gated import LETTERS, Walk, case, entry, model_walking
 from scoring import patient
 
-from ddxgraph.eval.casefile import CaseEntry
-from ddxgraph.graph.tally import Tally
+from ddxgraph.batch.tally import Tally
+from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.testing import Request, ScriptedChatModel
-from ddxgraph.training.loop import Ended, Loop
-from ddxgraph.training.loopcases import cases_of
-from ddxgraph.training.loopconfig import read_loop
-from ddxgraph.training.loopstate import LoopManifest, open_loop
-from ddxgraph.training.loopsummary import LoopSummary, summarise
-from ddxgraph.training.trainingjob import CARD
-from ddxgraph.training.workshop import Proof
+from ddxgraph.training.loop.cases import cases_of
+from ddxgraph.training.loop.config import read_loop
+from ddxgraph.training.loop.folder import LoopManifest, open_loop
+from ddxgraph.training.loop.loop import Ended, Loop
+from ddxgraph.training.loop.summary import LoopSummary, summarise
+from ddxgraph.training.loop.workshop import Proof
+from ddxgraph.training.sft.job import CARD
 
 CONFIG = """
 rounds = 2

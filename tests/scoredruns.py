@@ -5,11 +5,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from ddxgraph.eval.casefile import Gold
-from ddxgraph.eval.score import Score, Verdict
-from ddxgraph.eval.scoredrun import ScoredRun
+from ddxgraph.batch.manifest import CaseSet, Manifest, Selection
+from ddxgraph.eval.cases import Gold
+from ddxgraph.eval.scoring.rule import Score, Verdict
+from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.manifest import CaseSet, Manifest, Selection
 from ddxgraph.graph.trace import Provenance, StrategySettings
 
 LETTERS = "ABCD"

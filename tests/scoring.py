@@ -11,8 +11,8 @@ from journeys import AT_ONCE, OPTIONS, VIGNETTE, prompt_of
 from journeys import answer as stated
 
 from ddxgraph import Case, Gold, GraphStrategy, run
-from ddxgraph.eval.casefile import CaseEntry
-from ddxgraph.graph.manifest import Manifest
+from ddxgraph.batch.manifest import Manifest
+from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.testing import Request, ScriptedChatModel, smallest
 
 Said = str | Exception

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 from scripted_server import HttpError, scripted_server
 
+from ddxgraph.batch.tracefile import read_traces
 from ddxgraph.cli.schema import trace_schema
-from ddxgraph.graph.tracefile import read_traces
 from ddxgraph.testing import Request
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "pneumonia.json"

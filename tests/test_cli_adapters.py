@@ -11,8 +11,8 @@ from adapterfolder import write_adapter
 from canaries import ADAPTED, BASE, canaries_of, written
 from commandline import ddxgraph
 
-from ddxgraph.serving.adapter import read_adapter
-from ddxgraph.serving.canary import write_canaries
+from ddxgraph.serving.adapters.canary import write_canaries
+from ddxgraph.serving.adapters.files import read_adapter
 
 KEY = "sk-very-secret-0123456789"
 

@@ -15,7 +15,7 @@ from commandline import Done, ddxgraph
 from langchain_core.exceptions import ModelConnectionError
 from scoring import entries, make_run
 
-from ddxgraph.eval.evaluation import Evaluation
+from ddxgraph.eval.report.evaluation import Evaluation
 
 GOLDS = "BBBBBBAA"
 

@@ -13,8 +13,8 @@ from commandline import Done, ddxgraph
 from loops import CONFIG, TRAIN, Bench, Told, go, trace_ids, write_cases, write_loop
 from scripted_server import scripted_server
 
-from ddxgraph.training.loopconfig import default_toml, read_loop
-from ddxgraph.training.loopstate import open_loop
+from ddxgraph.training.loop.config import default_toml, read_loop
+from ddxgraph.training.loop.folder import open_loop
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ def test_a_changed_loop_is_refused_by_its_fields(improve, tmp_path):
 def test_a_loop_that_is_at_work_is_not_entered(improve, tmp_path):
     path = write_loop(tmp_path)
     go(path, Bench())
-    from ddxgraph.training.loopcases import cases_of
-    from ddxgraph.training.loopstate import LoopManifest
+    from ddxgraph.training.loop.cases import cases_of
+    from ddxgraph.training.loop.folder import LoopManifest
 
     file = read_loop(path)
     digests = [cases_of(work, file).digest for work in (file.config.generate, file.config.evaluate)]

@@ -18,9 +18,9 @@ from scripted_server import scripted_server
 
 from ddxgraph.cli.journeyinspect import printable
 from ddxgraph.cli.journeys import StyleName
-from ddxgraph.training.compile import STYLES
-from ddxgraph.training.gateconfig import GateConfig, read_config
-from ddxgraph.training.inspection import Inspection
+from ddxgraph.training.gate.config import GateConfig, read_config
+from ddxgraph.training.sets.inspection import Inspection
+from ddxgraph.training.styles.compile import STYLES
 
 ROWS = [entry(case(number), LETTERS[number % 4]) for number in range(12)]
 CONFIG = """

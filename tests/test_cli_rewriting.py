@@ -12,7 +12,7 @@ from scripted_server import HttpError, Served, scripted_server
 from ddxgraph import Trace, build_graph, solve
 from ddxgraph.cli.rewriting import Pass, Rewriting, rewritten
 from ddxgraph.testing import Request, ScriptedChatModel
-from ddxgraph.training.compile import Sample, compile_journey
+from ddxgraph.training.styles.compile import Sample, compile_journey
 
 SCRIPT: dict[str, Any] = {**STRAIGHT, "reflect": [reflection("recheck_evidence", ["C"], ["B"]), reflection()]}
 

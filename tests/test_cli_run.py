@@ -18,10 +18,10 @@ from commandline import ddxgraph
 from journeys import prompt_of
 from scripted_server import Dropped, HttpError, scripted_server
 
-from ddxgraph.eval.jama import import_jama
-from ddxgraph.graph.runfolder import ERRORS, LOCK, MANIFEST, TRACES
-from ddxgraph.graph.runner import GRACE_S
-from ddxgraph.graph.tracefile import read_traces
+from ddxgraph.batch.folder import ERRORS, LOCK, MANIFEST, TRACES
+from ddxgraph.batch.runner import GRACE_S
+from ddxgraph.batch.tracefile import read_traces
+from ddxgraph.eval.benchmarks.jama import import_jama
 from ddxgraph.testing import Request, smallest
 
 OPTIONS = {"A": "Influenza", "B": "Pneumonia", "C": "Pulmonary embolism"}

@@ -10,7 +10,7 @@ import pytest
 from commandline import ddxgraph
 from trainset import train_set
 
-from ddxgraph.training.trainconfig import presets
+from ddxgraph.training.sft.config import presets
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from benchmarkmaker import SHARED
 from commandline import Done, ddxgraph
 
-from ddxgraph.eval.evaluation import Evaluation
-from ddxgraph.graph.tracefile import read_traces
+from ddxgraph.batch.tracefile import read_traces
+from ddxgraph.eval.report.evaluation import Evaluation
 from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 from ddxgraph.serving.weights import pull
 

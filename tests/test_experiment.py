@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ddxgraph.eval.benchmark import DATA, find
-from ddxgraph.eval.benchmarkstore import fetch
-from ddxgraph.experiment.experimentconfig import shipped
+from ddxgraph.eval.benchmarks.registry import DATA, find
+from ddxgraph.eval.benchmarks.store import fetch
+from ddxgraph.experiment.config import shipped
 from ddxgraph.nodes.cachefolder import cache_folder
 
 ROOT = Path(__file__).parents[1]

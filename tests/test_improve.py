@@ -13,17 +13,17 @@ import pytest
 from loops import Told
 
 from ddxgraph import read_traces, serve
-from ddxgraph.serving.adapter import read_adapter
-from ddxgraph.serving.canary import read_canaries
+from ddxgraph.serving.adapters.canary import read_canaries
+from ddxgraph.serving.adapters.files import read_adapter
+from ddxgraph.serving.adapters.liveness import Verdict, verify
+from ddxgraph.serving.adapters.loaded import load_adapter
+from ddxgraph.serving.api import ServerApi, ServerError
 from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE
-from ddxgraph.serving.liveness import Verdict, verify
-from ddxgraph.serving.loadedadapter import load_adapter
 from ddxgraph.serving.server import ServedEndpoint
-from ddxgraph.serving.serverapi import ServerApi, ServerError
-from ddxgraph.training.loopconfig import EngineSettings
-from ddxgraph.training.samplefile import read_samples
-from ddxgraph.training.trainconfig import Lora, TrainConfig, read_train_config
-from ddxgraph.workshops import Company, OwnServer, ServedWorkshop
+from ddxgraph.training.loop.config import EngineSettings
+from ddxgraph.training.loop.engines import Company, OwnServer, ServedWorkshop
+from ddxgraph.training.sets.samples import read_samples
+from ddxgraph.training.sft.config import Lora, TrainConfig, read_train_config
 
 ROOT = Path(__file__).parents[1]
 PYTHON = Path(os.environ.get("DDXGRAPH_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))
@@ -293,7 +293,7 @@ save_steps = 1000
 def test_eight_journeys_are_learnt_by_heart_and_one_is_written_again_by_the_server(place, engine):
     from trainset import train_set
 
-    from ddxgraph.finetuning import finetune
+    from ddxgraph.training.sft.finetune import finetune
 
     manifest = train_set(place / "eight", 8, "cot")
     assert manifest.train.samples == 8

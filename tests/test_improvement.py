@@ -10,16 +10,16 @@ from canaries import ADAPTED, BASE, canaries_of
 from loops import Told
 from trainset import train_set
 
-from ddxgraph.improvement import improve, place_of
-from ddxgraph.serving.adapter import AdapterError, read_adapter
-from ddxgraph.serving.canary import write_canaries
+from ddxgraph.serving.adapters.canary import write_canaries
+from ddxgraph.serving.adapters.files import AdapterError, read_adapter
+from ddxgraph.serving.api import ServerError
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, EndpointError
-from ddxgraph.serving.serverapi import ServerError
-from ddxgraph.training.loopconfig import EngineSettings
-from ddxgraph.training.looperror import LoopError
-from ddxgraph.training.trainconfig import TrainConfig, train_config
-from ddxgraph.training.trainingcard import read_training_card
-from ddxgraph.workshops import Company, RunningServer, ServedWorkshop
+from ddxgraph.training.loop.config import EngineSettings
+from ddxgraph.training.loop.engines import Company, RunningServer, ServedWorkshop
+from ddxgraph.training.loop.improve import improve, place_of
+from ddxgraph.training.loop.looperror import LoopError
+from ddxgraph.training.sft.card import read_training_card
+from ddxgraph.training.sft.config import TrainConfig, train_config
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from bytellama import byte_llama
 from safetensors.torch import load_file
 from trainset import train_set
 
-from ddxgraph.finetuning import finetune
-from ddxgraph.training.trainconfig import launch_text, launches, read_train_config
-from ddxgraph.training.trainingcard import read_training_card
+from ddxgraph.training.sft.card import read_training_card
+from ddxgraph.training.sft.config import launch_text, launches, read_train_config
+from ddxgraph.training.sft.finetune import finetune
 
 pytestmark = pytest.mark.slow
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from gated import LETTERS, NOTHING_HELD_OUT, Walk, entries, make_run
 
-from ddxgraph.training.gateconfig import Balance, GateConfig, Split
-from ddxgraph.training.journeyset import make_journeys
-from ddxgraph.training.runsource import RunSource
-from ddxgraph.training.setmanifest import SetManifest
+from ddxgraph.training.gate.config import Balance, GateConfig, Split
+from ddxgraph.training.sets.make import make_journeys
+from ddxgraph.training.sets.manifest import SetManifest
+from ddxgraph.training.source import RunSource
 
 _CURT = Walk(words=1)
 

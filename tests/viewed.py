@@ -11,12 +11,12 @@ from typing import Any
 from walks import LEG, TWO_WAYS_BACK, doubting, walked
 
 from ddxgraph import Budget, Case, Trace
+from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
+from ddxgraph.batch.manifest import Manifest, case_set
+from ddxgraph.batch.tracefile import line_of
 from ddxgraph.cli.goldanswers import gold_answers
-from ddxgraph.graph.manifest import Manifest, case_set
-from ddxgraph.graph.runfolder import ERRORS, MANIFEST, TRACES
-from ddxgraph.graph.tracefile import line_of
 from ddxgraph.nodes.failure import Failure, FailureKind
-from ddxgraph.view.tracebook import TraceBook
+from ddxgraph.view.data.tracebook import TraceBook
 
 GOLD = "C"
 """The gold answer of every case of `many`."""

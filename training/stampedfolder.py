@@ -8,10 +8,10 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.batch.tracelog import make_folder
 from ddxgraph.graph import wholefile
 from ddxgraph.graph.folderlock import FolderBusy, folder_held
-from ddxgraph.graph.tracelog import make_folder
-from ddxgraph.training.looperror import LoopError
+from ddxgraph.training.loop.looperror import LoopError
 
 STAMP: Final = "stage.json"
 """In a run folder that was brought to its end."""

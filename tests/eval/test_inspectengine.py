@@ -6,10 +6,10 @@ from inspect_ai.model import get_model
 from inspected import Items
 
 from ddxgraph import serve
-from ddxgraph.eval.casefile import CaseEntry, Gold
-from ddxgraph.eval.inspectlog import import_logs
-from ddxgraph.eval.inspecttasks import journey, task_of
-from ddxgraph.graph.tracefile import read_traces
+from ddxgraph.batch.tracefile import read_traces
+from ddxgraph.eval.cases import CaseEntry, Gold
+from ddxgraph.eval.inspect.logs import import_logs
+from ddxgraph.eval.inspect.tasks import journey, task_of
 from ddxgraph.nodes.case import Case
 
 pytestmark = pytest.mark.alone

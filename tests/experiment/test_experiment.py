@@ -9,12 +9,12 @@ import pytest
 from experiments import CONFIG, RIGHT, Bench, go, made_up_benchmark, samples, write_experiment
 from loops import Told
 
-from ddxgraph.eval.scoredrun import score_run
+from ddxgraph.batch.folder import TRACES
+from ddxgraph.batch.tracefile import read_traces
+from ddxgraph.eval.scoring.run import score_run
 from ddxgraph.experiment.weighing import weighing
-from ddxgraph.graph.runfolder import TRACES
-from ddxgraph.graph.tracefile import read_traces
-from ddxgraph.training.looperror import LoopError
-from ddxgraph.training.workshop import Proof
+from ddxgraph.training.loop.looperror import LoopError
+from ddxgraph.training.loop.workshop import Proof
 
 ARMS = ("longstep", "longmonolog", "shortcut", "cot", "graph", "shortcut-equal-tokens", "cot-equal-tokens")
 

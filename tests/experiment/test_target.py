@@ -1,7 +1,7 @@
 import pytest
 
-from ddxgraph.experiment.armresult import ArmResult, LevelResult
 from ddxgraph.experiment.contrast import Contrast
+from ddxgraph.experiment.results import ArmResult, LevelResult
 from ddxgraph.experiment.share import share
 from ddxgraph.experiment.spending import SpentCurve, SpentPoint
 from ddxgraph.experiment.target import targets

@@ -16,7 +16,7 @@ from journeys import AT_ONCE, CASE, FREE, STRAIGHT, answer, timeless
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from ddxgraph import Case, GraphStrategy, Sampling, Traversal, asolve, build_graph, run, solve
-from ddxgraph.graph.checkpointstore import CheckpointError, open_checkpoints
+from ddxgraph.batch.checkpoints import CheckpointError, open_checkpoints
 from ddxgraph.nodes.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
@@ -93,7 +93,7 @@ KILLED = """
 import asyncio, os, signal, sys
 from journeys import AT_ONCE, CASE, STRAIGHT
 from ddxgraph import asolve, build_graph
-from ddxgraph.graph.checkpointstore import open_checkpoints
+from ddxgraph.batch.checkpoints import open_checkpoints
 from ddxgraph.nodes.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 

@@ -8,7 +8,7 @@ import pytest
 from journeys import CASE, FREE, answer, differential, named, reading, reflection, weighing
 
 from ddxgraph import Budget, Case, Limits, build_graph, solve
-from ddxgraph.eval.casefile import parse_case
+from ddxgraph.eval.cases import parse_case
 from ddxgraph.graph.generation import STYLES, GenerationStrategy, generation_prompts
 from ddxgraph.nodes.generate import prompts_of
 from ddxgraph.prompts.library import PROMPTS, PromptSet, disarm, shipped_prompts

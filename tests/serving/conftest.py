@@ -4,7 +4,7 @@ import pytest
 from adapter_server import adapter_server
 from adapterfolder import write_adapter
 
-from ddxgraph.serving.adapter import read_adapter
+from ddxgraph.serving.adapters.files import read_adapter
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from journeys import AT_ONCE
 from ddxgraph import Case, build_graph, solve
 from ddxgraph.graph.trace import provenance_of
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.serving.adapter import read_adapter
-from ddxgraph.serving.adapterstore import put
+from ddxgraph.serving.adapters.files import read_adapter
+from ddxgraph.serving.adapters.store import put
 from ddxgraph.serving.connect import (
     KEY_VARIABLE,
     MODEL_VARIABLE,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddxgraph.serving.adapterstore import store_folder
+from ddxgraph.serving.adapters.store import store_folder
 from ddxgraph.serving.enginecommand import ServeError
 from ddxgraph.serving.vllm import RANKS, check_extra, room_for, vllm_command
 from ddxgraph.serving.weights import CACHE_VARIABLE

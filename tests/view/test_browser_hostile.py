@@ -23,10 +23,10 @@ from viewed import (
 
 from ddxgraph import Step, Trace
 from ddxgraph.nodes.case import MAX_VIGNETTE_CHARS
-from ddxgraph.view.journeypage import journey_page, notebook_html
-from ddxgraph.view.judged import Judged
-from ddxgraph.view.pairpage import pair_page, write_pair_page
-from ddxgraph.view.runpage import write_run_page
+from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.page.journey import journey_page, notebook_html
+from ddxgraph.view.page.pair import pair_page, write_pair_page
+from ddxgraph.view.page.run import write_run_page
 
 pytestmark = pytest.mark.slow
 

@@ -6,9 +6,9 @@ import pytest
 from browser import contrast, faults, launched, no_sideways_scroll, opened
 from viewed import back_and_forth, of_many_options
 
-from ddxgraph.view.evidence import evidence_of
-from ddxgraph.view.journeypage import journey_page
-from ddxgraph.view.judged import Judged
+from ddxgraph.view.data.evidence import evidence_of
+from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.page.journey import journey_page
 
 pytestmark = pytest.mark.slow
 

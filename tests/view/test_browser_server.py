@@ -16,8 +16,8 @@ import pytest
 from browser import faults, launched, opened
 from viewed import add, as_another, back_and_forth, many, once_back, write_cases, write_run
 
-from ddxgraph.graph.runfolder import TRACES
-from ddxgraph.graph.tracefile import line_of
+from ddxgraph.batch.folder import TRACES
+from ddxgraph.batch.tracefile import line_of
 
 pytestmark = pytest.mark.slow
 

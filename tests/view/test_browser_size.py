@@ -7,8 +7,8 @@ from walks import LEG
 from ddxgraph import Budget
 from ddxgraph.nodes.case import MAX_VIGNETTE_CHARS
 from ddxgraph.nodes.generate import Generation
-from ddxgraph.view.journeypage import journey_page
-from ddxgraph.view.judged import Judged
+from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.page.journey import journey_page
 
 JUDGED = Judged("B", "correct")
 

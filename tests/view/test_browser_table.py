@@ -8,10 +8,10 @@ from browser import faults, launched, no_sideways_scroll, opened
 from viewed import as_another, back_and_forth, book, many, once_back, straight, write_cases, write_run
 
 from ddxgraph import Trace
-from ddxgraph.view.judged import Judged
-from ddxgraph.view.pairpage import pair_page, write_pair_page
-from ddxgraph.view.runpage import write_run_page
-from ddxgraph.view.tablepage import INDEX
+from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.page.pair import pair_page, write_pair_page
+from ddxgraph.view.page.run import write_run_page
+from ddxgraph.view.page.table import INDEX
 
 pytestmark = pytest.mark.slow
 

@@ -12,14 +12,21 @@ import typer
 from ddxgraph.cli import options
 from ddxgraph.cli.serve import split_pair
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
-from ddxgraph.serving.adapter import Adapter, read_adapter
-from ddxgraph.serving.canary import PROMPTS, TOLERANCE, Agreement, CanarySet, read_canaries, write_canaries
+from ddxgraph.serving.adapters.canary import (
+    PROMPTS,
+    TOLERANCE,
+    Agreement,
+    CanarySet,
+    read_canaries,
+    write_canaries,
+)
+from ddxgraph.serving.adapters.files import Adapter, read_adapter
+from ddxgraph.serving.adapters.liveness import CANARY_TIMEOUT_S, Liveness, check_loaded
+from ddxgraph.serving.adapters.liveness import verify as verify_served
+from ddxgraph.serving.adapters.loaded import load_adapter, loaded_adapters, unload_adapter
+from ddxgraph.serving.adapters.reference import make_canaries
+from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, EndpointError, resolve
-from ddxgraph.serving.liveness import CANARY_TIMEOUT_S, Liveness, check_loaded
-from ddxgraph.serving.liveness import verify as verify_served
-from ddxgraph.serving.loadedadapter import load_adapter, loaded_adapters, unload_adapter
-from ddxgraph.serving.reference import make_canaries
-from ddxgraph.serving.serverapi import ServerApi
 
 adapters = typer.Typer(
     name="adapters",

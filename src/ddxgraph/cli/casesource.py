@@ -9,12 +9,12 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from ddxgraph.batch.manifest import CaseSet, Selection, case_set
 from ddxgraph.cli.speech import Exit, fail, say
-from ddxgraph.eval.benchmark import BENCHMARKS, load
-from ddxgraph.eval.casefile import CaseEntry, CaseFile, CaseFileError
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS, load
+from ddxgraph.eval.cases import CaseEntry, CaseFile, CaseFileError
 from ddxgraph.eval.casesample import sample
 from ddxgraph.eval.optionorder import shuffled, withheld
-from ddxgraph.graph.manifest import CaseSet, Selection, case_set
 from ddxgraph.nodes.case import Case
 
 GoldLetters: TypeAlias = dict[str, str]

@@ -11,9 +11,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from ddxgraph.cli import options
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval import benchmarkstore, jama
-from ddxgraph.eval.benchmark import BENCHMARKS, Benchmark, data_folder, find
-from ddxgraph.eval.benchmarkcheck import Standing, standings
+from ddxgraph.eval.benchmarks import jama
+from ddxgraph.eval.benchmarks import store as benchmarkstore
+from ddxgraph.eval.benchmarks.check import Standing, standings
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS, Benchmark, data_folder, find
 
 _MOST_SHOWN = 20
 """Rows that differ, of one file, in a person's listing; `--json` has them all."""

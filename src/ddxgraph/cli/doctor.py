@@ -17,10 +17,10 @@ from ddxgraph.graph.conversation import REPLY_ROOM
 from ddxgraph.graph.plan import plan
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.usage import estimate_tokens
-from ddxgraph.serving import finding as endpoint
-from ddxgraph.serving import machine as here
-from ddxgraph.serving.doctor import examine, reach
-from ddxgraph.serving.finding import Finding, Status, Window, cannot_run, verdict
+from ddxgraph.serving.doctor import finding as endpoint
+from ddxgraph.serving.doctor import machine as here
+from ddxgraph.serving.doctor.doctor import examine, reach
+from ddxgraph.serving.doctor.finding import Finding, Status, Window, cannot_run, verdict
 
 ORDINARY: Final = Case(vignette="x" * 1_000, question="x" * 100, options=dict.fromkeys("ABCD", "x" * 40))
 """As long as most cases of MedQA."""

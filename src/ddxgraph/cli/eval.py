@@ -13,13 +13,13 @@ from ddxgraph.cli import options
 from ddxgraph.cli.bar import bar
 from ddxgraph.cli.extras import need
 from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval.casefile import CaseFile
+from ddxgraph.eval.cases import CaseFile
 from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
-    from ddxgraph.eval.evaluation import Evaluation
-    from ddxgraph.eval.runresult import RunResult
-    from ddxgraph.eval.scoredrun import ScoredRun
+    from ddxgraph.eval.report.evaluation import Evaluation
+    from ddxgraph.eval.report.runresult import RunResult
+    from ddxgraph.eval.scoring.run import ScoredRun
 
 
 @spoken
@@ -47,8 +47,8 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
     Exit code: 0 done, 1 a result is incomplete (the report is written all the same), 2 bad input.
     """
     need("evaluating", ("numpy", "scipy", "matplotlib"), "eval")
-    from ddxgraph.eval.evaluation import evaluate as put_together  # noqa: PLC0415 - needs the extra
-    from ddxgraph.eval.report import check_folder, to_json, write_report  # noqa: PLC0415
+    from ddxgraph.eval.report.evaluation import evaluate as put_together  # noqa: PLC0415 - needs the extra
+    from ddxgraph.eval.report.write import check_folder, to_json, write_report  # noqa: PLC0415
 
     if report:
         check_folder(report)
@@ -83,7 +83,7 @@ def _folders(runs: Sequence[Path], baseline: Path | None) -> list[Path]:
 
 
 def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quiet: bool) -> "list[ScoredRun]":
-    from ddxgraph.eval.scoredrun import manifest_of, score_run  # noqa: PLC0415
+    from ddxgraph.eval.scoring.run import manifest_of, score_run  # noqa: PLC0415
 
     file = CaseFile(cases) if cases else None
     found = []
@@ -95,7 +95,7 @@ def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quie
 
 
 def _table(items: str, runs: "Sequence[RunResult]") -> Table:
-    from ddxgraph.eval.evaluation import reasons  # noqa: PLC0415
+    from ddxgraph.eval.report.evaluation import reasons  # noqa: PLC0415
     from ddxgraph.eval.wording import figure, interval, number, percent  # noqa: PLC0415
 
     table = Table(

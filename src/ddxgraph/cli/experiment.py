@@ -14,7 +14,7 @@ from ddxgraph.cli.speech import STDOUT, Exit, fail, spoken
 from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
-    from ddxgraph.experiment.experimentsummary import ExperimentSummary
+    from ddxgraph.experiment.summary import ExperimentSummary
 
 branches = typer.Typer(rich_markup_mode="markdown")
 
@@ -46,7 +46,7 @@ def experiment(
     and no failure.
     """
     need_the_extras()
-    from ddxgraph.experimentation import experiment as go_on  # noqa: PLC0415 - needs the extras
+    from ddxgraph.experiment.run import experiment as go_on  # noqa: PLC0415 - needs the extras
 
     with stopped_as_ctrl_c():
         try:
@@ -68,7 +68,7 @@ def default_config(
     ] = "full",
 ) -> None:
     """Print the settings as a TOML file that explains itself."""
-    from ddxgraph.experiment.experimentconfig import shipped  # noqa: PLC0415 - heavy
+    from ddxgraph.experiment.config import shipped  # noqa: PLC0415 - heavy
 
     typer.echo(shipped(size), nl=False)
 

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from ddxgraph.eval.benchmark import load
-from ddxgraph.eval.benchmarkfile import BenchmarkError
-from ddxgraph.eval.casefile import CaseEntry, CaseFile
-from ddxgraph.eval.score import verdict_of
-from ddxgraph.eval.scoredrun import manifest_of
-from ddxgraph.view.judged import Judge, Judged, Verdict
+from ddxgraph.eval.benchmarks.rawfile import BenchmarkError
+from ddxgraph.eval.benchmarks.registry import load
+from ddxgraph.eval.cases import CaseEntry, CaseFile
+from ddxgraph.eval.scoring.rule import verdict_of
+from ddxgraph.eval.scoring.run import manifest_of
+from ddxgraph.view.data.judged import Judge, Judged, Verdict
 
 
 class GoldAnswers(NamedTuple):

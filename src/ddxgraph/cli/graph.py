@@ -9,7 +9,7 @@ from ddxgraph.cli.extras import need
 from ddxgraph.cli.speech import Exit, fail, spoken
 from ddxgraph.graph.topology import build_graph
 from ddxgraph.testing import ScriptedChatModel
-from ddxgraph.view.topology import Lead, in_lines
+from ddxgraph.view.data.topology import Lead, in_lines
 
 
 @spoken
@@ -39,7 +39,7 @@ def graph(
 
 def _draw(leads: list[Lead], path: Path) -> None:
     need("drawing", ("matplotlib",), "view")
-    from ddxgraph.view.topologydrawing import draw_topology  # noqa: PLC0415 - needs the extra
+    from ddxgraph.view.charts.topology import draw_topology  # noqa: PLC0415 - needs the extra
 
     try:
         typer.echo(str(draw_topology(leads, path)))

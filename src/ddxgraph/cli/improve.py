@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from ddxgraph.batch.tally import Tally
 from ddxgraph.cli import options
 from ddxgraph.cli.bar import bar
 from ddxgraph.cli.retries import retries_counted
@@ -21,15 +22,14 @@ from ddxgraph.cli.signals import FROM_OUTSIDE, asked_to_stop, signals_handled
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.cli.train import training_progress
 from ddxgraph.eval.wording import figure, interval, number, p_value, percent, signed
-from ddxgraph.graph.tally import Tally
-from ddxgraph.training.loopconfig import default_toml
+from ddxgraph.training.loop.config import default_toml
 from ddxgraph.view.notice import NOTICE
-from ddxgraph.view.progress import RunProgress
+from ddxgraph.view.terminal.progress import RunProgress
 
 if TYPE_CHECKING:
-    from ddxgraph.training.loopsummary import LoopSummary
-    from ddxgraph.training.sft import Hooks
-    from ddxgraph.workshops import Company
+    from ddxgraph.training.loop.engines import Company
+    from ddxgraph.training.loop.summary import LoopSummary
+    from ddxgraph.training.sft.train import Hooks
 
 _NEEDED: Final = {
     "eval": ("numpy", "scipy"),
@@ -67,8 +67,8 @@ def improve(
     done, 2 bad input, 130 interrupted.
     """
     need_the_extras()
-    from ddxgraph.improvement import improve as go_on  # noqa: PLC0415 - needs the extras
-    from ddxgraph.improvement import place_of  # noqa: PLC0415
+    from ddxgraph.training.loop.improve import improve as go_on  # noqa: PLC0415 - needs the extras
+    from ddxgraph.training.loop.improve import place_of  # noqa: PLC0415
 
     place = place_of(loop, out)
     with stopped_as_ctrl_c():
@@ -93,7 +93,7 @@ def default_config() -> None:
 
 def company(*, quiet: bool) -> "Company":
     """Who says on stderr how a loop is going."""
-    from ddxgraph.workshops import Company  # noqa: PLC0415 - needs the extras
+    from ddxgraph.training.loop.engines import Company  # noqa: PLC0415 - needs the extras
 
     return Company(
         watch=_Teller(quiet=quiet),
@@ -134,7 +134,7 @@ def _nothing() -> None:
 @contextmanager
 def _training(*, quiet: bool) -> Iterator["Hooks"]:
     """Progress of a training, and its stop after a step."""
-    from ddxgraph.training.sft import Hooks  # noqa: PLC0415 - needs the extra
+    from ddxgraph.training.sft.train import Hooks  # noqa: PLC0415 - needs the extra
 
     with (
         training_progress(quiet=quiet) as told,

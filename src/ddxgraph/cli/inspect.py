@@ -35,7 +35,7 @@ def import_(
     """
     if importlib.util.find_spec("inspect_ai") is None:
         fail("Inspect AI is not installed; run `pip install 'ddxgraph[inspect]'`", Exit.BAD_INPUT)
-    from ddxgraph.eval.inspectlog import InspectLogError, import_logs  # noqa: PLC0415 - an extra
+    from ddxgraph.eval.inspect.logs import InspectLogError, import_logs  # noqa: PLC0415 - an extra
 
     try:
         done = import_logs(logs, out)

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ddxgraph.cli.speech import STDOUT, Exit, fail, spoken
-from ddxgraph.training.inspection import Bar, Inspection, Shown, inspect_set
-from ddxgraph.training.setfigures import Figures, Spread
+from ddxgraph.training.sets.figures import Figures, Spread
+from ddxgraph.training.sets.inspection import Bar, Inspection, Shown, inspect_set
 from ddxgraph.view.notice import NOTICE
 
 _CELLS: Final = 40

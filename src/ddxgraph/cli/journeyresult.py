@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ddxgraph.cli.speech import STDOUT, Exit, fail
-from ddxgraph.training.gatereport import GateReport
-from ddxgraph.training.rejection import MEANING
+from ddxgraph.training.gate.reasons import MEANING
+from ddxgraph.training.gate.report import GateReport
 
 if TYPE_CHECKING:
-    from ddxgraph.training.gated import Gated
-    from ddxgraph.training.journeyset import JourneySet
+    from ddxgraph.training.gate.gated import Gated
+    from ddxgraph.training.sets.make import JourneySet
 
 
 def print_gate(report: GateReport) -> None:

@@ -16,16 +16,16 @@ from ddxgraph.cli.extras import need
 from ddxgraph.cli.journeyinspect import inspect
 from ddxgraph.cli.journeyresult import complain, print_gate, print_set, to_json
 from ddxgraph.cli.speech import STDOUT, Exit, fail, spoken
-from ddxgraph.eval.casefile import CaseFile
-from ddxgraph.eval.scoredrun import manifest_of
-from ddxgraph.training.gateconfig import GateConfig, Length, default_toml, read_config
-from ddxgraph.training.rewrite import STYLE as REWRITTEN
-from ddxgraph.training.samplefile import Format
-from ddxgraph.training.setmanifest import SetSettings
+from ddxgraph.eval.cases import CaseFile
+from ddxgraph.eval.scoring.run import manifest_of
+from ddxgraph.training.gate.config import GateConfig, Length, default_toml, read_config
+from ddxgraph.training.rewrite.rewrite import STYLE as REWRITTEN
+from ddxgraph.training.sets.manifest import SetSettings
+from ddxgraph.training.sets.samples import Format
 from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
-    from ddxgraph.training.runsource import RunSource
+    from ddxgraph.training.source import RunSource
 
 
 class StyleName(StrEnum):
@@ -110,9 +110,9 @@ def journeys(  # noqa: PLR0917 - one parameter an option
     Exit code: 0 done, 1 there is nothing to train on (the gate's report says why), 2 bad input.
     """
     need("the gate", ("numpy", "datasketch"), "journeys")
-    from ddxgraph.training.gate import gate  # noqa: PLC0415 - needs the extra
-    from ddxgraph.training.journeyset import write_journeys  # noqa: PLC0415
-    from ddxgraph.training.setfolder import check_place  # noqa: PLC0415
+    from ddxgraph.training.gate.screen import gate  # noqa: PLC0415 - needs the extra
+    from ddxgraph.training.sets.folder import check_place  # noqa: PLC0415
+    from ddxgraph.training.sets.make import write_journeys  # noqa: PLC0415
 
     how = rewriting.Rewriting(
         folder=rewrites or runs[0],
@@ -185,7 +185,7 @@ def _settings(style: StyleName, form: Format, seed: int, tries: int | None, rule
 
 def _sources(runs: Sequence[Path], cases: Path | None) -> "list[RunSource]":
     """Each folder once; a benchmark's cases come from the data folder."""
-    from ddxgraph.training.runsource import RunSource  # noqa: PLC0415
+    from ddxgraph.training.source import RunSource  # noqa: PLC0415
 
     file = CaseFile(cases) if cases else None
     folders = {run.resolve(): run for run in reversed(runs)}.values()

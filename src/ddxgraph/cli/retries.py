@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ddxgraph.graph.tally import Tally
+from ddxgraph.batch.tally import Tally
 from ddxgraph.nodes.patience import LOG
 
 

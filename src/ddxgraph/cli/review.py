@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
+from ddxgraph.batch.manifest import CaseConflict
 from ddxgraph.cli.reviewsitting import REASONS, Ended, Sitting
 from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval.benchmarkfile import BenchmarkError
-from ddxgraph.eval.casefile import CaseFile, CaseFileError
-from ddxgraph.eval.scoredrun import ScoreError, answer_key, manifest_of
-from ddxgraph.graph.manifest import CaseConflict
+from ddxgraph.eval.benchmarks.rawfile import BenchmarkError
+from ddxgraph.eval.cases import CaseFile, CaseFileError
+from ddxgraph.eval.scoring.run import ScoreError, answer_key, manifest_of
 from ddxgraph.nodes.case import Case
-from ddxgraph.training.agreement import PairAgreement, ReviewerCount, agreements, counts
-from ddxgraph.training.review import Objection
-from ddxgraph.training.reviewqueue import Choice, Golds, Only, Order, ReviewQueue
+from ddxgraph.training.review.agreement import PairAgreement, ReviewerCount, agreements, counts
+from ddxgraph.training.review.queue import Choice, Golds, Only, Order, ReviewQueue
+from ddxgraph.training.review.review import Objection
 
 
 @spoken

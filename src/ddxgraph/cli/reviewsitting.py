@@ -11,12 +11,12 @@ from rich.text import Text
 
 from ddxgraph.cli.reviewscreen import WIDTH, TraversalScreen, harmless
 from ddxgraph.cli.speech import STDERR
-from ddxgraph.eval.score import Verdict, verdict_of
+from ddxgraph.eval.scoring.rule import Verdict, verdict_of
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
-from ddxgraph.training.review import Objection, Review, content_digest
-from ddxgraph.training.reviewfile import append_review
-from ddxgraph.training.reviewqueue import ReviewQueue
+from ddxgraph.training.review.file import append_review
+from ddxgraph.training.review.queue import ReviewQueue
+from ddxgraph.training.review.review import Objection, Review, content_digest
 
 KEYS: Final[Mapping[str, str]] = {
     "a": "accept",

@@ -16,8 +16,7 @@ from ddxgraph.cli.speech import Exit, fail, say
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.training.compile import Sample
-from ddxgraph.training.rewrite import (
+from ddxgraph.training.rewrite.rewrite import (
     Draft,
     Rewriter,
     RewriteSummary,
@@ -28,7 +27,8 @@ from ddxgraph.training.rewrite import (
     rewriter,
     summary_of,
 )
-from ddxgraph.training.rewritestore import RewriteLog
+from ddxgraph.training.rewrite.store import RewriteLog
+from ddxgraph.training.styles.compile import Sample
 
 PANEL: Final = "Rewriting by a model"
 

@@ -11,6 +11,12 @@ from typing import Annotated, Any
 import typer
 from langchain_core.language_models import BaseChatModel
 
+from ddxgraph.batch.checkpoints import open_checkpoints
+from ddxgraph.batch.folder import RunFolder, open_run
+from ddxgraph.batch.manifest import CaseSet, manifest
+from ddxgraph.batch.runner import TooManyFailures, jobs_of
+from ddxgraph.batch.runner import run as run_cases
+from ddxgraph.batch.tally import Tally
 from ddxgraph.cli import casesource, options
 from ddxgraph.cli.casesource import Asked, CaseSource, GoldLetters, OptionOrder, case_source, read_through
 from ddxgraph.cli.retries import retries_counted
@@ -18,16 +24,10 @@ from ddxgraph.cli.signals import stopped_by_signals
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.cli.strategies import StrategyName, strategy_of
 from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.checkpointstore import open_checkpoints
-from ddxgraph.graph.manifest import CaseSet, manifest
-from ddxgraph.graph.runfolder import RunFolder, open_run
-from ddxgraph.graph.runner import TooManyFailures, jobs_of
-from ddxgraph.graph.runner import run as run_cases
 from ddxgraph.graph.strategy import Strategy
-from ddxgraph.graph.tally import Tally
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.view.progress import RunProgress, duration, figures, means, troubles
+from ddxgraph.view.terminal.progress import RunProgress, duration, figures, means, troubles
 
 
 @spoken

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-from ddxgraph.graph.runner import GRACE_S
+from ddxgraph.batch.runner import GRACE_S
 
 _Handler = Callable[[int, FrameType | None], None]
 

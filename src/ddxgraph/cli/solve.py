@@ -8,21 +8,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from ddxgraph.batch.checkpoints import CheckpointError, name_of, open_checkpoints
+from ddxgraph.batch.tracefile import find_trace
+from ddxgraph.batch.tracelog import append_trace
 from ddxgraph.cli import options
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, say, spoken
-from ddxgraph.eval.casefile import CaseEntry, CaseFileError, case_entry, parse_cases, read_cases
+from ddxgraph.eval.cases import CaseEntry, CaseFileError, case_entry, parse_cases, read_cases
 from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.checkpointstore import CheckpointError, name_of, open_checkpoints
 from ddxgraph.graph.plan import Plan, plan
 from ddxgraph.graph.topology import compile_plan
 from ddxgraph.graph.trace import Trace
-from ddxgraph.graph.tracefile import find_trace
-from ddxgraph.graph.tracelog import append_trace
 from ddxgraph.graph.traversal import Traversal
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.view.live import LiveJourney
-from ddxgraph.view.terminal import print_result
+from ddxgraph.view.terminal.journey import print_result
+from ddxgraph.view.terminal.live import LiveJourney
 
 
 @spoken

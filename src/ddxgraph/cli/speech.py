@@ -11,31 +11,31 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from ddxgraph.batch.checkpoints import CheckpointError
+from ddxgraph.batch.folder import RunFolderError
+from ddxgraph.batch.manifest import CaseConflict
+from ddxgraph.batch.tracefile import TraceFileError
 from ddxgraph.cli.streams import Remarks, discard, steady_streams
-from ddxgraph.eval.benchmarkfile import BenchmarkError
-from ddxgraph.eval.benchmarkstore import FetchError
-from ddxgraph.eval.casefile import CaseFileError
-from ddxgraph.eval.evaluationerror import EvaluationError
-from ddxgraph.eval.judgements import JudgementError
-from ddxgraph.eval.scoredrun import ScoreError
-from ddxgraph.graph.checkpointstore import CheckpointError
-from ddxgraph.graph.manifest import CaseConflict
+from ddxgraph.eval.benchmarks.rawfile import BenchmarkError
+from ddxgraph.eval.benchmarks.store import FetchError
+from ddxgraph.eval.cases import CaseFileError
+from ddxgraph.eval.report.evaluationerror import EvaluationError
+from ddxgraph.eval.scoring.judgements import JudgementError
+from ddxgraph.eval.scoring.run import ScoreError
 from ddxgraph.graph.plan import CaseTooLong
-from ddxgraph.graph.runfolder import RunFolderError
-from ddxgraph.graph.tracefile import TraceFileError
-from ddxgraph.serving.adapter import AdapterError
+from ddxgraph.serving.adapters.files import AdapterError
+from ddxgraph.serving.api import ServerError
 from ddxgraph.serving.connect import EndpointError
 from ddxgraph.serving.enginecommand import ServeError
-from ddxgraph.serving.serverapi import ServerError
 from ddxgraph.serving.weights import WeightsError
-from ddxgraph.training.gateerror import GateError
-from ddxgraph.training.looperror import LoopError, LoopUnfinished
-from ddxgraph.training.reviewfile import ReviewError
-from ddxgraph.training.rewritestore import RewriteError
-from ddxgraph.training.samplefile import SampleFileError
-from ddxgraph.training.setmanifest import JourneySetError
-from ddxgraph.training.trainingerror import Stopped, TrainConfigError, TrainingDataError, TrainingError
-from ddxgraph.view.tablepage import PageError
+from ddxgraph.training.gate.gateerror import GateError
+from ddxgraph.training.loop.looperror import LoopError, LoopUnfinished
+from ddxgraph.training.review.file import ReviewError
+from ddxgraph.training.rewrite.store import RewriteError
+from ddxgraph.training.sets.manifest import JourneySetError
+from ddxgraph.training.sets.samples import SampleFileError
+from ddxgraph.training.sft.trainingerror import Stopped, TrainConfigError, TrainingDataError, TrainingError
+from ddxgraph.view.page.table import PageError
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -16,7 +16,7 @@ from ddxgraph.cli.bar import bar
 from ddxgraph.cli.extras import need
 from ddxgraph.cli.signals import asked_to_stop
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
-from ddxgraph.training.trainconfig import (
+from ddxgraph.training.sft.config import (
     TrainConfig,
     default_toml,
     launch_text,
@@ -29,8 +29,8 @@ from ddxgraph.training.trainconfig import (
 from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
-    from ddxgraph.training.trainingcard import TrainingCard
-    from ddxgraph.training.trainwatch import TrainProgress
+    from ddxgraph.training.sft.callbacks import TrainProgress
+    from ddxgraph.training.sft.card import TrainingCard
 
 _TOLD_EVERY_S: Final = 15.0
 """Seconds between two lines where stderr is no terminal."""
@@ -81,8 +81,8 @@ def train(  # noqa: PLR0917 - one parameter an option
     Exit code: 0 done, 1 not done, 2 bad input, 130 interrupted.
     """
     need("fine-tuning", _NEEDED, "train")
-    from ddxgraph.finetuning import finetune  # noqa: PLC0415 - needs the extra
-    from ddxgraph.training.sft import Hooks  # noqa: PLC0415
+    from ddxgraph.training.sft.finetune import finetune  # noqa: PLC0415 - needs the extra
+    from ddxgraph.training.sft.train import Hooks  # noqa: PLC0415
 
     settings = _settings(config, preset, base)
     with ExitStack() as held:
@@ -135,7 +135,7 @@ def merge(
 ) -> None:
     """Write the base model with an adapter merged into its weights, for engines that take no adapters."""
     need("fine-tuning", _NEEDED, "train")
-    from ddxgraph.finetuning import merge_adapter  # noqa: PLC0415 - needs the extra
+    from ddxgraph.training.sft.finetune import merge_adapter  # noqa: PLC0415 - needs the extra
 
     STDOUT.print(merge_adapter(adapter, out, base), markup=False)
 

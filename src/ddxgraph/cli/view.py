@@ -13,11 +13,11 @@ from ddxgraph.cli.extras import need
 from ddxgraph.cli.goldanswers import gold_answers
 from ddxgraph.cli.speech import Exit, fail, say, spoken
 from ddxgraph.graph.wholefile import write_whole
-from ddxgraph.view.journeypage import journey_page
-from ddxgraph.view.pairpage import pair_page, write_pair_page
-from ddxgraph.view.runpage import write_run_page
-from ddxgraph.view.tablepage import INDEX, is_single
-from ddxgraph.view.tracebook import Entry, TraceBook
+from ddxgraph.view.data.tracebook import Entry, TraceBook
+from ddxgraph.view.page.journey import journey_page
+from ddxgraph.view.page.pair import pair_page, write_pair_page
+from ddxgraph.view.page.run import write_run_page
+from ddxgraph.view.page.table import INDEX, is_single
 
 _ONE_FILE: Final = 1_000
 """Traces up to which a run is one file by default; more go into a folder, loaded as they are opened."""
@@ -150,7 +150,7 @@ def _safe(name: str) -> str:
 
 def _serve(book: TraceBook, port: int, *, blind: bool, browse: bool) -> None:
     need("--serve", ("starlette", "uvicorn"), "view")
-    from ddxgraph.view.server import LOOPBACK, PortTaken, listen, serve_view  # noqa: PLC0415 - needs the extra
+    from ddxgraph.view.page.server import LOOPBACK, PortTaken, listen, serve_view  # noqa: PLC0415 - needs the extra
 
     try:
         opened = listen(port)

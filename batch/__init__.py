@@ -1,0 +1,1 @@
+"""Many traversals: the runner, the run folder, trace files, checkpoints."""

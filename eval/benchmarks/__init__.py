@@ -1,0 +1,1 @@
+"""Benchmarks: rows in, cases with gold answers out; checked by hash and row by row."""

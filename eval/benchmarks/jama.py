@@ -1,0 +1,380 @@
+"""JAMA Clinical Challenge: its text is copyrighted, so users bring a file of their own.
+
+Of that file the test items are kept, and apart from them what may be trained on. The test items are those of the
+paper's list of addresses (arXiv 2501.06458; published as `JAMA_test_urls.json`), of which only digests ship.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ddxgraph.eval.benchmarks.rawfile import (
+    BenchmarkError,
+    Published,
+    Row,
+    first_words,
+    lettered_row,
+    parse_published,
+    print_published,
+    records_of,
+    sha256_of,
+    words_of,
+)
+
+TEST_SIZE: Final = 646
+PREFIX: Final = "jama-"
+FOLDER: Final = "jama"
+IMPORT_FILE: Final = "import.json"
+URLS_FILE: Final = "JAMA_test_urls.json"
+SCRAPER: Final = "https://github.com/HanjieChen/ChallengeClinicalQA (jama_scraper.py)"
+OBTAIN: Final = (
+    "its text is copyrighted and is not shipped: with your own access to JAMA run the public scraper, "
+    f"{SCRAPER}, then `ddxgraph data import jama jama_raw.csv`"
+)
+
+_MANIFEST: Final = "jama-test-urls.digests"
+_DIGEST_CHARS: Final = 12
+_SCHEME: Final = re.compile(r"^[a-z]+://(?:www\.)?")
+_ARTICLE: Final = re.compile(r"jamanetwork\.com/.*/(\d+)")
+_FIGURE: Final = re.compile(r"\b(?:figures?|images?|photographs?|pictures?)\b|\bfigs?\.", re.IGNORECASE)
+_LABEL: Final = re.compile(r"^\(?([A-E])\s*[.):]\s+")
+_YES: Final = frozenset({"yes", "true", "1", "y"})
+_IMAGE_COLUMNS: Final = ("image", "has_image", "hasImage", "HasImage")
+_COLUMNS: Final = ("link", "question", "opa", "opb", "opc", "opd", "answer_idx")
+
+Split = Literal["test", "train"]
+
+
+class Rejected(BaseModel):
+    """A row that cannot be used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    row: int
+    """Place in the file, from 0."""
+    link: str
+    words: str
+    """How its question begins."""
+    why: str
+
+    def __str__(self) -> str:
+        named = ", ".join(filter(None, (self.link, f'"{self.words}"' if self.words else "")))
+        return f"row {self.row} ({named}): {self.why}"
+
+
+class Stored(BaseModel):
+    """A split as it was imported."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int
+    sha256: str
+    published: str
+    """Digest and article number of each row, a row a line."""
+
+
+class Import(BaseModel):
+    """What an import found: kept beside the imported files, and what these are checked against."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    """Name of the file that was imported."""
+    source_sha256: str
+    rows: int
+    """Rows of that file."""
+    present: int
+    """Test items that were found and can be used."""
+    missing: int
+    missing_urls: Sequence[str] | None
+    """None where the list of addresses is not at hand."""
+    test_with_figure: int
+    """Test items whose text speaks of a figure; kept, since the paper's list keeps them."""
+    train: int
+    excluded_for_image: int
+    """Items outside the test set that need an image."""
+    dropped_as_test_text: int
+    """Items outside the test set whose question is a test item's."""
+    repeated: int
+    """Rows that stand in the file more than once."""
+    rejected: Sequence[Rejected]
+    """Rows that cannot be used, and why."""
+    stored: Mapping[Split, Stored]
+
+
+class _Item(NamedTuple):
+    row: Row
+    link: str
+    url: str
+    """Normalised."""
+    image: bool
+    """The file says that it has one."""
+
+    @property
+    def figure(self) -> bool:
+        return bool(_FIGURE.search(self.row.question))
+
+
+class _Sorted(NamedTuple):
+    """Where the items of a file belong."""
+
+    test: list[_Item]
+    train: list[_Item]
+    excluded_for_image: int
+    dropped_as_test_text: int
+
+
+def normalised_url(link: str) -> str:
+    """An address without scheme, `www.`, query, fragment and trailing slash, in lower case."""
+    return _SCHEME.sub("", link.strip().lower()).partition("?")[0].partition("#")[0].rstrip("/")
+
+
+def url_digest(link: str) -> str:
+    """First 12 hex digits of SHA-256 over the normalised address."""
+    return hashlib.sha256(normalised_url(link).encode()).hexdigest()[:_DIGEST_CHARS]
+
+
+def listed_urls() -> frozenset[str]:
+    """The test items, as digests of their addresses."""
+    return frozenset((Path(__file__).parent / _MANIFEST).read_text(encoding="ascii").split())
+
+
+def import_jama(source: Path, folder: Path, urls: Path | None = None) -> Import:
+    """Keep the test items, and what may be trained on, of a file that the public scraper wrote.
+
+    Args:
+        source: `jama_raw.csv` or `jama_raw.json`: columns link, question, opa to opd, answer_idx and answer; a
+            column image or has_image (yes, no) is heeded where there is one.
+        folder: the data folder.
+        urls: the list of test addresses, so that missing items can be named; else the fetched one, if any.
+
+    Returns:
+        What was found. An import with less than the 646 test items is kept, and says so wherever it is used.
+
+    Raises:
+        BenchmarkError: the file cannot be read, holds no usable item, or two items of one address.
+    """
+    content = _bytes_of(source)
+    listed = _test_list(urls or folder / FOLDER / URLS_FILE, required=urls is not None)
+    given, rejected = list(_records(content, source)), list[Rejected]()
+    items, repeated = _once(_items(given, rejected), source)
+    found = _sorted(items)
+    if not found.test and not found.train:
+        why = f" ({rejected[0]})" if rejected else ""
+        raise BenchmarkError(f"{source}: none of its {len(given)} rows can be used{why}; import {OBTAIN}")
+    present = {item.url for item in found.test}
+    splits: Mapping[Split, list[_Item]] = {"test": found.test, "train": found.train}
+    texts = {split: _text_of(items) for split, items in splits.items()}
+    report = Import(
+        source=source.name,
+        source_sha256=sha256_of(content),
+        rows=len(given),
+        present=len(present),
+        missing=TEST_SIZE - len(present),
+        missing_urls=None
+        if listed is None
+        else [url for url in listed if normalised_url(url) not in present],
+        test_with_figure=sum(item.figure for item in found.test),
+        train=len(found.train),
+        excluded_for_image=found.excluded_for_image,
+        dropped_as_test_text=found.dropped_as_test_text,
+        repeated=repeated,
+        rejected=rejected,
+        stored={split: _stored(text) for split, text in texts.items()},
+    )
+    _write(folder / FOLDER, texts, report)
+    return report
+
+
+def read_import(folder: Path) -> Import | None:
+    """What was imported last into a data folder; None where nothing was.
+
+    Raises:
+        BenchmarkError: the record of it is damaged.
+    """
+    path = folder / FOLDER / IMPORT_FILE
+    try:
+        return Import.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise BenchmarkError(
+            f"{path} is damaged; import JAMA again with `ddxgraph data import jama FILE`"
+        ) from None
+
+
+def jama_rows(content: bytes) -> Iterator[Row]:
+    """Rows of an imported split: a JSON object a line."""
+    for number, line in enumerate(content.splitlines()):
+        try:
+            record = json.loads(line)
+            yield lettered_row(number, _article(record["link"]), record, str(record.get("field") or ""))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            yield Row(number, str(number), "", {}, "", broken=f"broken JSON ({error})")
+
+
+def published_of(stored: Stored) -> list[Published]:
+    """The rows of an imported split, as they were when it was imported."""
+    return parse_published(stored.published)
+
+
+def outside(split: str, content: bytes) -> Iterator[Row]:
+    """Rows of an imported split that do not belong to it by the list of test items."""
+    known = listed_urls()
+    for row, line in zip(jama_rows(content), content.splitlines(), strict=True):
+        if (url_digest(json.loads(line)["link"]) in known) != (split == "test"):
+            yield row
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BenchmarkError(
+            f"cannot read {str(path)!r}: {error.strerror or error}; JAMA: {OBTAIN}"
+        ) from None
+
+
+def _test_list(path: Path, *, required: bool) -> list[str] | None:
+    if not required and not path.is_file():
+        return None
+    try:
+        listed = json.loads(_bytes_of(path))
+    except ValueError:
+        listed = None
+    if not isinstance(listed, list) or {url_digest(str(url)) for url in listed} != listed_urls():
+        raise BenchmarkError(
+            f"{path} is not the list of the {TEST_SIZE} test addresses; `ddxgraph data fetch jama` fetches it"
+        )
+    return [str(url) for url in listed]
+
+
+def _records(content: bytes, source: Path) -> Iterator[dict[str, Any]]:
+    try:
+        if content.lstrip()[:1] in {b"[", b"{"}:
+            table = list(records_of(content))
+        else:
+            csv.field_size_limit(1 << 24)
+            table = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    except (BenchmarkError, UnicodeDecodeError, csv.Error) as error:
+        raise BenchmarkError(f"{source}: {error}; give the scraper's jama_raw.csv or jama_raw.json") from None
+    lacking = [name for name in _COLUMNS if not table or name not in table[0]]
+    if lacking:
+        raise BenchmarkError(
+            f"{source} has not the columns {', '.join(lacking)}; give the scraper's jama_raw.csv or jama_raw.json"
+        )
+    for record in table:
+        yield {name: _cell(value) for name, value in record.items() if name}
+
+
+def _cell(value: Any) -> Any:
+    """A cell as text; what pandas writes for an empty one is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return str(value).strip() if isinstance(value, str | int) else value
+
+
+def _items(given: Iterable[Mapping[str, Any]], rejected: list[Rejected]) -> Iterator[_Item]:
+    for number, record in enumerate(given):
+        link = str(record["link"])
+        row = lettered_row(number, _article(link), _unlabelled(record), str(record.get("field") or ""))
+        fault = row.fault if row.key else "its link names no JAMA article"
+        if fault:
+            words = first_words(str(record.get("question") or ""))
+            rejected.append(Rejected(row=number, link=link, words=words, why=fault))
+            continue
+        image = any(str(record.get(name, "")).lower() in _YES for name in _IMAGE_COLUMNS)
+        yield _Item(row, link, normalised_url(link), image)
+
+
+def _article(link: str) -> str:
+    """The article's number, with which its address ends."""
+    found = _ARTICLE.fullmatch(normalised_url(link))
+    return found[1] if found else ""
+
+
+def _unlabelled(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record whose options do not begin with their own letters, as some pages print them."""
+    options = {name: text for name, text in record.items() if re.fullmatch("op[a-e]", name)}
+    rest = {name: value for name, value in record.items() if name not in options}
+    if not any(options.values()):
+        options = {}
+    elif not options.get("ope"):
+        options.pop("ope", None)
+    labels = {name: _LABEL.match(str(text)) for name, text in options.items()}
+    if all(label and label[1] == name[-1].upper() for name, label in labels.items()):
+        options = {name: _LABEL.sub("", str(text)) for name, text in options.items()}
+    return {**rest, **options, "answer_idx": str(record["answer_idx"]).upper()}
+
+
+def _once(items: Iterable[_Item], source: Path) -> tuple[list[_Item], int]:
+    seen, repeated = dict[str, _Item](), 0
+    for item in items:
+        first = seen.setdefault(item.row.key, item)
+        if first is item:
+            continue
+        if first.row.digest != item.row.digest:
+            raise BenchmarkError(
+                f"{source}: rows {first.row.number} and {item.row.number} are two different items of one "
+                f"article, {item.link}; keep one of them"
+            )
+        repeated += 1
+    return list(seen.values()), repeated
+
+
+def _sorted(items: Iterable[_Item]) -> _Sorted:
+    known, test, others = listed_urls(), list[_Item](), list[_Item]()
+    for item in items:
+        (test if url_digest(item.link) in known else others).append(item)
+    asked = {words_of(item.row.question) for item in test}
+    apart = [item for item in others if words_of(item.row.question) not in asked]
+    train = [item for item in apart if not (item.image or item.figure)]
+    return _Sorted(test, train, len(apart) - len(train), len(others) - len(apart))
+
+
+def _text_of(items: Iterable[_Item]) -> bytes:
+    """Items as JSON lines, by article number, so that it does not matter how the file was ordered."""
+    lines = (
+        json.dumps(
+            {
+                "link": item.link,
+                "question": item.row.question,
+                **{f"op{letter.lower()}": text for letter, text in item.row.options.items()},
+                "answer_idx": item.row.letter,
+                "answer": item.row.answer,
+                "field": item.row.group,
+            },
+            ensure_ascii=False,
+        )
+        for item in sorted(items, key=lambda item: int(item.row.key))
+    )
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+
+
+def _stored(text: bytes) -> Stored:
+    rows = list(jama_rows(text))
+    return Stored(rows=len(rows), sha256=sha256_of(text), published=print_published(rows, keys=True))
+
+
+def _write(folder: Path, texts: Mapping[Split, bytes], report: Import) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".import-") as temporary:
+            for split, text in texts.items():
+                (Path(temporary) / f"{split}.jsonl").write_bytes(text)
+            (Path(temporary) / IMPORT_FILE).write_text(report.model_dump_json(indent=1), encoding="utf-8")
+            for name in (*(f"{split}.jsonl" for split in texts), IMPORT_FILE):
+                (Path(temporary) / name).replace(folder / name)
+    except OSError as error:
+        raise BenchmarkError(
+            f"cannot write to {folder}: {error.strerror or error}; set DDXGRAPH_CACHE to a folder with room"
+        ) from error

@@ -1,0 +1,1 @@
+"""The benchmarks as Inspect AI tasks, and Inspect's logs as runs."""

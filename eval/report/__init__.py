@@ -1,0 +1,1 @@
+"""The report: runs compared, with tables and plots."""

@@ -1,0 +1,159 @@
+"""The report: an evaluation as Markdown, as one HTML page that needs nothing else, as plots and as JSON."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from markupsafe import Markup
+
+from ddxgraph.eval import wording
+from ddxgraph.eval.report.evaluation import Evaluation, Progress, reasons
+from ddxgraph.eval.report.evaluationerror import EvaluationError
+from ddxgraph.eval.report.plots.picture import Picture
+from ddxgraph.eval.report.plots.plots import plots
+from ddxgraph.eval.report.runresult import TITLES, RunResult
+from ddxgraph.eval.report.table import COLUMNS
+
+MARKDOWN: Final = "report.md"
+PAGE: Final = "report.html"
+DATA: Final = "evaluation.json"
+PLOTS: Final = "plots"
+
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]|~$])")
+_PAIRS: Final = 6
+"""Pairs that are named one by one with the reason why they are not compared."""
+_AT_COVERAGE: Final = (0.25, 0.5, 0.75, 1.0)
+"""Coverages in the table; the plot has more."""
+
+
+def write_report(
+    evaluation: Evaluation, folder: Path, *, notice: str, progress: Progress | None = None
+) -> Path:
+    """Write a report; the same evaluation gives the same bytes.
+
+    Args:
+        evaluation: what it says.
+        folder: made where it is missing; an earlier report in it is replaced.
+        notice: the line that says what this software is not.
+        progress: told after each plot, which is most of the work.
+
+    Returns:
+        The HTML page.
+
+    Raises:
+        EvaluationError: something other than a report is in the folder, or it cannot be written.
+    """
+    try:
+        check_folder(folder)
+        _empty(folder / PLOTS)
+        drawn = plots(evaluation, progress)
+        for one in drawn:
+            (folder / PLOTS / f"{one.name}.svg").write_text(one.svg, encoding="utf-8")
+            (folder / PLOTS / f"{one.name}.png").write_bytes(one.png)
+        (folder / MARKDOWN).write_text(markdown(evaluation, drawn, notice=notice), encoding="utf-8")
+        (folder / PAGE).write_text(page(evaluation, drawn, notice=notice), encoding="utf-8")
+        (folder / DATA).write_text(to_json(evaluation), encoding="utf-8")
+    except OSError as error:
+        raise EvaluationError(f"cannot write the report to {folder}: {error.strerror or error}") from None
+    return folder / PAGE
+
+
+def to_json(evaluation: Evaluation) -> str:
+    """The evaluation for machines, with a newline at its end."""
+    return evaluation.model_dump_json(indent=1) + "\n"
+
+
+def markdown(evaluation: Evaluation, pictures: Sequence[Picture], *, notice: str) -> str:
+    """The report as Markdown (GitHub's tables); its pictures lie in `plots/`."""
+    return (
+        _environment(html=False).get_template("report.md.jinja").render(_given(evaluation, pictures, notice))
+    )
+
+
+def page(evaluation: Evaluation, pictures: Sequence[Picture], *, notice: str) -> str:
+    """The report as one HTML page with everything in it."""
+    return (
+        _environment(html=True).get_template("report.html.jinja").render(_given(evaluation, pictures, notice))
+    )
+
+
+def check_folder(folder: Path) -> None:
+    """See that a report may be written to a folder, before the work is done.
+
+    Raises:
+        EvaluationError: something other than a report is there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise EvaluationError(f"{folder} is a file: name a folder for the report")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / DATA).exists():
+        raise EvaluationError(f"{folder} holds other files than a report: name an empty folder or a new one")
+
+
+def _empty(plots_of_before: Path) -> None:
+    """Make the folder of the plots; an earlier report's go, for the new one may have fewer."""
+    plots_of_before.mkdir(parents=True, exist_ok=True)
+    for old in plots_of_before.iterdir():
+        if old.suffix in {".svg", ".png"}:
+            old.unlink()
+
+
+def _given(evaluation: Evaluation, pictures: Sequence[Picture], notice: str) -> dict[str, Any]:
+    return {
+        "evaluation": evaluation,
+        "notice": notice,
+        "pictures": pictures,
+        "columns": [(name, TITLES[name]) for name in COLUMNS],
+        "coverages": _AT_COVERAGE,
+        "reasons": reasons,
+        "at_coverage": _at_coverage,
+        "not_compared": _not_compared(evaluation),
+    }
+
+
+def _at_coverage(run: RunResult, wanted: float) -> str:
+    points = run.calibration.coverage if run.calibration else ()
+    point = next((point for point in points if point.coverage >= wanted - 1e-9), None)
+    return wording.percent(point.accuracy if point else None)
+
+
+def _not_compared(evaluation: Evaluation) -> Mapping[str, Sequence[str]]:
+    """Why runs are not compared, and which; the JSON has all of them."""
+    found: dict[str, list[str]] = {}
+    for one in evaluation.comparisons.not_made:
+        found.setdefault(one.why, []).append(f"{one.a} and {one.b}")
+    return {
+        why: pairs if len(pairs) <= _PAIRS else [*pairs[:_PAIRS], f"and {len(pairs) - _PAIRS} pairs more"]
+        for why, pairs in found.items()
+    }
+
+
+def _environment(*, html: bool) -> Environment:
+    """Templates in which every value is made harmless as it is written out: names are anybody's text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        autoescape=html,  # noqa: S701 - Markdown is escaped by `finalize`
+        finalize=None if html else _in_markdown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for name in ("percent", "signed", "interval", "signed_interval", "figure", "p_value", "number"):
+        environment.filters[name] = getattr(wording, name)
+    environment.filters["inline"] = _inline
+    return environment
+
+
+def _in_markdown(value: Any) -> Any:
+    """A value as it may stand in a cell of a table."""
+    if isinstance(value, Undefined):
+        return value
+    return _SPECIAL.sub(r"\\\1", escape(" ".join(str(value).split()), quote=False))
+
+
+def _inline(picture: Picture) -> Markup:
+    """A plot as part of the page; matplotlib escapes the texts in it."""
+    return Markup(picture.inline)  # noqa: S704

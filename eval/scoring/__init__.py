@@ -1,0 +1,1 @@
+"""Scoring: which answer a trace states, and whether it is right."""

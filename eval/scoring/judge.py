@@ -1,0 +1,251 @@
+"""The judge: a model that says whether a free-form answer is equivalent to the gold answer.
+
+It is the one place where a gold answer is put to a model, after the run and in a conversation of its own; no
+strategy sees it. Answers that are letters are never judged, nor those that the normalised match finds equal.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage
+
+from ddxgraph.batch.runner import GRACE_S, TooManyFailures
+from ddxgraph.eval.cases import CaseEntry
+from ddxgraph.eval.scoring.judgements import Judgement, JudgementLog, judge_digest, judge_of, question_digest
+from ddxgraph.eval.scoring.rule import Score, Verdict
+from ddxgraph.eval.scoring.run import answer_key, manifest_of, score_run
+from ddxgraph.graph.trace import Provenance, provenance_of
+from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName, Turn, Wording
+from ddxgraph.nodes.failure import EngineFailed
+from ddxgraph.nodes.form import form, text
+from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.prompts.library import PromptSet
+
+PROMPTS: Final = ("judge", "repair")
+"""The judge's prompt set."""
+
+_NODE: Final = cast(NodeName, "judge")  # no node of a trace: only the call's label
+_REASON_CHARS: Final = 300
+_REPLY_TOKENS: Final = 512
+_ONE_REPAIR: Final = Allowance(calls=2, tokens=1 << 40)
+_FORM: Final = form("Judge", reason=text(_REASON_CHARS), equivalent=bool)
+_LEAST_STREAK: Final = 16
+"""Failures in a row that may end the judging, however few questions are put at a time."""
+
+
+class Question(NamedTuple):
+    """What a judge is asked."""
+
+    digest: str
+    case: Case
+    gold: str
+    answer: str
+    trace: str
+    """Id of a trace that gave the answer."""
+
+
+@dataclass(frozen=True)
+class JudgeModel:
+    """A chat model with the judge's prompt."""
+
+    wording: Wording
+    provenance: Provenance
+    digest: str
+
+    async def judge(self, question: Question) -> Judgement:
+        """Put a question to the model; what fails is in the judgement, which then says neither yes nor no."""
+        asking = self.wording.prompts.render(
+            "judge", case=question.case, gold=question.gold, answer=question.answer
+        )
+        line = Consultation(
+            wording=self.wording,
+            messages=lambda said: [HumanMessage(said)],
+            allowance=_ONE_REPAIR,
+            config={},
+            conversation=question.digest,
+        )
+        turn: Turn[Any] = Turn(_NODE, asking, _FORM, _REPLY_TOKENS)
+        output: Any = None
+        with suppress(EngineFailed):  # the reply has it
+            output = await line.ask(turn)
+        reply = line.reply
+        assert reply is not None  # noqa: S101 - `ask` leaves one, whatever happens
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        return Judgement(
+            judge=self.digest,
+            question=question.digest,
+            case=question.case.id,
+            trace=question.trace,
+            answer=question.answer,
+            equivalent=output.equivalent if output else None,
+            reason=output.reason if output else "",
+            failure=reply.failure,
+            provenance=self.provenance.model_copy(update={"started_at": now}),
+            usage=reply.usage,
+        )
+
+
+def judge_model(
+    model: BaseChatModel,
+    *,
+    sampling: Sampling | None = None,
+    prompts: PromptSet | None = None,
+    patience: Patience | None = None,
+) -> JudgeModel:
+    """A judge on a chat model.
+
+    Args:
+        model: the chat model; better another one than was judged, since models favour their own answers.
+        sampling: greedy by default.
+        prompts: a set that holds `judge` and `repair`; the shipped ones by default.
+        patience: see `Patience`.
+    """
+    prompts = prompts or PromptSet(names=PROMPTS)
+    sampling = sampling or Sampling(temperature=0.0, seed=0)
+    provenance = provenance_of(model, sampling, prompts.hash)
+    wording = Wording(model, prompts, sampling, patience or Patience())
+    return JudgeModel(wording, provenance, judge_digest(provenance))
+
+
+def questions_of(
+    folder: Path, cases: Iterable[CaseEntry] | None = None, *, check_matches: bool = False
+) -> list[Question]:
+    """What a run leaves to a judge: each answer that the normalised match does not find equal, once.
+
+    Args:
+        folder: the run's folder.
+        cases: see `score_run`.
+        check_matches: also what the match finds equal, to see whether the judge agrees; it is not overruled.
+
+    Raises:
+        See `score_run`.
+    """
+    entries = answer_key(manifest_of(folder), cases).entries
+    run = score_run(folder, entries.values())
+    wanted = {Verdict.INCORRECT, Verdict.CORRECT} if check_matches else {Verdict.INCORRECT}
+    asked = (
+        _question(score, entries[score.case].case)
+        for score in run.scores
+        if score.verdict in wanted and not run.options[score.case]
+    )
+    return list({question.digest: question for question in asked}.values())
+
+
+def _question(score: Score, case: Case) -> Question:
+    answer = score.answer or ""
+    return Question(question_digest(case, score.gold, answer), case, score.gold, answer, score.trace)
+
+
+async def judge_run(
+    questions: Iterable[Question],
+    judge: JudgeModel,
+    log: JudgementLog,
+    *,
+    concurrency: int = 8,
+    stop: asyncio.Event | None = None,
+    grace_s: float = GRACE_S,
+) -> AsyncGenerator[Judgement, None]:
+    """Put to a judge what it was not asked yet, or failed at; yields each judgement once it is on the disk.
+
+    Whoever does not take the iterator to its end should close it (`contextlib.aclosing`).
+
+    Args:
+        questions: see `questions_of`.
+        judge: see `judge_model`.
+        log: the run's file of judgements, open.
+        concurrency: questions at a time.
+        stop: once set, nothing new is asked.
+        grace_s: seconds that the questions in flight then have.
+
+    Raises:
+        JudgementError: the file cannot be written.
+        TooManyFailures: the judge fails whatever it is asked.
+    """
+    todo = _todo(questions, judge, log)
+    pool = _Pool(todo, judge, concurrency, stop or asyncio.Event(), grace_s)
+    limit, failures = max(_LEAST_STREAK, 2 * concurrency), 0
+    try:
+        while batch := await pool.batch():
+            log.append(batch)
+            for judgement in batch:
+                failures = failures + 1 if judgement.equivalent is None else 0
+                yield judgement
+            if failures >= limit:
+                last = batch[-1].failure
+                raise TooManyFailures(
+                    f"stopped after {failures} failures in a row (the last: {last.message if last else ''})"
+                )
+    finally:
+        await pool.close()
+
+
+def _todo(questions: Iterable[Question], judge: JudgeModel, log: JudgementLog) -> Iterator[Question]:
+    known = log.known.get(judge.digest)
+    said = judge_of(known) if known else None
+    return (one for one in questions if said is None or said.settled(one.digest) is None)
+
+
+class _Pool:
+    """So many questions at a time."""
+
+    def __init__(
+        self,
+        questions: Iterator[Question],
+        judge: JudgeModel,
+        concurrency: int,
+        stop: asyncio.Event,
+        grace_s: float,
+    ) -> None:
+        self._questions, self._judge, self._concurrency = questions, judge, concurrency
+        self._stop, self._grace_s = stop, grace_s
+        self._asked: set[asyncio.Task[Judgement]] = set()
+        self._halt = asyncio.create_task(stop.wait())
+        self._until: float | None = None
+
+    async def batch(self) -> list[Judgement]:
+        """The judgements that have come since the last call, one at least; none at the end."""
+        while True:
+            self._ask_more()
+            if not self._asked:
+                return []
+            waiting: set[asyncio.Task[Any]] = {*self._asked}
+            if not self._halt.done():
+                waiting.add(self._halt)
+            await asyncio.wait(waiting, timeout=self._left_s(), return_when=asyncio.FIRST_COMPLETED)
+            done = [task for task in self._asked if task.done()]
+            if done:
+                self._asked.difference_update(done)
+                return [task.result() for task in done]
+            if self._until is not None and self._left_s() == 0:
+                return []
+
+    async def close(self) -> None:
+        """Drop what is in flight."""
+        tasks: list[asyncio.Task[Any]] = [self._halt, *self._asked]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ask_more(self) -> None:
+        while not self._stop.is_set() and len(self._asked) < self._concurrency:
+            question = next(self._questions, None)
+            if question is None:
+                return
+            self._asked.add(asyncio.create_task(self._judge.judge(question)))
+
+    def _left_s(self) -> float | None:
+        """Seconds that is waited for what is in flight; None: until it comes."""
+        if not self._stop.is_set():
+            return None
+        if self._until is None:
+            self._until = time.monotonic() + self._grace_s
+        return max(self._until - time.monotonic(), 0.0)

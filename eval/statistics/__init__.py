@@ -1,0 +1,1 @@
+"""Statistics: intervals, paired tests, votes, calibration, scaling."""

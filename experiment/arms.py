@@ -1,0 +1,84 @@
+"""An arm of the experiment: what a student is trained on, and how it is then asked."""
+
+from typing import Final, NamedTuple
+
+from ddxgraph.experiment.config import ExperimentConfig
+from ddxgraph.graph.generation import GenerationStrategy
+from ddxgraph.graph.strategy import GraphStrategy, Strategy
+from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.training.styles.compile import ASKED_AS, Style
+
+LIMITS: Final = Limits(
+    reasoning_chars=400, note_chars=100, quote_chars=60, findings=8, others=0, weights=4, refutations=1
+)
+"""What teacher and students may write at a stop of the graph: all that a laboratory case calls for."""
+EQUAL_TOKENS: Final = "equal tokens"
+SECOND_ROUND: Final = "second round"
+
+
+class Arm(NamedTuple):
+    """An arm."""
+
+    name: str
+    """Such as `longstep`, or `shortcut, equal tokens`."""
+    style: Style
+    """How its journeys are told."""
+
+    @property
+    def folder(self) -> str:
+        """Name of its folder."""
+        return self.name.replace(", ", "-").replace(" ", "-")
+
+
+def arms(config: ExperimentConfig) -> list[Arm]:
+    """The arms that a teacher's journeys train, those of equal numbers of cases first."""
+    equal = [Arm(f"{style}, {EQUAL_TOKENS}", style) for style in config.equal_tokens]
+    return [*(Arm(style, style) for style in config.styles), *equal]
+
+
+def second_round() -> Arm:
+    """The arm whose journeys are the student's own."""
+    return Arm(f"graph, {SECOND_ROUND}", "graph")
+
+
+def cases_for(tokens: int, cases: int, wanted: int) -> int:
+    """Cases of each level that give as many training tokens as another arm has.
+
+    Args:
+        tokens: of this style's samples.
+        cases: of each level, that these samples are of.
+        wanted: tokens of the other arm.
+    """
+    return max(round(cases * wanted / tokens), 1)
+
+
+def strategy_of(
+    style: Style,
+    config: ExperimentConfig,
+    *,
+    patience: Patience,
+    sampling: Sampling | None = None,
+    max_tokens: int | None = None,
+) -> Strategy:
+    """How a student of a style takes a case.
+
+    Args:
+        style: what it was trained on.
+        config: of the experiment.
+        patience: with the engine.
+        sampling: greedy by default.
+        max_tokens: budget of the graph.
+    """
+    sampling = sampling or Sampling(temperature=0.0, seed=0)
+    if style == "graph":
+        return GraphStrategy(
+            budget=config.budget(max_tokens), limits=LIMITS, sampling=sampling, patience=patience
+        )
+    return GenerationStrategy(
+        style=ASKED_AS[style],
+        sampling=sampling,
+        patience=patience,
+        reply_tokens=config.test.reply_tokens,
+    )

@@ -1,0 +1,1 @@
+"""LoRA adapters: files, store, loading, and the proof that one is in force."""

@@ -1,0 +1,1 @@
+"""The doctor: what an endpoint and this machine offer to the graph."""

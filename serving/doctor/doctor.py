@@ -1,0 +1,288 @@
+"""The doctor: asks an endpoint for all that the graph relies on, in the way in which the graph asks."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from pydantic import BaseModel
+
+from ddxgraph.nodes import conclude
+from ddxgraph.nodes.consultation import CONVERSATION_KEY, TOP_LOGPROBS, secrets_of
+from ddxgraph.nodes.failure import FailureKind, engine_failure, kind_of
+from ddxgraph.nodes.form import form, list_of, one_of, response_format, whole
+from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.reading import writable
+from ddxgraph.nodes.usage import total_usage, usage_of
+from ddxgraph.serving.api import NO_KEY, ServerApi, ServerError, without_password
+from ddxgraph.serving.connect import KEY_VARIABLE, Endpoint, EndpointError, connect, resolve
+from ddxgraph.serving.doctor import finding
+from ddxgraph.serving.doctor.finding import Finding, Pace, Status, Window, amiss, skipped, well
+from ddxgraph.serving.models import served_models
+from ddxgraph.serving.weights import CAVEAT, is_tiny
+
+AT_ONCE: Final = 8
+"""Requests at a time in the measure of speed."""
+PACE_TOKENS: Final = 64
+"""Completion tokens of each request in the measure of speed."""
+_REPLY_TOKENS: Final = 256
+
+_SYSTEM: Final = "You are a helpful assistant."
+_GREET: Final = (
+    "Greet the reader in one friendly sentence of plain English. If you write a list or an object, put every "
+    "item and every bracket on a line of its own and indent it by eight blanks."
+)
+_WORDS: Final = ("zibblewick", "quorvex", "mundrel")
+_SKY: Final = (
+    "What colour is a clear sky by day? Answer with one common English word for a colour. Never say "
+    f"{', '.join(_WORDS)}: these are no words."
+)
+_LETTERS: Final = ("A", "B", "C", "D")
+_FRUIT: Final = (
+    "Which of these can be eaten? A: granite. B: an apple. C: copper wire. D: a brick. Say why in five words, "
+    "then give the letter."
+)
+_DIARY: Final = " ".join(
+    f"Day {n}: slept well, walked {n} miles, pulse {50 + n} a minute." for n in range(40)
+)
+
+_ODD: Final = form(
+    "Odd",
+    glimtarn=one_of(_WORDS[:1]),
+    vosk_tally=list_of(whole(41, 43), 4, least=4),
+    pruddle=one_of(_WORDS[1:]),
+)
+"""A form that no model would write by itself."""
+_CHOSEN: Final = form("Chosen", colour=one_of(_WORDS))
+_COUNT: Final = form("Count", numbers=list_of(whole(1, 9), PACE_TOKENS, least=PACE_TOKENS))
+"""A form that takes more than `PACE_TOKENS` tokens, so that every request for it takes as many."""
+
+
+class Reached(NamedTuple):
+    """What came of the attempt to reach an endpoint."""
+
+    shown: str
+    """The endpoint, as it may be printed; empty where its address is none."""
+    chat: BaseChatModel | None
+    """None where the graph has nothing to talk to."""
+    findings: Sequence[Finding]
+    """What the endpoint says of itself."""
+
+
+def reach(
+    base_url: str | None, model: str | None, window: Callable[[BaseChatModel], Window], timeout_s: float
+) -> Reached:
+    """Reach the endpoint in force, as `connect` does: arguments, environment, else the embedded engine.
+
+    Args:
+        base_url: as for `connect`.
+        model: as for `connect`.
+        window: what the graph needs of a model's context window.
+        timeout_s: seconds to wait for one reply. The client waits longer, so that `examine`'s own clock decides,
+            which a server that answers in drops cannot hold up.
+    """
+    try:
+        endpoint = resolve(base_url, model, None, os.environ)
+    except EndpointError as error:
+        return Reached("", None, _unreached(str(error)))
+    shown = without_password(endpoint.base_url) if endpoint.base_url else "the embedded engine"
+    secrets = [endpoint.api_key] if endpoint.api_key else []
+    try:
+        chat = connect(base_url, model, concurrency=AT_ONCE, timeout_s=2 * timeout_s)
+    except EndpointError as error:
+        return Reached(shown, None, [each.without(secrets) for each in _refused(endpoint, shown, error)])
+    engine = (chat.metadata or {}).get("engine")
+    here = well(finding.REACHABLE, f"{shown}, {engine}" if engine else shown)
+    context = finding.window_found((chat.profile or {}).get("max_input_tokens"), window(chat))
+    found = [here, _models(endpoint, chat), context, _lora(endpoint)]
+    return Reached(shown, chat, [each.without(secrets) for each in found])
+
+
+def _refused(endpoint: Endpoint, shown: str, error: EndpointError) -> list[Finding]:
+    """What is found where no model is: nobody answers, or the one that does has not the one that is wanted."""
+    if endpoint.base_url is None or isinstance(error.__cause__, ServerError):
+        return _unreached(str(error))
+    lacking = Finding(name=finding.MODELS, status=Status.MISSING, value=str(error))
+    return [well(finding.REACHABLE, shown), lacking, *_skipped_from(finding.CONTEXT, "no model to ask")]
+
+
+def _models(endpoint: Endpoint, chat: BaseChatModel) -> Finding:
+    name = str(getattr(chat, "model_name", ""))
+    try:
+        served = served_models(_api(endpoint, endpoint.base_url)) if endpoint.base_url else []
+    except ServerError as error:
+        return amiss(finding.MODELS, str(error))
+    found = finding.models_found(name, served)
+    return found.model_copy(update={"cost": CAVEAT}) if is_tiny(name) else found
+
+
+def _lora(endpoint: Endpoint) -> Finding:
+    if endpoint.base_url is None:
+        return amiss(finding.LORA, "the embedded engine takes no adapter while it runs")
+    try:
+        _api(endpoint, endpoint.base_url).get("/load_lora_adapter")
+    except ServerError as error:
+        return finding.lora_found(error.status, str(error))
+    return finding.lora_found(200, "it answers as if that were a page")
+
+
+def _api(endpoint: Endpoint, base_url: str) -> ServerApi:
+    return ServerApi(base_url, endpoint.api_key, KEY_VARIABLE)
+
+
+def _skipped_from(name: str, why: str) -> list[Finding]:
+    return [skipped(later, why) for later in finding.NAMES[finding.NAMES.index(name) :]]
+
+
+def _unreached(why: str) -> list[Finding]:
+    lacking = Finding(name=finding.REACHABLE, status=Status.MISSING, value=why)
+    return [lacking, *_skipped_from(finding.MODELS, "not reached")]
+
+
+class _Patient(NamedTuple):
+    """An endpoint under examination."""
+
+    chat: BaseChatModel
+    timeout_s: float
+
+    async def ask(
+        self,
+        text: str,
+        output: type[BaseModel],
+        max_tokens: int,
+        *,
+        conversation: str = "doctor",
+        **kwargs: Any,
+    ) -> AIMessage:
+        """One call, as the graph makes it.
+
+        Raises:
+            Exception: whatever the chat model raises; `TimeoutError` where the reply takes too long.
+        """
+        async with asyncio.timeout(self.timeout_s):
+            return await self.chat.ainvoke(
+                [SystemMessage(_SYSTEM), HumanMessage(text)],
+                {"metadata": {CONVERSATION_KEY: conversation}},
+                response_format=response_format(output, output.__name__.lower()),
+                max_tokens=max_tokens,
+                **kwargs,
+            )
+
+
+async def _schema(patient: _Patient) -> list[Finding]:
+    message = await patient.ask(_GREET, _ODD, _REPLY_TOKENS)
+    text = writable(str(message.text))
+    found = finding.schema_found(text, _ODD, cut=_cut(message))
+    if found.status is Status.OK:
+        return [found, finding.compact_found(text)]
+    return [found, skipped(finding.COMPACT, "no JSON to look at")]
+
+
+def _cut(message: AIMessage) -> bool:
+    return message.response_metadata.get("finish_reason") == "length"
+
+
+async def _choice(patient: _Patient) -> list[Finding]:
+    message = await patient.ask(_SKY, _CHOSEN, _REPLY_TOKENS)
+    return [finding.choice_found(writable(str(message.text)), _CHOSEN, _WORDS)]
+
+
+async def _logprobs(patient: _Patient) -> list[Finding]:
+    """The graph's own conclusion, since its letter must be found among the tokens."""
+    brief = Limits.brief()
+    output = conclude.output_model(_LETTERS, brief)
+    message = await patient.ask(
+        _FRUIT, output, conclude.room(brief), logprobs=True, top_logprobs=TOP_LOGPROBS
+    )
+    tokens = (message.response_metadata.get("logprobs") or {}).get("content")
+    return [finding.logprobs_found(writable(str(message.text)), tokens, _LETTERS)]
+
+
+async def _prefix(patient: _Patient) -> list[Finding]:
+    text = f"{_DIARY}\n\nWhat colour is a clear sky by day?"
+    for _ in range(2):
+        message = await patient.ask(text, _CHOSEN, _REPLY_TOKENS)
+    return [finding.prefix_found(usage_of(message, [HumanMessage(text)]))]
+
+
+async def _speed(patient: _Patient) -> list[Finding]:
+    await _pace(patient, 1)  # the engine's first reply of a form waits for its grammar
+    return [finding.speed_found(await _pace(patient, 1), await _pace(patient, AT_ONCE))]
+
+
+async def _pace(patient: _Patient, requests: int) -> Pace:
+    texts = [f"Person {n} counts sheep. Write down the numbers." for n in range(requests)]
+    start = time.perf_counter()
+    calls = [
+        patient.ask(text, _COUNT, PACE_TOKENS, conversation=f"doctor {n}") for n, text in enumerate(texts)
+    ]
+    said = await asyncio.gather(*calls, return_exceptions=True)
+    seconds = time.perf_counter() - start
+    usages = []
+    for text, message in zip(texts, said, strict=True):
+        if isinstance(message, BaseException):
+            raise message
+        usages.append(usage_of(message, [HumanMessage(text)]))
+    return Pace(requests, total_usage(usages), seconds)
+
+
+class _Check(NamedTuple):
+    names: tuple[str, ...]
+    """Of the findings that it gives."""
+    look: Callable[[_Patient], Awaitable[list[Finding]]]
+
+
+_CHECKS: Final = (
+    _Check((finding.SCHEMA, finding.COMPACT), _schema),
+    _Check((finding.CHOICE,), _choice),
+    _Check((finding.LOGPROBS,), _logprobs),
+    _Check((finding.PREFIX,), _prefix),
+    _Check((finding.SPEED,), _speed),
+)
+
+
+async def examine(
+    chat: BaseChatModel, timeout_s: float, note: Callable[[str], None]
+) -> AsyncGenerator[Finding, None]:
+    """Ask a model for replies, one check after the other.
+
+    Args:
+        chat: the model.
+        timeout_s: seconds to wait for one reply.
+        note: told the name of each check before it is made.
+
+    Yields:
+        The findings. A check to which there is no reply is a finding too; where the next would fare no better,
+        the others are skipped.
+    """
+    patient = _Patient(chat, timeout_s)
+    secrets = [secret for secret in secrets_of(chat) if secret != NO_KEY]
+    gone = ""
+    for check in _CHECKS:
+        if gone:
+            found = [skipped(name, gone) for name in check.names]
+        else:
+            note(check.names[0])
+            try:
+                found = await check.look(patient)
+            except Exception as error:  # whatever is raised is the engine's boundary breaking
+                kind = kind_of(error)
+                gone = f"no reply to the check of {check.names[0]}" if finding.lasts(kind) else ""
+                broken = finding.unanswered(check.names[0], kind, _sentence(error, kind, patient, secrets))
+                found = [broken, *(skipped(name, "no reply") for name in check.names[1:])]
+        for each in found:
+            yield each.without(secrets)
+
+
+def _sentence(error: Exception, kind: FailureKind, patient: _Patient, secrets: Sequence[str]) -> str:
+    """Why there was no reply."""
+    if kind is FailureKind.TIMEOUT:
+        return (
+            f"no reply within {patient.timeout_s:g} s; is the server stuck, or does it need a longer timeout?"
+        )
+    if kind is FailureKind.OTHER and not hasattr(error, "status_code"):
+        return f"the server's answer cannot be read ({type(error).__name__}); is it OpenAI-compatible?"
+    return engine_failure(error, "doctor", secrets).message.removeprefix("doctor: ")

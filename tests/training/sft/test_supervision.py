@@ -1,0 +1,141 @@
+"""The tokens under the loss: those that the model has to write, for each style and two chat templates."""
+
+from collections.abc import Sequence
+
+import pytest
+from bytellama import CHATML, LLAMA3, SPECIAL, byte_tokenizer
+from journeys import CASE
+from walks import doubting, plain_walk, walked
+
+from ddxgraph.training.sft.supervision import IGNORED, Supervised, Unreadable, check_template, supervise
+from ddxgraph.training.sft.trainingerror import TrainingDataError
+from ddxgraph.training.styles.compile import STYLES, Message, Sample, compile_samples
+
+TEMPLATES = pytest.mark.parametrize("template", [CHATML, LLAMA3], ids=["chatml", "llama3"])
+
+
+def talk(*turns: tuple[str, str]) -> list[Message]:
+    return [Message.model_validate({"role": role, "content": content}) for role, content in turns]
+
+
+def replies(found: Supervised, tokenizer) -> list[str]:
+    """The runs of supervised tokens, as text."""
+    runs: list[list[int]] = []
+    before = IGNORED
+    for label in found.labels:
+        if label != IGNORED:
+            runs = [*runs, []] if before == IGNORED else runs
+            runs[-1].append(label)
+        before = label
+    return [tokenizer.decode(run, clean_up_tokenization_spaces=False) for run in runs]
+
+
+def samples(style: str) -> Sequence[Sample]:
+    walk = plain_walk() if style != "graph" else walked(doubting(2), CASE)
+    return compile_samples(walk.trace, style)
+
+
+@TEMPLATES
+@pytest.mark.parametrize("style", STYLES)
+def test_each_reply_and_the_token_that_ends_it_and_nothing_else(style, template):
+    tokenizer = byte_tokenizer(template)
+    end = SPECIAL[template][1]
+    for sample in samples(style):
+        found = supervise(sample.messages, tokenizer)
+        said = [message.content for message in sample.messages if message.role == "assistant"]
+        assert len(said) > (1 if style == "graph" else 0)
+        assert replies(found, tokenizer) == [reply.strip() + end for reply in said]
+        # What the model is given at inference is what stands before each reply, token for token.
+        plain = [message.model_dump() for message in sample.messages]
+        whole = tokenizer.apply_chat_template(plain, tokenize=True, return_dict=False)
+        assert found.input_ids == whole
+        first = next(place for place, label in enumerate(found.labels) if label != IGNORED)
+        turn = next(place for place, message in enumerate(sample.messages) if message.role == "assistant")
+        asked = tokenizer.apply_chat_template(
+            plain[:turn], tokenize=True, return_dict=False, add_generation_prompt=True
+        )
+        assert found.input_ids[:first] == asked
+
+
+@TEMPLATES
+def test_all_assistant_turns_are_counted(template):
+    tokenizer = byte_tokenizer(template)
+    found = supervise(
+        talk(("system", "S"), ("user", "Q"), ("assistant", "ab"), ("user", "R"), ("assistant", "cde")),
+        tokenizer,
+    )
+    assert found.supervised_tokens == len("ab") + len("cde") + 2
+    assert len(found.labels) == len(found.input_ids)
+
+
+def test_a_reply_in_other_scripts_keeps_its_bytes():
+    tokenizer = byte_tokenizer()
+    reply = "Fièvre 38 °C — 発熱 \U0001f912"
+    assert replies(supervise(talk(("user", "Q"), ("assistant", reply)), tokenizer), tokenizer) == [
+        reply + "<|im_end|>"
+    ]
+
+
+def test_a_special_token_in_a_message_is_no_end_of_a_turn():
+    with pytest.raises(Unreadable, match=r"special token '<\|im_end\|>' as text"):
+        supervise(talk(("user", "Q"), ("assistant", "so <|im_end|> it is")), byte_tokenizer())
+
+
+def test_a_conversation_without_a_reply_teaches_nothing():
+    with pytest.raises(Unreadable, match="no reply of the assistant"):
+        supervise(talk(("user", "Q")), byte_tokenizer())
+
+
+FORGETFUL = (
+    "{% for message in messages %}{% if loop.last or message['role'] != 'assistant' %}<|im_start|>"
+    "{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+"""Leaves earlier replies out, as templates of reasoning models leave thoughts out."""
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        (CHATML[: CHATML.index("{% if add_generation_prompt")], "as it is written"),
+        (
+            CHATML.replace("<|im_start|>assistant\n{% endif %}", "<|im_start|>model\n{% endif %}"),
+            "begins with",
+        ),
+        (
+            CHATML.replace("<|im_end|>\n{% endfor %}", "\n{% endfor %}").replace("<|im_start|>", ">"),
+            "to stop",
+        ),
+        (FORGETFUL, "begins with|as it is written"),
+        ("{{ raise_exception('no system message') }}", "fails on an ordinary conversation"),
+        ("{% for %}", "fails on an ordinary conversation"),
+    ],
+    ids=["no generation prompt", "other header", "no end", "forgetful", "raises", "broken"],
+)
+def test_a_template_that_replies_cannot_be_told_in_is_refused_with_the_reason(template, why):
+    with pytest.raises(TrainingDataError, match=why) as refused:
+        check_template(byte_tokenizer(), template)
+    assert "data.chat_template" in str(refused.value)
+
+
+def test_a_template_that_changes_what_was_written_is_found_out():
+    shouting = CHATML.replace("{{ message['content'] }}", "{{ message['content'] | upper }}")
+    with pytest.raises(Unreadable, match="as it is written"):
+        supervise(talk(("user", "Q"), ("assistant", "words")), byte_tokenizer(), shouting)
+
+
+def test_a_base_model_without_a_template_is_refused():
+    tokenizer = byte_tokenizer()
+    tokenizer.chat_template = None
+    with pytest.raises(TrainingDataError, match="no chat template"):
+        check_template(tokenizer)
+
+
+def test_templates_with_and_without_generation_markers_teach_the_same():
+    marked = CHATML.replace(
+        "{{ message['content'] }}", "{% generation %}{{ message['content'] }}{% endgeneration %}"
+    )
+    turns = talk(("system", "S"), ("user", "Q"), ("assistant", "words"))
+    tokenizer = byte_tokenizer()
+    check_template(tokenizer, marked)
+    assert supervise(turns, tokenizer, marked) == supervise(turns, tokenizer)

@@ -1,0 +1,1 @@
+"""The gate: which journeys become training data, and why the others do not."""

@@ -1,0 +1,64 @@
+"""What the gate let through."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.case import Case
+from ddxgraph.training.gate.candidate import Candidate
+from ddxgraph.training.gate.config import Side
+from ddxgraph.training.gate.decontamination import Decontaminator, Quote
+from ddxgraph.training.gate.reasons import Note
+from ddxgraph.training.gate.report import GateReport
+from ddxgraph.training.source import TraceSource
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A traversal that may become training data."""
+
+    trace: Trace
+    run: str
+    """Name of the run folder."""
+    split: Side
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Gated:
+    """What the gate let through. Can be iterated again and again; a trace is read as it is asked for."""
+
+    report: GateReport
+    _sources: Sequence[TraceSource] = field(repr=False)
+    _chosen: Sequence[Candidate] = field(repr=False)
+    _sides: Sequence[Side] = field(repr=False)
+    _decontaminator: Decontaminator = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def quote_in(self, text: str, case: Case) -> Quote | None:
+        """The test question that a text about a case quotes, by the rule on reasoning and its settings.
+
+        For what is written after the gate, such as a monologue in a model's words. None where there is none, and
+        where the rule on test sets is off.
+        """
+        return self._decontaminator.quote_in(text, case)
+
+    def __iter__(self) -> Iterator[Accepted]:
+        """Accepted traversals, by case, sample and id.
+
+        Raises:
+            GateError: a trace file was changed since it was gated.
+            TraceFileError: it cannot be read any more.
+        """
+        files: dict[int, BinaryIO] = {}
+        with ExitStack() as stack:
+            for candidate, side in zip(self._chosen, self._sides, strict=True):
+                source = self._sources[candidate.source]
+                if candidate.source not in files:
+                    files[candidate.source] = stack.enter_context(source.open())
+                trace = source.trace_at(files[candidate.source], candidate.offset, candidate.id)
+                yield Accepted(trace, source.name, side, candidate.notes)

@@ -1,0 +1,1 @@
+"""The improvement loop: rounds of generation, training and evaluation."""

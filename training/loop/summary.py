@@ -1,0 +1,297 @@
+"""A loop in figures: base model and rounds side by side, as JSON, as Markdown and as one HTML page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel
+
+from ddxgraph.batch.folder import MANIFEST as RUN
+from ddxgraph.eval import wording
+from ddxgraph.eval.report.comparison import Comparison
+from ddxgraph.eval.report.runresult import FROZEN, Accuracy, RunResult, run_result
+from ddxgraph.eval.scoring.run import ScoredRun, score_run
+from ddxgraph.graph.trace import code_version
+from ddxgraph.training.gate.reasons import MEANING
+from ddxgraph.training.gate.report import JSON as GATE
+from ddxgraph.training.gate.report import GateReport
+from ddxgraph.training.loop.cases import LoopCases
+from ddxgraph.training.loop.folder import SUMMARIES, LoopFolder, RoundFolder
+from ddxgraph.training.loop.keep import Decision, compared
+from ddxgraph.training.loop.loop import Ended
+from ddxgraph.training.loop.workshop import Proof
+from ddxgraph.training.markdown import markdown_environment
+from ddxgraph.training.sets.manifest import SET, read_set
+from ddxgraph.training.sft.card import read_training_card
+from ddxgraph.training.sft.trainingerror import TrainingError
+from ddxgraph.training.stampedfolder import read_json, write_whole
+
+SUMMARY_VERSION: Final = 1
+JSON, MARKDOWN, PAGE = SUMMARIES
+
+
+class Evaluated(BaseModel):
+    """The validation cases on the base model or an adapter."""
+
+    model_config = FROZEN
+
+    accuracy: Accuracy
+    unparsed: int
+    """Of the traversals: no answer could be read; counts as not correct."""
+    unscored: int
+    """Of the traversals: failed, or not there yet."""
+    traversals: int
+    output_tokens: float | None
+    """Mean over the traversals that ended."""
+
+
+class Gathered(BaseModel):
+    """Traversals of a round, and what the gate and the style made of them."""
+
+    model_config = FROZEN
+
+    traversals: int
+    """That went into the gate."""
+    accepted: int
+    rejected: Mapping[str, int]
+    """Why the others were not accepted, in words, the most frequent first."""
+    train: int
+    """Samples to train on."""
+    validation: int
+    """Samples of the validation side."""
+    backtracks_told: int
+    """Samples whose text tells at least one move back."""
+
+    @property
+    def share(self) -> float | None:
+        """Accepted / traversals, in 0..1; None where there were none."""
+        return self.accepted / self.traversals if self.traversals else None
+
+    @property
+    def samples(self) -> int:
+        """Samples of both sides."""
+        return self.train + self.validation
+
+
+class Trained(BaseModel):
+    """What the adapter's training card says."""
+
+    model_config = FROZEN
+
+    samples: int
+    """Trained on."""
+    supervised_tokens: int
+    """That the loss was taken over, in one pass."""
+    train_loss: float
+    """Nats a supervised token, at the end."""
+    validation_loss: float | None
+    """The same on the validation side; None without one."""
+
+
+class RoundSummary(BaseModel):
+    """A round, as far as it has come."""
+
+    model_config = FROZEN
+
+    number: int
+    adapter: str
+    """Its folder, seen from the loop's."""
+    gathered: Gathered | None = None
+    trained: Trained | None = None
+    proof: Proof | None = None
+    evaluated: Evaluated | None = None
+    decision: Decision | None = None
+    against_base: Comparison | None = None
+    """Against the untrained model, where the decision was against an earlier round."""
+
+
+class LoopSummary(BaseModel):
+    """A loop. Shares are in 0..1, intervals are 95%."""
+
+    model_config = FROZEN
+
+    version: Literal[1] = SUMMARY_VERSION
+    code_version: str
+    state: Literal["under way", "done", "stopped"]
+    why: str
+    """How it ended, in a sentence; empty while it is under way."""
+    base_model: str
+    style: str
+    """How journeys are told."""
+    start: str
+    strategy: str
+    """How validation cases are taken."""
+    items: str
+    """The validation cases, in words."""
+    majority: float | None
+    """Accuracy of always answering the most frequent gold letter of these cases."""
+    base: Evaluated | None
+    rounds: tuple[RoundSummary, ...]
+
+    @property
+    def kept(self) -> str | None:
+        """The adapter that was kept last; None where none was."""
+        kept = [one.adapter for one in self.rounds if one.decision and one.decision.kept]
+        return kept[-1] if kept else None
+
+
+def summarise(folder: LoopFolder, evaluate: LoopCases, ended: Ended | None = None) -> LoopSummary:
+    """What a loop's folder holds, in figures.
+
+    Args:
+        folder: the loop's.
+        evaluate: its validation cases.
+        ended: how it ended; None while it is under way.
+
+    Raises:
+        LoopError, ScoreError, TraceFileError, JourneySetError: a product cannot be read.
+    """
+    config = folder.manifest.config
+    base = _scored(folder.base, evaluate)
+    result = run_result(base, 1, "base", seed=0) if base else None
+    places = [folder.round(number) for number in range(1, config.rounds + 1)]
+    return LoopSummary(
+        code_version=code_version(),
+        state=ended.state if ended else "under way",
+        why=ended.why if ended else "",
+        base_model=config.base_model,
+        style=config.journeys.style,
+        start=config.start,
+        strategy=config.evaluate.strategy,
+        items=result.items if result else f"{evaluate.known.count:,} cases",
+        majority=result.majority if result else None,
+        base=_evaluated(result) if result else None,
+        rounds=tuple(_round(place, folder.path, base, evaluate) for place in places if place.path.exists()),
+    )
+
+
+def _round(place: RoundFolder, loop: Path, base: ScoredRun | None, evaluate: LoopCases) -> RoundSummary:
+    scored = _scored(place.evaluation, evaluate)
+    result = run_result(scored, 1, place.name, seed=0) if scored else None
+    decision = read_json(place.decision, Decision)
+    # Against the base model too, lest many small steps down pass for no step.
+    again = base is not None and scored is not None and decision is not None and place.number > 1
+    return RoundSummary(
+        number=place.number,
+        adapter=str(place.adapter.relative_to(loop)),
+        gathered=_gathered(place.journeys),
+        trained=_trained(place.adapter),
+        proof=read_json(place.liveness, Proof),
+        evaluated=_evaluated(result) if result else None,
+        decision=decision,
+        against_base=compared("base", base, place.name, scored) if again and base and scored else None,
+    )
+
+
+def _scored(folder: Path, cases: LoopCases) -> ScoredRun | None:
+    return score_run(folder, cases.key) if (folder / RUN).exists() else None
+
+
+def _evaluated(found: RunResult) -> Evaluated:
+    return Evaluated(
+        accuracy=found.accuracy,
+        unparsed=found.unparsed,
+        unscored=found.unscored_traces,
+        traversals=found.traces,
+        output_tokens=found.cost.output_tokens.mean if found.cost else None,
+    )
+
+
+def _gathered(folder: Path) -> Gathered | None:
+    if not (folder / SET).exists():
+        return None
+    made = read_set(folder)
+    gate = read_json(folder / GATE, GateReport)
+    return Gathered(
+        traversals=made.read,
+        accepted=made.accepted,
+        rejected={MEANING[reason]: count for reason, count in gate.rejected.items()} if gate else {},
+        train=made.train.samples,
+        validation=made.validation.samples,
+        backtracks_told=made.train.telling + made.validation.telling,
+    )
+
+
+def _trained(adapter: Path) -> Trained | None:
+    """The card's figures; None where there is no card, or one of another version."""
+    try:
+        card = read_training_card(adapter)
+    except TrainingError:
+        return None
+    return Trained(
+        samples=card.samples,
+        supervised_tokens=card.supervised_tokens,
+        train_loss=card.train_loss,
+        validation_loss=card.validation_loss,
+    )
+
+
+def write_summary(summary: LoopSummary, folder: Path, *, notice: str) -> Path:
+    """Write `summary.json`, `summary.md` and `summary.html`.
+
+    Args:
+        summary: what they say.
+        folder: the loop's.
+        notice: the line that says what this software is not.
+
+    Returns:
+        The HTML page.
+
+    Raises:
+        LoopError: they cannot be written.
+    """
+    write_whole(folder / JSON, summary.model_dump_json(indent=1) + "\n")
+    write_whole(folder / MARKDOWN, markdown(summary, notice=notice))
+    write_whole(folder / PAGE, page(summary, notice=notice))
+    return folder / PAGE
+
+
+def markdown(summary: LoopSummary, *, notice: str) -> str:
+    """The summary as Markdown (GitHub's tables)."""
+    environment = _worded(markdown_environment(Path(__file__).parent))
+    template = environment.get_template("summary.md.jinja")
+    return template.render(summary=summary, rows=_rows(summary), notice=notice)
+
+
+def page(summary: LoopSummary, *, notice: str) -> str:
+    """The summary as one HTML page with everything in it."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    template = _worded(environment).get_template("summary.html.jinja")
+    return template.render(summary=summary, rows=_rows(summary), notice=notice)
+
+
+def _worded(environment: Environment) -> Environment:
+    for name in ("percent", "signed", "interval", "signed_interval", "figure", "p_value", "number"):
+        environment.filters[name] = getattr(wording, name)
+    environment.filters["loss"] = _loss
+    return environment
+
+
+def _loss(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+class _Row(NamedTuple):
+    """The base model or a round, in the table of accuracies."""
+
+    name: str
+    adapter: str
+    evaluated: Evaluated | None
+    decision: Decision | None
+    against_base: Comparison | None
+
+
+def _rows(summary: LoopSummary) -> list[_Row]:
+    rounds = [
+        _Row(f"round {one.number}", one.adapter, one.evaluated, one.decision, one.against_base)
+        for one in summary.rounds
+    ]
+    return [_Row("base", "", summary.base, None, None), *rounds]

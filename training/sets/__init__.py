@@ -1,0 +1,1 @@
+"""Sets of journeys on disk: samples, manifest, card."""

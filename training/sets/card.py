@@ -1,0 +1,204 @@
+"""The dataset card: what a set of journeys is, with the front matter that the Hugging Face hub reads."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS
+from ddxgraph.training.gate.report import GateReport
+from ddxgraph.training.markdown import markdown_environment
+from ddxgraph.training.sets.figures import Spread
+from ddxgraph.training.sets.manifest import SetManifest, data_file
+from ddxgraph.training.sets.samples import features_of
+from ddxgraph.training.styles.compile import Style
+
+_TEMPLATE: Final = "card.md.jinja"
+_SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_FEW: Final = 100
+"""Validation samples below which the card warns."""
+_SMALL: Final = 3e9
+"""Parameters below which the card warns of a model."""
+_STATED_SIZE: Final = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)\s?([MB])(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+class _About(NamedTuple):
+    """What a reader must know of a style."""
+
+    tells: str
+    turns: str
+    use: str
+
+
+_ONE_REPLY: Final = "a system message, the case with what is asked for, and the reply"
+_FULL: Final = "Supervised fine-tuning of a language model for research on long-thought clinical reasoning."
+_CONTROL: Final = (
+    "The control condition of an experiment: fine-tune on it beside the full journeys, on the same cases."
+)
+
+ABOUT: Final[Mapping[Style, _About]] = {
+    "longstep": _About(
+        "Each tells a whole journey in titled steps, in the order walked: wrong hypotheses, their refutation and "
+        "every backtrack included (LongStep, arXiv 2501.06458).",
+        _ONE_REPLY,
+        _FULL,
+    ),
+    "longmonolog": _About(
+        "Each tells a whole journey as one monologue in the first person, wrong hypotheses, their refutation and "
+        "every backtrack included (LongMonolog, arXiv 2501.06458).",
+        _ONE_REPLY,
+        _FULL,
+    ),
+    "shortcut": _About(
+        "Each tells the successful path alone, without a detour (shortcut learning, arXiv 2410.18982).",
+        _ONE_REPLY,
+        _CONTROL,
+    ),
+    "cot": _About(
+        "Each is a short step-by-step answer, as the control CoT-SFT of arXiv 2501.06458.",
+        _ONE_REPLY,
+        _CONTROL,
+    ),
+    "graph": _About(
+        "Each is the conversation of a traversal's own nodes with their model, replies in JSON.",
+        "the turns of the nodes",
+        "Supervised fine-tuning of the model that serves the graph itself.",
+    ),
+}
+
+
+class _Licence(NamedTuple):
+    what: str
+    licence: str
+
+
+class _Small(NamedTuple):
+    name: str
+    size: str
+
+
+def card(manifest: SetManifest, report: GateReport, line: str) -> str:
+    """The card of a set: YAML front matter and Markdown.
+
+    Args:
+        manifest: of the set, with all files but the card itself.
+        report: the gate's.
+        line: one of the set's, for the types of its fields.
+    """
+    return _front_matter(manifest, line) + _body(manifest, report)
+
+
+def _front_matter(manifest: SetManifest, line: str) -> str:
+    """Lines of YAML; values are written as JSON, which YAML takes."""
+    told: dict[str, Any] = {
+        "pretty_name": f"Journey-learning data: {manifest.settings.style}",
+        "language": ["en"],
+        "license": "unknown",
+        "task_categories": ["text-generation", "question-answering"],
+        "size_categories": [next((name for most, name in _SIZES if manifest.samples < most), "1M<n<10M")],
+        "tags": ["medical", "clinical-reasoning", "journey-learning", "synthetic", manifest.settings.style],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": side, "path": data_file(side)} for side in manifest.sides],
+            }
+        ],
+        "dataset_info": {"features": features_of(line)},
+    }
+    return "\n".join(["---", *_yaml(told), "---", "", ""])
+
+
+def _yaml(told: Mapping[str, Any], margin: str = "") -> Iterator[str]:
+    for key, value in told.items():
+        if isinstance(value, Mapping):
+            yield f"{margin}{key}:"
+            yield from _yaml(value, f"{margin}  ")
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            yield f"{margin}{key}:"
+            yield from _yaml_items(value, margin)
+        else:
+            yield f"{margin}{key}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _yaml_items(items: Iterable[Any], margin: str) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, Mapping):
+            first, *others = _yaml(item, f"{margin}  ")
+            yield f"{margin}- {first.strip()}"
+            yield from others
+        else:
+            yield f"{margin}- {json.dumps(item, ensure_ascii=False)}"
+
+
+def _body(manifest: SetManifest, report: GateReport) -> str:
+    environment = markdown_environment(Path(__file__).parent)
+    environment.filters |= {"share": _share, "count": _count, "middle": _middle, "words": _words}
+    about = ABOUT[manifest.settings.style]
+    models = list(dict.fromkeys(one.model for one in manifest.inputs))
+    if manifest.rewriting:
+        models = list(dict.fromkeys([*models, manifest.rewriting.model]))
+    return environment.get_template(_TEMPLATE).render(
+        manifest=manifest,
+        report=report,
+        style=manifest.settings.style,
+        about={"is": about.tells, "turns": about.turns, "use": about.use},
+        field="messages" if manifest.settings.format == "messages" else "conversations",
+        sides=(manifest.train, manifest.validation),
+        letters=sorted({*manifest.train.letters, *manifest.validation.letters}),
+        rewriting=manifest.rewriting,
+        licences=_licences(manifest),
+        models=models,
+        approved=report.notes.get("expert_approved", 0),
+        taken_for=_taken_for(report),
+        small=[_Small(name, size) for name in models if (size := _small(name))],
+        few=_FEW,
+    )
+
+
+def _licences(manifest: SetManifest) -> list[_Licence]:
+    """Of the cases, each source once."""
+    found: dict[str, str] = {}
+    for one in manifest.inputs:
+        benchmark = BENCHMARKS.get(one.cases.partition(" ")[0])
+        if benchmark:
+            found[f"the cases of {benchmark.title}"] = f"{benchmark.licence}, see {benchmark.home}"
+        else:
+            found[f"the cases of the run {one.name}"] = "unknown: yours to state"
+    return [_Licence(what, licence) for what, licence in found.items()]
+
+
+def _taken_for(report: GateReport) -> str:
+    """Why a journey is in the set, as far as its answer goes."""
+    rule = report.config.correct
+    if not rule.enabled:
+        return "its form holds; its answer was not compared with any gold answer"
+    if rule.require_review:
+        return "its form holds and an expert accepted it"
+    return "its form holds and its answer is correct"
+
+
+def _small(name: str) -> str:
+    """The number of parameters that a model's name states, where it is small; else empty."""
+    stated = _STATED_SIZE.search(name)
+    if not stated:
+        return ""
+    unit = stated[2].upper()
+    parameters = float(stated[1]) * (1e6 if unit == "M" else 1e9)
+    return f"{stated[1]} {'million' if unit == 'M' else 'billion'}" if parameters < _SMALL else ""
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}%" if whole else "–"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _middle(spread: Spread | None) -> str:
+    return "–" if spread is None else f"{spread.median:g} ({spread.least} to {spread.most})"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,235 @@
+"""The folder of a set of journeys: written beside its place, and put there whole."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Literal, Self
+
+from ddxgraph.batch.folder import MANIFEST
+from ddxgraph.batch.tracelog import sync_folder
+from ddxgraph.training.sets.manifest import SET, JourneySetError, SetFile, SetManifest, SetSettings, read_set
+
+State = Literal["written", "same"]
+
+_BLOCK: Final = 1 << 20
+_MOST_NAMED: Final = 4
+
+
+def check_place(out: Path, wanted: SetSettings, *, overwrite: bool) -> None:
+    """See that a set may be put somewhere, before the work is done.
+
+    Raises:
+        JourneySetError: it lies in a run's folder, something other than a set is there, or a set by other
+            settings and `overwrite` is not given.
+    """
+    place = out.resolve()
+    for folder in (place, *place.parents):
+        if (folder / MANIFEST).exists():
+            raise JourneySetError(f"{out} lies in the run folder {folder}: name a folder outside of it")
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise JourneySetError(f"{out} is a file: name a folder for the set")
+    if not any(out.iterdir()):
+        return
+    if not (out / SET).exists():
+        raise JourneySetError(
+            f"{out} holds other files than a set of journeys: name an empty folder or a new one"
+        )
+    if overwrite:
+        _only_a_set(out)
+        return
+    there = read_set(out)
+    changes = list(_changes(there.settings.model_dump(mode="json"), wanted.model_dump(mode="json")))
+    if there.samples and changes:
+        raise _another(out, changes)
+
+
+def settle(draft: Path, made: SetManifest, out: Path, *, overwrite: bool) -> State:
+    """Put a set that was written into a draft folder in its place.
+
+    A set that is there and has the same files stays; one without samples is replaced.
+
+    Raises:
+        JourneySetError: another set is there and `overwrite` is not given, or it cannot be put there.
+    """
+    there = read_set(out) if (out / SET).exists() else None
+    if there == made and not changed_files(out, made):
+        return "same"
+    if there is not None:
+        if there.samples and not overwrite:
+            raise _another(out, [*_differences(there, made), *changed_files(out, there)])
+        _only_a_set(out)
+    try:
+        _swap(draft, out, () if there is None else (*there.files, SET))
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    return "written"
+
+
+def changed_files(folder: Path, known: SetManifest) -> list[str]:
+    """What was done to the files of a set since it was made, in words; empty where they are as they were.
+
+    Raises:
+        JourneySetError: a file cannot be read.
+    """
+    found = []
+    for name, file in known.files.items():
+        try:
+            if sha256_of(folder / name) != file.sha256:
+                found.append(f"{name} was changed")
+        except FileNotFoundError:
+            found.append(f"{name} is missing")
+        except OSError as error:
+            raise JourneySetError(f"cannot read {folder / name}: {error.strerror or error}") from None
+    return found
+
+
+@contextmanager
+def draft_folder(out: Path) -> Iterator[Path]:
+    """An empty folder beside a place, to be renamed to it; what is left of it in the end is deleted.
+
+    Raises:
+        JourneySetError: a file cannot be written, such as on a full disk; nothing of it stays.
+    """
+    place = out.resolve()
+    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+    except OSError as error:
+        raise _unwritable(out, error) from None
+    finally:
+        _delete(draft, [path.name for path in draft.iterdir()] if draft.exists() else ())
+
+
+class HashedFile:
+    """A file that is written once, from its first byte to its last; on the disk when it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("xb")
+        self._hash = hashlib.sha256()
+        self._bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._file:
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    def write(self, text: str) -> None:
+        """Add to it."""
+        content = text.encode()
+        self._file.write(content)
+        self._hash.update(content)
+        self._bytes += len(content)
+
+    @property
+    def known(self) -> SetFile:
+        """Hash and size of what was written so far."""
+        return SetFile(sha256=self._hash.hexdigest(), bytes=self._bytes)
+
+
+def write_file(path: Path, text: str) -> SetFile:
+    """Write a file and say what it is."""
+    with HashedFile(path) as file:
+        file.write(text)
+    return file.known
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hex.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _only_a_set(out: Path) -> None:
+    """Never delete what is not a set's."""
+    known = {*read_set(out).files, SET}
+    others = sorted(path.name for path in out.iterdir() if path.name not in known or path.is_dir())
+    if others:
+        raise JourneySetError(
+            f"{out} holds more than a set of journeys ({', '.join(others[:_MOST_NAMED])}), and would be replaced "
+            "as a whole: move that elsewhere, or name another folder"
+        )
+
+
+def _swap(draft: Path, out: Path, old_files: Sequence[str]) -> None:
+    """Put the draft in the place; should that fail, what was there is there again."""
+    place = out.resolve()
+    sync_folder(draft)
+    if not old_files:
+        if place.exists():
+            place.rmdir()
+        draft.rename(place)
+    else:
+        old = place.with_name(f".{place.name}.{secrets.token_hex(4)}.old")
+        place.rename(old)
+        try:
+            draft.rename(place)
+        except BaseException:
+            old.rename(place)
+            raise
+        _delete(old, old_files)
+    sync_folder(place.parent)
+
+
+def _delete(folder: Path, names: Sequence[str]) -> None:
+    with suppress(OSError):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def _differences(there: SetManifest, made: SetManifest) -> list[str]:
+    old, new = there.model_dump(mode="json"), made.model_dump(mode="json")
+    found = list(_changes(old["settings"], new["settings"]))
+    if old["code_version"] != new["code_version"]:
+        found.append(f"code_version was {old['code_version']}, now {new['code_version']}")
+    if old["inputs"] != new["inputs"]:
+        found.append("the runs that went into it were others, or have grown since")
+    if not found and old["rewriting"] != new["rewriting"]:
+        found.append("the rewritings were others")
+    if not found and old != new:
+        found.append("what the gate went by (gold answers, reviews, test sets) was different")
+    return found
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for key, was in old.items():
+        now, name = new.get(key), f"{path}{key}"
+        if isinstance(was, dict) and isinstance(now, dict):
+            yield from _changes(was, now, f"{name}.")
+        elif was != now:
+            yield f"{name} was {was}, now {now}"
+
+
+def _another(out: Path, changes: Sequence[str]) -> JourneySetError:
+    named = "; ".join(changes[:_MOST_NAMED])
+    more = f"; and {len(changes) - _MOST_NAMED} more" if len(changes) > _MOST_NAMED else ""
+    return JourneySetError(
+        f"{out} holds another set of journeys: {named}{more}. Nothing was changed. Name another folder, or "
+        "replace it with --overwrite (overwrite=True)"
+    )
+
+
+def _unwritable(out: Path, error: OSError) -> JourneySetError:
+    return JourneySetError(
+        f"cannot write the set to {out}: {error.strerror or error}; nothing was left there"
+    )

@@ -1,0 +1,168 @@
+"""What a set of journeys consists of, read from its files, and whether they are as they were made."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from ddxgraph.training.gate.config import SIDES, Side
+from ddxgraph.training.sets.figures import Figures, Tally
+from ddxgraph.training.sets.folder import changed_files
+from ddxgraph.training.sets.manifest import SetManifest, data_file, read_set
+from ddxgraph.training.sets.samples import Record, SampleMeta, read_samples
+from ddxgraph.training.styles.compile import Message
+
+_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
+_BARS: Final = 12
+"""Most bars of a histogram."""
+
+
+class Bar(BaseModel):
+    """Samples of a length."""
+
+    model_config = _FROZEN
+
+    words: int
+    """Fewest words."""
+    below: int
+    """Fewer than so many words."""
+    samples: int
+
+
+class Shown(BaseModel):
+    """A sample that was drawn."""
+
+    model_config = _FROZEN
+
+    side: Side
+    line: int
+    """Of its file, from 1."""
+    messages: Sequence[Message]
+    meta: SampleMeta
+
+
+class Inspection(BaseModel):
+    """A set of journeys as its files have it."""
+
+    model_config = _FROZEN
+
+    name: str
+    """The folder's name."""
+    manifest: SetManifest
+    changed: Sequence[str]
+    """What was done to its files since it was made; empty where they are as they were."""
+    all: Figures
+    train: Figures
+    validation: Figures
+    models: Mapping[str, int]
+    """Model to samples."""
+    per_case: Mapping[int, int]
+    """Number of journeys of a case to cases that have so many."""
+    histogram: Sequence[Bar]
+    """By words of the assistant."""
+    shown: Sequence[Shown]
+    """Random samples, in the order of the files."""
+
+    def to_json(self) -> str:
+        """The inspection for machines, with a newline at its end."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def inspect_set(folder: Path | str, *, samples: int = 5, seed: int = 0) -> Inspection:
+    """Read a set, count what is in it, and draw samples.
+
+    Args:
+        folder: the set's.
+        samples: how many to draw; all of them where there are fewer.
+        seed: of the draw.
+
+    Raises:
+        JourneySetError: the folder holds no set.
+        SampleFileError: a line is no sample; file and line are named.
+    """
+    folder = Path(folder)
+    manifest = read_set(folder)
+    changed = changed_files(folder, manifest)
+    whole = Tally()
+    sides: dict[Side, Tally] = {side: Tally() for side in SIDES}
+    drawn = _Draw(samples, seed)
+    for side, tally in sides.items():
+        path = folder / data_file(side)
+        if not path.exists():
+            continue
+        for line, record in enumerate(read_samples(path, manifest.settings.format), 1):
+            whole.add(record)
+            tally.add(record)
+            drawn.offer(side, line, record)
+    return Inspection(
+        name=folder.resolve().name,
+        manifest=manifest,
+        changed=[*changed, *_added(folder, manifest)],
+        all=whole.figures(),
+        train=sides["train"].figures(),
+        validation=sides["validation"].figures(),
+        models=dict(sorted(whole.models.items())),
+        per_case=whole.per_case,
+        histogram=histogram(whole.words),
+        shown=drawn.shown,
+    )
+
+
+def _added(folder: Path, manifest: SetManifest) -> list[str]:
+    names = [data_file(side) for side in SIDES]
+    return [f"{name} was added" for name in names if name not in manifest.files and (folder / name).exists()]
+
+
+class _Draw:
+    """Draws so many of what it is offered, each as likely as any other (reservoir sampling)."""
+
+    def __init__(self, most: int, seed: int) -> None:
+        self._most, self._luck = most, Random(seed)  # noqa: S311 - no secret
+        self._offered = 0
+        self._kept: list[tuple[int, Side, int, Record]] = []
+
+    def offer(self, side: Side, line: int, record: Record) -> None:
+        """Take it, perhaps, and drop another one."""
+        self._offered += 1
+        one = (self._offered, side, line, record)
+        if len(self._kept) < self._most:
+            self._kept.append(one)
+            return
+        place = self._luck.randrange(self._offered)
+        if place < self._most:
+            self._kept[place] = one
+
+    @property
+    def shown(self) -> list[Shown]:
+        """What was kept, in the order of the offers."""
+        return [
+            Shown(side=side, line=line, messages=record.messages, meta=record.meta)
+            for _, side, line, record in sorted(self._kept, key=lambda one: one[0])
+        ]
+
+
+def histogram(numbers: Sequence[int]) -> list[Bar]:
+    """Numbers by round limits, in at most 12 bars; those between the first and the last that are empty stay."""
+    if not numbers:
+        return []
+    step = _round_step((max(numbers) - min(numbers) + 1) / (_BARS - 1))
+    first, last = min(numbers) // step, max(numbers) // step
+    counts = [0] * (last - first + 1)
+    for number in numbers:
+        counts[number // step - first] += 1
+    return [
+        Bar(words=(first + place) * step, below=(first + place + 1) * step, samples=count)
+        for place, count in enumerate(counts)
+    ]
+
+
+def _round_step(least: float) -> int:
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not less."""
+    scale = 1
+    while True:
+        for digit in (1, 2, 5):
+            if digit * scale >= least:
+                return digit * scale
+        scale *= 10

@@ -1,0 +1,61 @@
+"""An adapter merged into its base model: ordinary weights, for engines that take no adapters."""
+
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ddxgraph.training.sft.trainingerror import TrainingError
+
+
+def merge(adapter: Path, base: str, out: Path) -> Path:
+    """Write a base model with an adapter's update added to its weights, in the base model's number format.
+
+    Needs the extra `adapters`.
+
+    Args:
+        adapter: the adapter's folder.
+        base: folder or hub's id of the model that it was trained on.
+        out: the folder to make, as transformers' save_pretrained writes it: weights in safetensors, tokenizer.
+
+    Raises:
+        TrainingError: `out` exists, the two do not fit, or it cannot be written; nothing is left of it then.
+    """
+    if out.exists():
+        raise TrainingError(f"{out} exists: name another --out, or delete it")
+    model, tokenizer = _merged(adapter, base)
+    place = out.resolve()
+    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
+    try:
+        draft.mkdir(parents=True)
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+        draft.rename(place)
+    except Exception as error:  # safetensors has errors of its own for a full disk
+        with suppress(OSError):
+            shutil.rmtree(draft)
+        raise TrainingError(
+            f"cannot write the merged model to {out}: {error}; nothing was left there"
+        ) from error
+    return out
+
+
+def _merged(adapter: Path, base: str) -> tuple[Any, Any]:
+    from peft import PeftModel  # noqa: PLC0415 - an extra
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - an extra
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(base, dtype="auto", use_safetensors=True)
+        tokenizer = AutoTokenizer.from_pretrained(base)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"cannot load the base model {base!r}: {str(error).strip().splitlines()[0]}; name a folder or a "
+            "hub's id with --base"
+        ) from error
+    try:
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload(), tokenizer
+    except (OSError, RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"the adapter in {adapter} does not fit {base!r}: {str(error).strip().splitlines()[0]}"
+        ) from error

@@ -1,0 +1,487 @@
+"""Fine-tuning on journeys: LoRA by PEFT, in TRL's SFTTrainer, on the tokens that `supervision` chose.
+
+Method: supervised fine-tuning on LongStep and LongMonolog data (arXiv 2501.06458), LoRA (arXiv 2106.09685).
+Needs the extra `train`.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import torch
+from accelerate import PartialState
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from ddxgraph.graph.trace import code_version
+from ddxgraph.training.sets.manifest import SetManifest
+from ddxgraph.training.sft.callbacks import SAMPLES, Sampler, TrainProgress, Watch
+from ddxgraph.training.sft.card import Hardware, TrainingCard, libraries, losses_of, read_training_card
+from ddxgraph.training.sft.config import TrainConfig
+from ddxgraph.training.sft.job import (
+    DRAFT,
+    TrainingJob,
+    claimed,
+    data_hashes,
+    done_already,
+    forget,
+    last_checkpoint,
+    work_folder,
+)
+from ddxgraph.training.sft.supervision import IGNORED, Supervised, check_template
+from ddxgraph.training.sft.tokens import TokenSide, token_side
+from ddxgraph.training.sft.trainingerror import Stopped, TrainConfigError, TrainingDataError, TrainingError
+
+_TEMPLATE_FILE: Final = "chat_template.jinja"
+_NO_ROOM: Final = ("PytorchStreamWriter", "inline_container", "No space left")
+"""What torch says, as a RuntimeError, when a file cannot be written."""
+_LITTLE: Final = 1 << 22
+"""Bytes; a disk with less left is full."""
+
+
+class Base(NamedTuple):
+    """The base model."""
+
+    path: str
+    """A folder, or a hub's id."""
+    sha256: str
+    """Of its files; of a hub's model its commit."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a training tells, asks and is helped with."""
+
+    told: Callable[[TrainProgress], None] | None = None
+    """Is told the progress."""
+    stop: Callable[[], bool] | None = None
+    """Asked after each step whether to end."""
+    tokenizing: Callable[[int, int], None] | None = None
+    """Is told how many samples of how many were tokenized."""
+    finish: Callable[[Path, Sequence[str]], None] | None = None
+    """Is given the adapter's folder before it goes to its place, and prompts that it was trained on: makes the
+    canaries."""
+
+
+def train(
+    data: Path,
+    manifest: SetManifest,
+    config: TrainConfig,
+    out: Path,
+    base: Base,
+    *,
+    start: tuple[Path, str] | None = None,
+    hooks: Hooks = Hooks(),
+) -> TrainingCard:
+    """Train an adapter on a set of journeys; the same call goes on where an earlier one was broken off.
+
+    Checkpoints lie in `<out>.training` until the adapter is whole; then it goes to `out` at once. An adapter of
+    the same job that is there already is left alone.
+
+    Args:
+        data: the set's folder.
+        manifest: its own, from `read_journeys`.
+        config: all settings; `base_model` is taken from `base`.
+        out: the adapter's folder.
+        base: the base model.
+        start: an adapter to go on from, and its SHA-256; a new one where None.
+        hooks: see there.
+
+    Returns:
+        The card, as it lies in the folder.
+
+    Raises:
+        SampleFileError: a line of `data` is no sample.
+        TrainingDataError: there is nothing to train on, or a sample or the chat template cannot be used.
+        TrainConfigError: the batch cannot be divided over the devices.
+        TrainingError: the base model cannot be loaded, something else is in the way, or a file cannot be written.
+        Stopped: `hooks.stop` said so.
+    """
+    job = _job(manifest, config, base, start)
+    work = work_folder(out)
+    if done_already(out, job):
+        forget(work)  # what a kill right after the adapter went to its place had left
+        return read_training_card(out)
+    with _in_words(work), _claimed_by_main(out, job):
+        tokenizer = _tokenizer(base)
+        template = _template(config)
+        check_template(tokenizer, template)
+        sides = [
+            token_side(data, manifest, side, tokenizer, config.data, template, hooks.tokenizing)
+            for side in ("train", "validation")
+        ]
+        watch = Watch(hooks.told, hooks.stop)
+        trainer = trainer_for(job, base, start, tokenizer, sides, work, watch)
+        seconds = _run(trainer, last_checkpoint(work))
+        if watch.stopped:
+            raise Stopped
+        card = _card(trainer, job, base, sides, seconds)
+        _publish(trainer, card, template, sides[0], out, work, hooks.finish)
+    if _processes().is_main_process:
+        forget(work)
+    return card
+
+
+@contextmanager
+def _claimed_by_main(out: Path, job: TrainingJob) -> Iterator[None]:
+    """Have the main process claim the work folder, and the others wait until it has, and until it is done."""
+    processes = _processes()
+    with claimed(out, job) if processes.is_main_process else nullcontext():
+        processes.wait_for_everyone()
+        yield
+        processes.wait_for_everyone()
+
+
+def _job(
+    manifest: SetManifest, config: TrainConfig, base: Base, start: tuple[Path, str] | None
+) -> TrainingJob:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    settings = config.optimization
+    if settings.batch_size % (settings.micro_batch_size * processes):
+        raise TrainConfigError(
+            f"optimization.batch_size = {settings.batch_size} cannot be divided over {processes} processes that "
+            f"take micro_batch_size = {settings.micro_batch_size} each: make it a multiple of "
+            f"{settings.micro_batch_size * processes}"
+        )
+    return TrainingJob(
+        config=config,
+        base_sha256=base.sha256,
+        data=data_hashes(manifest),
+        style=manifest.settings.style,
+        prompt_hashes=tuple(manifest.prompt_hashes),
+        start_sha256=start[1] if start else None,
+        processes=processes,
+    )
+
+
+def _processes() -> PartialState:
+    """The processes that train together."""
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+@contextmanager
+def _in_words(work: Path) -> Iterator[None]:
+    """Say what libraries mean when they cannot write, or have no memory left."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"the device has too little memory ({str(error).splitlines()[0]}): lower data.max_tokens or "
+            "optimization.micro_batch_size, or switch machine.gradient_checkpointing on"
+        ) from error
+    except (OSError, SafetensorError) as error:
+        raise _unwritten(work, error) from error
+    except RuntimeError as error:
+        if isinstance(error, TrainingError) or not any(sign in str(error) for sign in _NO_ROOM):
+            raise
+        raise _unwritten(work, error) from error
+
+
+def _unwritten(work: Path, error: Exception) -> TrainingError:
+    why = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    if isinstance(error, RuntimeError) and shutil.disk_usage(work).free < _LITTLE:  # torch does not say why
+        why = "No space left on device"
+    return TrainingError(
+        f"cannot write a checkpoint or the adapter beside {work}: {why}; checkpoints that were whole are "
+        "untouched: mend that, and the same command goes on"
+    )
+
+
+def _tokenizer(base: Base) -> Any:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base.path)
+    except (OSError, ValueError) as error:
+        raise _no_base(base, error) from error
+    if not tokenizer.is_fast:
+        raise TrainingDataError(
+            f"the tokenizer of {base.path} tells no place of a token in its text; give a base model with a "
+            "tokenizer.json"
+        )
+    return tokenizer
+
+
+def _template(config: TrainConfig) -> str | None:
+    path = config.data.chat_template
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainConfigError(f"data.chat_template: cannot read {path}: {error}") from None
+
+
+def _no_base(base: Base, error: Exception) -> TrainingError:
+    why = str(error).strip().split("\n", 1)[0]
+    return TrainingError(
+        f"cannot load the base model {base.path!r}: {why}; name a folder with config.json, weights in "
+        "safetensors and a tokenizer, or a hub's id"
+    )
+
+
+def _precision(config: TrainConfig) -> str:
+    if config.machine.precision == "auto":
+        return "bfloat16" if torch.cuda.is_available() else "float32"
+    return config.machine.precision
+
+
+def _attention(config: TrainConfig) -> str:
+    if config.machine.attention != "auto":
+        return config.machine.attention
+    return "flash_attention_2" if torch.cuda.is_available() and find_spec("flash_attn") else "sdpa"
+
+
+def _model(config: TrainConfig, base: Base, start: tuple[Path, str] | None) -> Any:
+    torch.manual_seed(config.seed)  # the adapter's first weights
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            base.path,
+            dtype=getattr(torch, _precision(config)),
+            attn_implementation=_attention(config),
+            use_safetensors=True,
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise _no_base(base, error) from error
+    if start:
+        return _continued(model, start[0], config)
+    modules = config.lora.modules
+    adapter = LoraConfig(
+        r=config.lora.rank,
+        lora_alpha=config.lora.alpha,  # type: ignore[arg-type]  # a float is as good
+        lora_dropout=config.lora.dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        return get_peft_model(model, adapter)
+    except ValueError as error:
+        raise TrainConfigError(f"lora.modules: {str(error).splitlines()[0]}") from None
+
+
+def _continued(model: Any, start: Path, config: TrainConfig) -> Any:
+    try:
+        model = PeftModel.from_pretrained(model, start, is_trainable=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"cannot start from the adapter in {start}: {str(error).splitlines()[0]}; it must be one of this "
+            "base model"
+        ) from error
+    rank = model.peft_config["default"].r
+    if rank != config.lora.rank:
+        raise TrainConfigError(
+            f"lora.rank = {config.lora.rank}, but the adapter to start from, {start}, has rank {rank}: set that"
+        )
+    return model
+
+
+class _Trainer(SFTTrainer):
+    """TRL's, whose evaluations leave the random numbers of the training alone, and which is quick on a processor.
+
+    A checkpoint at the end of an epoch is made before the evaluation there; resumed from it, the training must
+    draw the numbers that it would have drawn.
+    """
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluate."""
+        with torch.random.fork_rng():
+            return super().evaluate(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The loss over the supervised tokens.
+
+        TRL's own computes the output layer for prompts too, and the entropy of every token: on a processor, for a
+        small model, more than half of a step. Here one process computes it where it is needed.
+        """
+        alone = self.accelerator.num_processes == 1 and self.accelerator.device.type == "cpu"
+        alone = alone and not self.aux_loss_enabled
+        if not alone or return_outputs or "attention_mask" not in inputs:
+            return super().compute_loss(  # type: ignore[no-untyped-call]  # TRL is untyped
+                model, inputs, return_outputs, num_items_in_batch
+            )
+        targets = inputs["labels"][:, 1:]
+        places = (targets != IGNORED).any(dim=0).nonzero().flatten()
+        asked = {name: value for name, value in inputs.items() if name != "labels"}
+        logits = model(**asked, use_cache=False, logits_to_keep=places).logits.float()
+        wanted = targets[:, places]
+        summed = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        count = (wanted != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        self._count(int(inputs["attention_mask"].sum()), "train" if model.training else "eval")
+        return summed / torch.as_tensor(count).clamp(min=1)
+
+    def _count(self, tokens: int, mode: str) -> None:
+        """Count tokens as TRL does, for its log."""
+        self._total_train_tokens += tokens if mode == "train" else 0
+        self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
+
+
+def trainer_for(
+    job: TrainingJob,
+    base: Base,
+    start: tuple[Path, str] | None,
+    tokenizer: Any,
+    sides: Sequence[TokenSide],
+    work: Path,
+    watch: Watch,
+) -> SFTTrainer:
+    """The trainer of a job, ready to run: TRL's, with the sides (train, validation) as it takes them."""
+    config = job.config
+    learnt, held = sides
+    callbacks: list[Any] = [watch]
+    if config.watch.samples:
+        callbacks.append(_sampler(config, tokenizer, held if held.samples else learnt, held, work))
+    trainer = _Trainer(
+        model=_model(config, base, start),
+        args=_arguments(job, work, evaluated=bool(held.samples)),
+        train_dataset=_dataset(learnt.samples),
+        eval_dataset=_dataset(held.samples) if held.samples else None,
+        processing_class=tokenizer,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)  # it writes the log to stdout
+    return trainer
+
+
+def _sampler(config: TrainConfig, tokenizer: Any, asked: TokenSide, held: TokenSide, work: Path) -> Sampler:
+    count = config.watch.samples
+    prompts = [_prompt(sample) for sample in asked.samples[:count]]
+    return Sampler(
+        prompts,
+        asked.prompts[:count],
+        tokenizer,
+        config.watch.sample_tokens,
+        work / SAMPLES,
+        at_evaluations=bool(held.samples),
+    )
+
+
+def _prompt(sample: Supervised) -> list[int]:
+    """What stands before a sample's first reply."""
+    first = next(place for place, label in enumerate(sample.labels) if label != IGNORED)
+    return sample.input_ids[:first]
+
+
+def _dataset(samples: Sequence[Supervised]) -> Dataset:
+    return Dataset.from_dict(
+        {"input_ids": [one.input_ids for one in samples], "labels": [one.labels for one in samples]}
+    )
+
+
+def _arguments(job: TrainingJob, work: Path, *, evaluated: bool) -> SFTConfig:
+    config, settings, watch = job.config, job.config.optimization, job.config.watch
+    checkpointing = config.machine.gradient_checkpointing
+    return SFTConfig(
+        output_dir=str(work),
+        seed=config.seed,
+        data_seed=config.seed,
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        per_device_train_batch_size=settings.micro_batch_size,
+        per_device_eval_batch_size=settings.micro_batch_size,
+        gradient_accumulation_steps=settings.batch_size // (settings.micro_batch_size * job.processes),
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        bf16=_precision(config) == "bfloat16",
+        use_cpu=not torch.cuda.is_available(),
+        gradient_checkpointing=checkpointing,
+        logging_steps=watch.log_steps,
+        eval_strategy=("steps" if watch.evaluate_steps else "epoch") if evaluated else "no",
+        eval_steps=watch.evaluate_steps,
+        save_strategy="steps" if watch.save_steps else "epoch",
+        save_steps=watch.save_steps or 500,
+        save_total_limit=watch.checkpoints,
+        report_to=list(watch.report_to) or "none",
+        disable_tqdm=True,
+        packing=config.data.packing,
+        max_length=config.data.max_tokens,
+    )
+
+
+def _run(trainer: SFTTrainer, checkpoint: Path | None) -> float:
+    """Train to the end, or until it is to stop; seconds that it took."""
+    began = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return time.monotonic() - began
+
+
+def _card(
+    trainer: SFTTrainer, job: TrainingJob, base: Base, sides: Sequence[TokenSide], seconds: float
+) -> TrainingCard:
+    learnt, held = sides
+    history = trainer.state.log_history
+    tokens = max((int(entry["num_tokens"]) for entry in history if "num_tokens" in entry), default=0)
+    parameters = list(trainer.model.parameters()) if trainer.model else []
+    on_gpu = torch.cuda.is_available()
+    return TrainingCard(
+        made=datetime.now(UTC),
+        job=job,
+        base_model=base.path,
+        train=learnt.counts,
+        validation=held.counts,
+        steps=trainer.state.global_step,
+        seconds=round(seconds, 3),
+        tokens_per_s=round(tokens / seconds, 3) if seconds else 0.0,
+        trained_parameters=sum(one.numel() for one in parameters if one.requires_grad),
+        all_parameters=sum(one.numel() for one in parameters),
+        losses=losses_of(history),
+        hardware=Hardware(
+            device=torch.cuda.get_device_name()
+            if on_gpu
+            else f"processor, {torch.get_num_threads()} threads",
+            devices=job.processes,
+            precision=_precision(job.config),
+            attention=_attention(job.config),
+        ),
+        libraries=libraries(),
+        code_version=code_version(),
+    )
+
+
+def _publish(
+    trainer: SFTTrainer,
+    card: TrainingCard,
+    template: str | None,
+    learnt: TokenSide,
+    out: Path,
+    work: Path,
+    finish: Callable[[Path, Sequence[str]], None] | None,
+) -> None:
+    """Put the adapter into its place, whole."""
+    draft = work / DRAFT
+    trainer.save_model(str(draft))  # by all processes: each may hold a part of it
+    if not trainer.is_world_process_zero():
+        return
+    kept = {"adapter_config.json", "adapter_model.safetensors"}
+    for path in draft.iterdir():
+        if path.name not in kept:
+            path.unlink()
+    if template is not None:
+        (draft / _TEMPLATE_FILE).write_text(template, encoding="utf-8")
+    if (work / SAMPLES).exists():
+        (draft / SAMPLES).write_bytes((work / SAMPLES).read_bytes())
+    card.write(draft, out.name)
+    if finish and card.job.config.watch.canaries:
+        finish(draft, list(dict.fromkeys(learnt.prompts))[: card.job.config.watch.canaries])
+    if out.exists():
+        out.rmdir()  # `done_already` saw that it is empty
+    draft.rename(out.resolve())

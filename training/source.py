@@ -1,0 +1,185 @@
+"""A run folder as the gate reads it: its scores, its traces with their places, a trace at a place."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Literal, NamedTuple
+
+from pydantic import ValidationError
+
+from ddxgraph.batch.folder import TRACES
+from ddxgraph.batch.manifest import Manifest
+from ddxgraph.batch.tracefile import TraceFileError, read_traces
+from ddxgraph.eval.cases import CaseEntry
+from ddxgraph.eval.scoring.rule import Verdict
+from ddxgraph.eval.scoring.run import ScoreError, manifest_of, score_run
+from ddxgraph.graph.trace import Provenance, Trace
+from ddxgraph.training.gate.gateerror import GateError
+from ddxgraph.training.review.file import read_reviews
+from ddxgraph.training.review.review import Review
+
+_DECIDES: Final = ("model", "adapter", "adapter_sha256", "sampling", "prompt_set")
+
+Told = Callable[[int], None]
+"""Is told how many bytes of a file were read."""
+
+
+class RunSource(NamedTuple):
+    """A run folder, and its cases where it was made of a case file."""
+
+    folder: Path | str
+    cases: Iterable[CaseEntry] | None = None
+
+
+class Placed(NamedTuple):
+    """A trace and where its line begins, in bytes."""
+
+    offset: int
+    trace: Trace
+
+
+class _Line(NamedTuple):
+    number: int
+    offset: int
+    content: bytes
+
+
+class TraceSource:
+    """The traces of a run folder."""
+
+    def __init__(self, source: RunSource) -> None:
+        """
+        Raises:
+            GateError: the folder holds no run, or no trace.
+        """
+        self._folder, self._cases = Path(source.folder), source.cases
+        self.place = self._folder.resolve()
+        self.name = self.place.name
+        try:
+            self.manifest = manifest_of(self._folder)
+        except ScoreError as error:
+            raise GateError(str(error)) from None
+        self._path = self._folder / TRACES
+        self.size = self._path.stat().st_size if self._path.is_file() else 0
+        if not self.size:
+            raise GateError(f"{self._folder} holds no trace yet: wait for the run, or leave the folder out")
+        self.sha256 = ""
+        """Of the lines that were read, hex."""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """By which folders are put in order, however they were named."""
+        return self.name, self.sha256
+
+    @property
+    def cases(self) -> str:
+        """What the run is of, in words."""
+        chosen = self.manifest.selection
+        return f"{chosen.benchmark} {chosen.split}" if chosen else "case file"
+
+    def verdicts(self, judge: str | Literal[True] | None) -> dict[str, Verdict]:
+        """Trace id to its verdict by the strict rule.
+
+        Raises:
+            GateError: there are no gold answers, or they are not of these cases.
+        """
+        try:
+            scored = score_run(self._folder, self._cases, judge=judge)
+        except ScoreError as error:
+            raise GateError(
+                f"cannot tell what is correct in {self._folder}: {error}; or go by experts' reviews alone "
+                "(require_review = true under [correct])"
+            ) from None
+        return {score.trace: score.verdict for score in scored.scores}
+
+    def reviews(self) -> Iterator[Review]:
+        """The experts' reviews that lie beside the traces, in the order in which they were given.
+
+        Raises:
+            ReviewError: they cannot be read.
+        """
+        return read_reviews(self._folder)
+
+    def read(self, told: Told) -> Iterator[Placed]:
+        """All traces, in the file's order. Where an id stands twice, the later one counts.
+
+        What was added since this object was made is left out: it may be newer than the scores.
+
+        Raises:
+            TraceFileError: a line is no trace; file and line are named.
+            GateError: a trace is another run's, by what decides a traversal beside its case; file and line are
+                named. Its case is compared with the run's where answers are scored: see `verdicts`.
+        """
+        whole = hashlib.sha256()
+        for line, trace in zip(self._lines(), read_traces(self._path), strict=False):
+            if line.offset + len(line.content) > self.size:
+                break
+            if foreign := _foreign(trace, self.manifest):
+                raise GateError(
+                    f"{self._path}, line {line.number} (trace {trace.id}) is another run's: {foreign}; take the "
+                    "line out, or gate the folder that it came from"
+                )
+            whole.update(line.content)
+            told(line.offset + len(line.content))
+            yield Placed(line.offset, trace)
+        self.sha256 = whole.hexdigest()
+
+    def open(self) -> BinaryIO:
+        """The file of the traces.
+
+        Raises:
+            TraceFileError: it cannot be read.
+        """
+        try:
+            return self._path.open("rb")
+        except OSError as error:
+            raise TraceFileError(f"cannot read {self._path}: {error.strerror or error}") from None
+
+    def trace_at(self, file: BinaryIO, offset: int, trace_id: str) -> Trace:
+        """The trace whose line begins at an offset.
+
+        Raises:
+            GateError: another one is there now.
+        """
+        file.seek(offset)
+        try:
+            trace = Trace.model_validate_json(file.readline())
+        except ValidationError:
+            trace = None
+        if trace is None or trace.id != trace_id:
+            raise GateError(f"{self._path} was changed while it was being gated: gate it again")
+        return trace
+
+    def _lines(self) -> Iterator[_Line]:
+        """Lines with something in them, as `read_traces` counts them."""
+        offset = 0
+        with self.open() as file:
+            for number, content in enumerate(file, 1):
+                if content.strip():
+                    yield _Line(number, offset, content)
+                offset += len(content)
+
+
+def _foreign(trace: Trace, manifest: Manifest) -> str:
+    """In what a trace is none of a run's, in words; empty where it is one."""
+    if not 0 <= trace.sample < manifest.samples:
+        return f"it is sample {trace.sample}, and the run has {manifest.samples} of each case, from 0"
+    if trace.strategy == manifest.strategy and _maker(trace.provenance) == _maker(manifest.provenance):
+        return ""
+    made = manifest.provenance.model_copy(update=_maker(trace.provenance))
+    changes = manifest.changes(manifest.model_copy(update={"strategy": trace.strategy, "provenance": made}))
+    return "; ".join(f"its {one.field} is {one.now!r}, the run's {one.was!r}" for one in changes)
+
+
+def _maker(provenance: Provenance) -> dict[str, Any]:
+    """What decides a traversal, of what made it: neither engine nor version of the code, as in a trace's id."""
+    return {name: getattr(provenance, name) for name in _DECIDES}
+
+
+def as_source(run: RunSource | Path | str) -> TraceSource:
+    """A run folder made ready to be read."""
+    return TraceSource(run if isinstance(run, RunSource) else RunSource(run))
+
+
+Verdicts = Mapping[str, Verdict]
+"""Trace id to verdict."""

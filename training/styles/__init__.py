@@ -1,0 +1,1 @@
+"""Styles: ways to tell a journey as training data."""

@@ -1,0 +1,392 @@
+"""The journey that a trace tells: plain events in the order walked, without prompts, costs or credences."""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from ddxgraph.graph.routing import Move
+from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.nodes.check_evidence import WHOLE_CASE, EvidenceCheck, Strength
+from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.consultation import StopName
+from ddxgraph.nodes.generate_differential import Differential, Hypothesis, name_key
+from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.review_history import Asks, Finding, FindingKind, History, Polarity, Salience
+from ddxgraph.nodes.statement import STATEMENT_CHARS, stated
+from ddxgraph.training.styles.compileerror import CompileError
+from ddxgraph.training.styles.modelwords import ModelWords
+from ddxgraph.training.styles.quoting import Name, answer_line, fold
+from ddxgraph.training.styles.tree_rule import Taken, all_taken, with_few_tries
+
+GRAPH: Final = "graph"
+"""Name of the strategy whose traces are journeys."""
+
+Why = Literal["doubt", "all_refuted", "too_close", "nothing_to_recheck"]
+"""What sent the journey back: the model's own doubt, or a rule of the graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the question asks for."""
+
+    asks: Asks
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What was thought at a stop: its free thought, a reflection's critique, the justification at the end."""
+
+    stop: StopName
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A finding, taken in."""
+
+    quote: str
+    polarity: Polarity
+    kind: FindingKind | None = field(default=None, compare=False)
+    """Told by `longstep` alone, as is the salience."""
+    salience: Salience | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A hypothesis joins the differential, or is given another prior or rationale."""
+
+    hypothesis: Name
+    percent: int
+    """Prior as stated, 1 to 99; relative to the others."""
+    rationale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revived:
+    """All hypotheses had been refuted: they stand again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The evidence on a hypothesis is taken up; the weights that follow are about it."""
+
+    hypothesis: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What a finding says about the hypothesis under test."""
+
+    finding: str
+    """The finding's quote; empty for the case as a whole."""
+    strength: Strength
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What would settle the hypothesis under test."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuted:
+    """A hypothesis is given up."""
+
+    hypothesis: Name
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WentBack:
+    """A backtrack."""
+
+    to: StopName
+    targets: tuple[Name, ...] = ()
+    """The hypotheses whose evidence is rechecked."""
+    why: Why = "doubt"
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """The budget ended the journey."""
+
+    limit: Literal["backtracks", "room"]
+    """Backtracks were spent, or tokens or calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """The answer."""
+
+    answer: str
+    """An option's letter; words in a free-form case."""
+
+
+Event = (
+    Asked
+    | Thought
+    | Noted
+    | Named
+    | Revived
+    | Checked
+    | Weighed
+    | Missing
+    | Refuted
+    | WentBack
+    | Halted
+    | Concluded
+)
+Journey = tuple[Event, ...]
+"""Every text in it is folded (`embedding`)."""
+
+
+def journey_of(trace: Trace, tries: int | None = None) -> Journey:
+    """Read the journey from a trace.
+
+    Args:
+        trace: a traversal of the graph that reached an answer.
+        tries: the tree rule (`tries.with_few_tries`): most tries of each on-path node; None keeps all of them.
+
+    Returns:
+        The events in order; the last one is the answer.
+
+    Raises:
+        CompileError: the trace is of another strategy, broke off, has no answer that a line could state, names
+            what it does not hold, or holds a name that could not be told from another.
+        ValueError: `tries` is less than 2.
+    """
+    answer = answer_of(trace)
+    taken = all_taken(trace.steps) if tries is None else with_few_tries(trace.steps, tries)
+    return tuple(_Reader(trace, answer).read(taken))
+
+
+def answered(trace: Trace) -> str:
+    """The answer of a trace that can be compiled.
+
+    Raises:
+        CompileError: it cannot.
+    """
+    if trace.strategy.name != GRAPH:
+        raise CompileError(
+            f"trace {trace.id} is of the strategy {trace.strategy.name!r}: only traversals of the graph compile"
+        )
+    if trace.outcome != "answered" or trace.answer is None:
+        raise CompileError(
+            f"trace {trace.id} ended with the outcome {trace.outcome!r} and holds no answer: leave it out, or "
+            "run the case again"
+        )
+    if not any(isinstance(step.output, Conclusion) for step in trace.steps):
+        raise CompileError(f"trace {trace.id} has no concluding step: leave it out, or run the case again")
+    return trace.answer
+
+
+def answer_of(trace: Trace) -> str:
+    """The answer of a trace as a line states it: an option's letter; in a free-form case folded words.
+
+    Raises:
+        CompileError: the trace cannot be compiled, or no line can state its answer.
+    """
+    answer, options = answered(trace), trace.case.options
+    said = answer if options else fold(answer)
+    while (found := stated(answer_line(said), options)) and found.answer != said:
+        said = found.answer  # emphasis is no part of an answer in words
+    if found is None:
+        wanted = "no option of its case" if options else f"no line of 1 to {STATEMENT_CHARS} characters"
+        raise CompileError(f"the answer {answer[:80]!r} of trace {trace.id} is {wanted}: leave it out")
+    return said
+
+
+def chosen(trace: Trace) -> Hypothesis | None:
+    """The hypothesis that the answer names; None for words that no hypothesis has as its name."""
+    last = next((s.output for s in reversed(trace.steps) if isinstance(s.output, Differential)), None)
+    hypotheses = last.hypotheses if last else ()
+    if trace.case.options:
+        return next((h for h in hypotheses if h.letter == trace.answer), None)
+    key = name_key(trace.answer or "")
+    return next((h for h in hypotheses if name_key(h.label) == key), None)
+
+
+def noted(finding: Finding, words: ModelWords) -> Noted:
+    """A finding as it is told."""
+    return Noted(words.finding(finding), finding.polarity, finding.kind, finding.salience)
+
+
+def named(hypothesis: Hypothesis, words: ModelWords) -> Named:
+    """A hypothesis as it is told."""
+    percent = min(max(round(hypothesis.prior * 100), 1), 99)
+    return Named(words.names[hypothesis.id], percent, words.note(hypothesis.rationale))
+
+
+class _Reader:
+    """Turns steps into events, and sees to it that nothing is spoken of before it has been told.
+
+    What a left-out step brought in (a finding, a hypothesis, a refutation) is told where it is first needed.
+    """
+
+    def __init__(self, trace: Trace, answer: str) -> None:
+        self._trace = trace
+        self._answer = answer
+        self._words = ModelWords(trace)
+        self._findings: dict[str, Finding] = {}
+        self._hypotheses: dict[str, Hypothesis] = {}
+        self._told_findings: set[str] = {WHOLE_CASE}
+        self._told: dict[str, Named] = {}
+        self._aside: set[str] = set()
+        """Hypotheses that a left-out step brought in: told once they are spoken of."""
+        self._refuted: set[str] = set()
+        self._owed: dict[str, str] = {}
+        """Refutations of left-out steps, by hypothesis."""
+        self._asked = self._halted = self._reopened = False
+
+    def read(self, steps: Sequence[Taken]) -> Iterator[Event]:
+        for step, kept in steps:
+            if kept:
+                yield from self._step(step)
+            else:
+                self._pass_by(step)
+
+    def _pass_by(self, step: Step) -> None:
+        match step.output:
+            case History(findings=findings):
+                self._findings.update({finding.id: finding for finding in findings})
+            case Differential(hypotheses=hypotheses, revived=revived):
+                self._aside |= {h.id for h in hypotheses} - self._hypotheses.keys()
+                self._hypotheses.update({h.id: h for h in hypotheses})
+                if revived:
+                    self._owed.clear()
+                    self._reopened = bool(self._refuted)
+            case Reflection(refuted=refuted):
+                self._owed.update({r.hypothesis: r.because for r in refuted})
+            case _:
+                pass
+
+    def _step(self, step: Step) -> Iterator[Event]:
+        match step.output:
+            case History() as history:
+                yield from self._history(history, asked=step.failure is None)
+            case Differential() as differential:
+                yield from self._differential(differential)
+            case EvidenceCheck() as check:
+                yield from self._check(check)
+            case Reflection() as reflection:
+                yield from self._reflection(reflection)
+            case Conclusion() as conclusion:
+                yield from self._budget(step.move)
+                if step.text:  # without a call, the justification is the graph's and not the model's
+                    yield from self._thought("conclude", conclusion.justification)
+                yield Concluded(self._answer)
+                return
+            case _:
+                pass
+        yield from self._budget(step.move)
+        if step.move.backtrack:
+            yield from self._back(step.move)
+
+    def _history(self, history: History, *, asked: bool) -> Iterator[Event]:
+        if asked and not self._asked:
+            self._asked = True
+            yield Asked(history.asks)
+        yield from self._thought("review_history", history.reasoning)
+        self._findings.update({finding.id: finding for finding in history.findings})
+        for finding in history.findings:
+            yield from self._finding(finding.id)
+
+    def _differential(self, differential: Differential) -> Iterator[Event]:
+        if differential.revived or self._reopened:
+            self._reopened = False
+            self._refuted.clear()
+            self._owed.clear()
+            yield Revived()
+        yield from self._thought("generate_differential", differential.reasoning)
+        self._hypotheses.update({h.id: h for h in differential.hypotheses})
+        for hypothesis in differential.hypotheses:
+            if hypothesis.id not in self._refuted | self._aside and hypothesis.id not in self._owed:
+                yield from self._hypothesis(hypothesis.id)
+
+    def _check(self, check: EvidenceCheck) -> Iterator[Event]:
+        name = yield from self._name(check.hypothesis)
+        for weight in check.weights:
+            yield from self._finding(weight.finding)
+        yield Checked(name)
+        yield from self._thought("check_evidence", check.reasoning)
+        for weight in check.weights:
+            whole = weight.finding == WHOLE_CASE
+            quote = "" if whole else self._words.finding(self._findings[weight.finding])
+            yield Weighed(quote, weight.strength, self._words.note(weight.reason))
+        missing = self._words.note(check.missing)
+        if missing:
+            yield Missing(missing)
+
+    def _reflection(self, reflection: Reflection) -> Iterator[Event]:
+        yield from self._thought("reflect", reflection.critique)
+        owed = {key: because for key, because in self._owed.items() if key in self._told}
+        self._owed.clear()
+        given_up = owed | {r.hypothesis: r.because for r in reflection.refuted}
+        for key, because in given_up.items():
+            name = yield from self._name(key)
+            self._refuted.add(key)
+            yield Refuted(name, self._words.note(because))
+
+    def _budget(self, move: Move) -> Iterator[Event]:
+        if move.trigger == "budget" and not self._halted:
+            self._halted = True
+            yield Halted("backtracks" if move.limit == "backtracks" else "room")
+
+    def _back(self, move: Move) -> Iterator[Event]:
+        if move.to == "end":
+            return
+        targets: list[Name] = []
+        for key in move.targets if move.to == "check_evidence" else ():
+            name = yield from self._name(key)
+            targets.append(name)
+        yield WentBack(move.to, tuple(targets), _why(move))
+
+    def _finding(self, key: str) -> Iterator[Event]:
+        """Tell a finding, unless it has been told."""
+        if key in self._told_findings:
+            return
+        if key not in self._findings:
+            raise CompileError(
+                f"trace {self._trace.id} weighs the finding {key!r}, which no reading of its history holds"
+            )
+        self._told_findings.add(key)
+        yield noted(self._findings[key], self._words)
+
+    def _hypothesis(self, key: str) -> Iterator[Event]:
+        """Tell a hypothesis, unless it has been told just so."""
+        if key not in self._hypotheses:
+            raise CompileError(
+                f"trace {self._trace.id} speaks of the hypothesis {key!r}, which its differential does not hold"
+            )
+        event = named(self._hypotheses[key], self._words)
+        if self._told.get(key) != event:
+            self._told[key] = event
+            self._aside.discard(key)
+            yield event
+
+    def _name(self, key: str) -> Generator[Event, None, Name]:
+        """What a hypothesis is called, once it has been told."""
+        if key not in self._told:
+            yield from self._hypothesis(key)
+        return self._words.names[key]
+
+    def _thought(self, stop: StopName, text: str) -> Iterator[Event]:
+        words = self._words.thought(text)
+        if words:
+            yield Thought(stop, words)
+
+
+_REASONS: Final[Mapping[str, Why]] = {
+    "every hypothesis is refuted": "all_refuted",
+    "nothing stands that could be rechecked": "nothing_to_recheck",
+}
+
+
+def _why(move: Move) -> Why:
+    if move.trigger != "verifier":
+        return "doubt"
+    if move.to == "check_evidence":
+        return "too_close"
+    return next((why for said, why in _REASONS.items() if move.reason.startswith(said)), "doubt")

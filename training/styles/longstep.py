@@ -1,0 +1,182 @@
+"""The style `longstep`: the journey in titled steps, in the order walked."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ddxgraph.training.styles.journey import (
+    Asked,
+    Checked,
+    Concluded,
+    Event,
+    Halted,
+    Journey,
+    Missing,
+    Named,
+    Noted,
+    Refuted,
+    Revived,
+    Thought,
+    Weighed,
+    WentBack,
+)
+from ddxgraph.training.styles.quoting import Name
+from ddxgraph.training.styles.voice import Teller, answer_line, finding
+
+STRENGTHS: Final[Mapping[int, str]] = {
+    2: "strongly supports it",
+    1: "supports it",
+    0: "is neutral",
+    -1: "speaks against it",
+    -2: "strongly speaks against it",
+}
+KINDS: Final[Mapping[str, str]] = {
+    "symptom": "symptom",
+    "sign": "sign",
+    "lab": "laboratory finding",
+    "imaging": "imaging finding",
+    "history": "history",
+    "demographic": "demographic",
+    "medication": "medication",
+    "pertinent_negative": "pertinent negative",
+}
+SALIENCES: Final[Mapping[int, str]] = {3: "could decide the case", 2: "relevant", 1: "background"}
+POLARITIES: Final[Mapping[str, str]] = {"present": "present", "absent": "absent"}
+EVIDENCE_TITLES: Final = ("Evidence for and against ", "Second look at the evidence for and against ")
+RULED_OUT: Final = "is ruled out"
+SETTLE: Final = "What would settle it: "
+
+_TITLES: Final[Mapping[str, tuple[str, str]]] = {
+    "review_history": ("Review of the history", "Second reading of the history"),
+    "generate_differential": ("Differential", "Differential, revised"),
+    "reflect": ("Reflection", "Reflection"),
+    "conclude": ("Conclusion", "Conclusion"),
+}
+"""Title of the first and of each later section of a stop."""
+_BACK: Final[Mapping[str, str]] = {
+    "review_history": "Going back to the history",
+    "generate_differential": "Going back to the differential",
+    "check_evidence": "Going back to the evidence",
+}
+
+_FOUND: Final[Mapping[str, tuple[type, ...]]] = {
+    "nothing": (Thought, Weighed, Missing),
+    "nothing_new": (Thought, Noted),
+}
+"""Remark to the events that make it needless."""
+
+OTHER_TITLES: Final = frozenset({title for pair in _TITLES.values() for title in pair} | {*_BACK.values()})
+"""Titles that tell of nothing by themselves."""
+
+
+def steps_told(journey: Journey, options: Mapping[str, str], seed: str) -> str:
+    """Tell a journey in titled steps.
+
+    Args:
+        journey: from `journey.journey_of`.
+        options: the case's options.
+        seed: any text; decides the wordings outside titles and lists.
+
+    Returns:
+        Sections under lines that begin with `## `; the last line states the answer.
+    """
+    return _Steps(options, seed).told(journey)
+
+
+class _Steps:
+    """The lines so far. A section opens with the first event that belongs to it."""
+
+    def __init__(self, options: Mapping[str, str], seed: str) -> None:
+        self._tell = Teller(options, seed)
+        self._lines: list[str] = []
+        self._section = ""
+        self._awaited = ""
+        """The remark that is due where nothing follows under the last title."""
+        self._seen: set[str | Name] = set()
+
+    def told(self, journey: Journey) -> str:
+        for event in journey:
+            self._event(event)
+        return "\n".join(self._lines).strip()
+
+    def _event(self, event: Event) -> None:
+        self._remark_absence(event)
+        match event:
+            case Checked(hypothesis=name):
+                self._evidence(name)
+                self._awaited = "nothing"
+            case WentBack():
+                self._title(_BACK[event.to])
+                self._lines.append(self._tell.went_back(event))
+                self._awaited = "nothing_new" if event.to == "review_history" else ""
+            case Concluded(answer=answer):
+                self._open("conclude")
+                self._lines += ["", answer_line(answer)]
+            case _:
+                self._line(event)
+
+    def _remark_absence(self, event: Event) -> None:
+        """Say that nothing was found, where the next event shows that nothing was."""
+        if self._awaited and not isinstance(event, _FOUND[self._awaited]):
+            self._lines.append(self._tell.remark(self._awaited))
+        self._awaited = ""
+
+    def _line(self, event: Event) -> None:
+        """An event that takes one line of its section."""
+        tell = self._tell
+        match event:
+            case Asked(asks=asks):
+                self._add("review_history", tell.sentence(f"asked:{asks}"))
+            case Thought(stop=stop):
+                self._add(stop, tell.lead(event))
+            case Noted():
+                self._add("review_history", _noted(event))
+            case Named(hypothesis=name, percent=percent, rationale=why):
+                item = f"- {tell.introduced(name)}, about {percent} percent"
+                self._add("generate_differential", _because(item, why))
+            case Revived():
+                self._add("generate_differential", tell.sentence("revived"))
+            case Weighed(finding=quote, strength=strength, reason=reason):
+                told = finding(quote)
+                self._add(
+                    "check_evidence",
+                    _because(f"- {told[:1].upper()}{told[1:]} {STRENGTHS[strength]}", reason),
+                )
+            case Missing(text=text):
+                self._add("check_evidence", f"{SETTLE}{text}")
+            case Refuted(hypothesis=name, because=because):
+                self._add("reflect", _because(f"- {tell.written(name)} {RULED_OUT}", because))
+            case Halted():
+                self._add("reflect", tell.halted(event))
+            case _:
+                pass
+
+    def _add(self, stop: str, line: str) -> None:
+        self._open(stop)
+        self._lines.append(line)
+
+    def _open(self, stop: str) -> None:
+        """Open the section of a stop, unless it is open."""
+        if stop == self._section or stop not in _TITLES:
+            return
+        self._title(_TITLES[stop][stop in self._seen])
+        self._seen.add(stop)
+        self._section = stop
+
+    def _evidence(self, name: Name) -> None:
+        self._title(f"{EVIDENCE_TITLES[name in self._seen]}{self._tell.written(name)}")
+        self._seen.add(name)
+
+    def _title(self, title: str) -> None:
+        self._section = ""
+        self._lines += ["", f"## {title}"]
+
+
+def _noted(event: Noted) -> str:
+    if event.kind is None or event.salience is None:
+        return f"- {finding(event.quote)} ({POLARITIES[event.polarity]})"
+    about = f"{KINDS[event.kind]}, {POLARITIES[event.polarity]}; {SALIENCES[event.salience]}"
+    return f"- {finding(event.quote)} ({about})"
+
+
+def _because(item: str, why: str) -> str:
+    return f"{item}: {why}" if why else item

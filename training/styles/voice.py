@@ -1,0 +1,101 @@
+"""Tells events in sentences: which wording, which names, in a manner that a seed decides."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+from typing import Final
+
+from ddxgraph.training.styles.journey import Halted, Refuted, Thought, Weighed, WentBack
+from ddxgraph.training.styles.phrases import ASIDES, EVENTS, SLOT, THOUGHTS, Pool, our_words
+from ddxgraph.training.styles.quoting import WHOLE, Mentions, Name, answer_line, aside, joined, quoted
+
+__all__ = ["Teller", "answer_line", "finding"]
+
+_RULED: Final[Mapping[str, str]] = {
+    "all_refuted": "back:all_refuted",
+    "nothing_to_recheck": "back:nothing_to_recheck",
+    "too_close": "back:too_close",
+}
+
+
+class Teller:
+    """A voice: picks wordings by a seed, none twice in a row, and knows which names have been introduced.
+
+    Args:
+        options: the case's options.
+        seed: any text; the same text picks the same wordings on every machine.
+    """
+
+    def __init__(self, options: Mapping[str, str], seed: str) -> None:
+        self.mentions = Mentions(options, our_words())
+        self._dice = Random(seed)  # noqa: S311 - a choice of words
+        self._last: dict[Pool, int] = {}
+
+    def chance(self, probability: float) -> bool:
+        """True with so much probability."""
+        return self._dice.random() < probability
+
+    def sentence(
+        self, kind: str, mentioned: Sequence[str] = (), note: str = "", percent: int | None = None
+    ) -> str:
+        """A sentence that tells of an event; `mentioned` are names and findings as they are written."""
+        return _filled(self._pick(EVENTS[kind]), mentioned, note, percent)
+
+    def lead(self, thought: Thought) -> str:
+        """A thought after its lead-in."""
+        return f"{self._pick(THOUGHTS[thought.stop])} {thought.text}"
+
+    def remark(self, kind: str, mentioned: Sequence[str] = ()) -> str:
+        """A sentence that tells of no event."""
+        return _filled(self._pick(ASIDES[kind]), mentioned)
+
+    def weighed(self, event: Weighed) -> str:
+        """What a finding says about the hypothesis under test."""
+        return self.sentence(f"weighed:{event.strength}", [finding(event.finding)], event.reason)
+
+    def refuted(self, event: Refuted) -> str:
+        """A hypothesis given up."""
+        return self.sentence("refuted", [self.written(event.hypothesis)], event.because)
+
+    def went_back(self, event: WentBack) -> str:
+        """A backtrack."""
+        kind = _RULED.get(event.why, f"back:{event.to}")
+        if event.to == "check_evidence" and not event.targets:
+            kind = "back:all_evidence"
+        return self.sentence(kind, self.all_written(event.targets))
+
+    def halted(self, event: Halted) -> str:
+        """The end of the budget."""
+        return self.sentence(f"halted:{event.limit}")
+
+    def introduced(self, name: Name) -> str:
+        """A hypothesis as its naming tells it: one beside the options stands in quotes there."""
+        self.mentions.learn(name)
+        return quoted(name.label) if name.letter is None else self.written(name)
+
+    def written(self, name: Name) -> str:
+        """A hypothesis that has been introduced."""
+        return self.mentions.written(name)
+
+    def all_written(self, names: Iterable[Name]) -> list[str]:
+        """Hypotheses that have been introduced."""
+        return [self.written(name) for name in names]
+
+    def _pick(self, pool: Pool) -> str:
+        last = self._last.get(pool)
+        place = int(self._dice.random() * (len(pool) - (last is not None)))
+        if last is not None and place >= last:
+            place += 1
+        self._last[pool] = place
+        return pool[place]
+
+
+def finding(quote: str) -> str:
+    """A finding as it is written."""
+    return quoted(quote) if quote else WHOLE
+
+
+def _filled(wording: str, mentioned: Sequence[str] = (), note: str = "", percent: int | None = None) -> str:
+    """A wording with its slots filled; what begins a sentence is begun with a capital."""
+    slots = {"{m}": joined(mentioned) if mentioned else "", "{t}": aside(note), "{n}": str(percent)}
+    told = SLOT.sub(lambda found: slots[found.group()], wording)
+    return told[:1].upper() + told[1:] if wording.startswith("{m}") else told

@@ -1,0 +1,1 @@
+"""Journeys as charts, pictures and graphs."""

@@ -1,0 +1,191 @@
+"""The path of a journey as a drawing: boxes, ways and bands with their coordinates, in pixels. Pure.
+
+A page draws it as SVG; nothing here knows of HTML.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.nodes.check_evidence import EvidenceCheck
+from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.generate import Generation
+from ddxgraph.nodes.generate_differential import Differential
+from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.review_history import History
+from ddxgraph.view.data.evidence import Evidence
+from ddxgraph.view.data.path import Path, Place, Way, WayKind
+from ddxgraph.view.data.stopname import STOP_NAMES, step_title
+from ddxgraph.view.words import count, cut, percent, signed
+
+BOX_W: Final = 168
+BOX_H: Final = 38
+_COLUMN_W: Final = 214
+_ROW_H: Final = 46
+_GAP_H: Final = 38
+"""Between two passes; the way back runs through it."""
+_LEFT, _TOP, _RIGHT, _BOTTOM = 22, 44, 22, 14
+_BUS: Final = 16
+"""How far before a box the way back turns into it."""
+_LABEL_CHARS: Final = 19
+
+
+class Box(NamedTuple):
+    """A step on the drawing."""
+
+    x: float
+    y: float
+    step: int
+    node: str
+    title: str
+    detail: str
+    said: str
+    """All of it in words, for who cannot see it."""
+    abandoned: bool
+    failed: bool
+
+
+class Line(NamedTuple):
+    """A way on the drawing."""
+
+    points: Sequence[tuple[float, float]]
+    """From the first box's edge to the second's; the two in the middle of a curve draw it."""
+    curved: bool
+    """A cubic Bézier curve, rather than straight pieces."""
+    kind: WayKind
+    muted: bool
+
+    @property
+    def d(self) -> str:
+        """It as SVG's `path` takes it."""
+        first, *rest = (f"{x:g} {y:g}" for x, y in self.points)
+        return f"M{first}{'C' if self.curved else 'L'}{' '.join(rest)}"
+
+
+class Band(NamedTuple):
+    """A pass that began with a move back."""
+
+    y: float
+    words: str
+    """Where it went back to, who decided, and why."""
+
+
+class Head(NamedTuple):
+    """The name of a column."""
+
+    x: float
+    name: str
+
+
+@dataclass(frozen=True)
+class PathChart:
+    """A drawing of a path."""
+
+    width: int
+    height: int
+    heads: Sequence[Head]
+    boxes: Sequence[Box]
+    lines: Sequence[Line]
+    bands: Sequence[Band]
+
+
+def path_chart(trace: Trace, path: Path, evidence: Evidence) -> PathChart:
+    """Draw a path.
+
+    Args:
+        trace: the journey.
+        path: its layout.
+        evidence: its hypotheses, for their names.
+    """
+    boxes = [_box(place, trace, evidence) for place in path.places]
+    muted = [place.abandoned for place in path.places]
+    columns = {place.column: place.step.node for place in path.places}
+    height = _TOP + path.rows * _ROW_H + max(path.passes - 1, 0) * _GAP_H + _BOTTOM
+    return PathChart(
+        width=_LEFT + max(path.columns - 1, 0) * _COLUMN_W + BOX_W + _RIGHT,
+        height=round(height),
+        heads=[Head(_x(column) + BOX_W / 2, STOP_NAMES[node]) for column, node in sorted(columns.items())],
+        boxes=boxes,
+        lines=[_line(way, boxes, path, muted[way.start] or muted[way.end]) for way in path.ways],
+        bands=list(_bands(path)),
+    )
+
+
+def _x(column: int) -> float:
+    return _LEFT + column * _COLUMN_W
+
+
+def _y(place: Place) -> float:
+    return _TOP + place.row * _ROW_H + place.number * _GAP_H + (_ROW_H - BOX_H) / 2
+
+
+def _box(place: Place, trace: Trace, evidence: Evidence) -> Box:
+    step = place.step
+    title = f"{step.branch} {evidence.label(step.branch)}" if step.branch else STOP_NAMES[step.node]
+    detail = _detail(step, trace)
+    said = f"Step {step.index + 1}: {step_title(step)}; {detail}" + ("; given up later" * place.abandoned)
+    return Box(
+        _x(place.column),
+        _y(place),
+        step.index,
+        step.node,
+        cut(title, _LABEL_CHARS),
+        cut(detail, _LABEL_CHARS + 2),
+        said,
+        place.abandoned,
+        step.failure is not None,
+    )
+
+
+def _detail(step: Step, trace: Trace) -> str:
+    match step.output:
+        case History(findings=findings):
+            return count(len(findings), "finding")
+        case Differential(hypotheses=hypotheses):
+            return count(len(hypotheses), "hypothesis", "hypotheses")
+        case EvidenceCheck(weights=weights):
+            return f"evidence {signed(sum(weight.strength for weight in weights))}"
+        case Reflection(verdict=verdict):
+            return verdict.replace("_", " ")
+        case Conclusion(answer=answer) | Generation(answer=answer):
+            share = trace.distribution.get(answer or "")
+            return (answer or "no answer") + (f" ({percent(share)})" if share is not None else "")
+        case None:
+            return "failed" if step.failure else "no call"
+
+
+def _line(way: Way, boxes: Sequence[Box], path: Path, muted: bool) -> Line:
+    start, end = boxes[way.start], boxes[way.end]
+    if path.places[way.start].number == path.places[way.end].number and end.x > start.x:
+        x, y, u, v = start.x + BOX_W, start.y + BOX_H / 2, end.x, end.y + BOX_H / 2
+        bend = (u - x) / 2
+        return Line(((x, y), (x + bend, y), (u - bend, v), (u, v)), curved=True, kind=way.kind, muted=muted)
+    # Down into the gap above the next pass, along it to before the target, and into that.
+    top = min(box.y for box, place in zip(boxes, path.places, strict=True) if _same(place, path, way))
+    gap = top - _GAP_H / 2 - 2
+    x, y, bus, v = start.x + BOX_W / 2, start.y + BOX_H, end.x - _BUS, end.y + BOX_H / 2
+    corners = ((x, y), (x, gap), (bus, gap), (bus, v), (end.x, v))
+    return Line(corners, curved=False, kind=way.kind, muted=muted)
+
+
+def _same(place: Place, path: Path, way: Way) -> bool:
+    return place.number == path.places[way.end].number
+
+
+def _bands(path: Path) -> Iterator[Band]:
+    """A band for each pass that a move back began, between it and the one before."""
+    tops: dict[int, float] = {}
+    for place in path.places:
+        tops[place.number] = min(tops.get(place.number, _y(place)), _y(place))
+    for place in path.places:
+        if place.step.move.backtrack and place.number + 1 in tops:
+            yield Band(tops[place.number + 1] - _GAP_H / 2 - 6, back_in_words(place.step))
+
+
+def back_in_words(step: Step) -> str:
+    """A move back: where to, who decided, why."""
+    move = step.move
+    about = f" on {' and '.join(move.targets)}" if move.targets else ""
+    who = {"self": "the model", "verifier": "a rule"}.get(move.trigger, move.trigger)
+    return f"back to {STOP_NAMES[move.to].lower()}{about} ({who}: {move.reason})"

@@ -1,0 +1,116 @@
+"""The graph's own topology drawn into a picture file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ddxgraph.view.charts.canvas import BACK, END, LINE, MUTED, PAGE, Canvas, Dash, Point, check_format
+from ddxgraph.view.charts.path import BOX_H, BOX_W
+from ddxgraph.view.charts.picture import STRIPS
+from ddxgraph.view.data.stopname import STOP_NAMES
+from ddxgraph.view.data.topology import Lead, column_of
+from ddxgraph.view.notice import NOTICE
+
+_END: Final = "end"
+_GAP, _END_W, _LEFT = 214, 62, 24
+_HEAD, _LANE, _FOOT = 84, 26, 66
+"""Pixels above the ways, between two of them that lie side by side, and below."""
+_PORT: Final = 17
+"""Between two ways at the edge of a box."""
+
+
+class _Arc(NamedTuple):
+    """A way that goes over the boxes, or back under them."""
+
+    lead: Lead
+    lane: int
+    """From 1, the nearest to the boxes."""
+
+
+def draw_topology(leads: Sequence[Lead], path: Path) -> Path:
+    """Draw it: stops from left to right, ways that skip some above them, moves back below.
+
+    Raises:
+        ValueError: the file's name ends in something other than `.png` or `.svg`.
+        OSError: it cannot be written.
+    """
+    check_format(path)
+    stops = sorted({stop for lead in leads for stop in lead}, key=column_of)
+    place = {stop: _LEFT + _GAP * number for number, stop in enumerate(stops)}
+    beside = [lead for lead in leads if stops.index(lead.end) == stops.index(lead.start) + 1]
+    over = _lanes([lead for lead in leads if not lead.back and lead not in beside], place)
+    under = _lanes([lead for lead in leads if lead.back], place)
+    middle = _HEAD + _LANE * (len(over) + 1) + BOX_H / 2
+    height = middle + BOX_H / 2 + _LANE * (len(under) + 1) + _FOOT
+    canvas = Canvas(place[stops[-1]] + _width(stops[-1]) + _LEFT, height)
+    canvas.write(_LEFT, 28, "The reasoning graph", size=14, bold=True)
+    checks = "Evidence is checked hypothesis by hypothesis, side by side; reflection goes on or back."
+    canvas.write(_LEFT, 54, checks, size=9.5, colour=MUTED)
+    for lead in beside:
+        level = [(place[lead.start] + _width(lead.start), middle), (place[lead.end], middle)]
+        canvas.way(level, colour=LINE, wide=1.4)
+    for arc in over:
+        _draw_arc(canvas, arc, place, middle - BOX_H / 2, over)
+    for arc in under:
+        _draw_arc(canvas, arc, place, middle + BOX_H / 2, under)
+    for stop, x in place.items():
+        _draw_stop(canvas, stop, (x, middle - BOX_H / 2))
+    canvas.write(_LEFT, height - 18, NOTICE, size=7.5, colour=MUTED)
+    return canvas.save(path, "The reasoning graph of ddxgraph")
+
+
+def _width(stop: str) -> float:
+    return _END_W if stop == _END else BOX_W
+
+
+def _lanes(leads: Sequence[Lead], place: Mapping[str, float]) -> list[_Arc]:
+    """The shortest nearest to the boxes, so that few cross another."""
+    spans = sorted(leads, key=lambda lead: (abs(place[lead.end] - place[lead.start]), place[lead.end]))
+    return [_Arc(lead, number + 1) for number, lead in enumerate(spans)]
+
+
+def _draw_arc(
+    canvas: Canvas, arc: _Arc, place: Mapping[str, float], edge: float, beside: Sequence[_Arc]
+) -> None:
+    lead = arc.lead
+    level = edge + _LANE * arc.lane * (1 if lead.back else -1)
+    start, end = (
+        _port(stop, arc, place, [other for other in beside if stop in other.lead])
+        for stop in (lead.start, lead.end)
+    )
+    points: Sequence[Point] = [(start, edge), (start, level), (end, level), (end, edge)]
+    colour, dash, words = _meaning(lead)
+    canvas.way(points, colour=colour, dash=dash, wide=1.6)
+    middle = start + (end - start) * (0.5 if lead.back else 0.25)
+    canvas.write(middle, level, words, size=8, colour=colour, across="center", paper=PAGE)
+
+
+def _port(stop: str, arc: _Arc, place: Mapping[str, float], sharing: Sequence[_Arc]) -> float:
+    """Where a way meets a box: from the left come those from the left, and the outermost lane lies innermost."""
+
+    def order(one: _Arc) -> tuple[bool, int]:
+        right = place[one.lead.end if one.lead.start == stop else one.lead.start] > place[stop]
+        return right, -one.lane if right else one.lane
+
+    number = sorted(sharing, key=order).index(arc)
+    return place[stop] + _width(stop) / 2 + _PORT * (number - (len(sharing) - 1) / 2)
+
+
+def _meaning(lead: Lead) -> tuple[str, Dash, str]:
+    """Colour, dash and words of a way over or under the boxes."""
+    if lead.back:
+        return BACK, "dashed", f"↩ back to {STOP_NAMES[lead.end].lower()}"
+    if lead.end == _END:
+        return MUTED, "dotted", "the engine broke"
+    return END, "dotted", "a budget is spent"
+
+
+def _draw_stop(canvas: Canvas, stop: str, corner: Point) -> None:
+    x, y = corner
+    name = STOP_NAMES.get(stop, stop)
+    if stop == _END:
+        canvas.box(corner, (_END_W, BOX_H), edge=MUTED, radius=BOX_H / 2, wide=1.1)
+        canvas.write(x + _END_W / 2, y + BOX_H / 2, name, bold=True, across="center", colour=MUTED)
+        return
+    canvas.box(corner, (BOX_W, BOX_H), strip=STRIPS[stop], wide=1.1)
+    canvas.write(x + BOX_W / 2, y + BOX_H / 2, name, bold=True, across="center")

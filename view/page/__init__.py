@@ -1,0 +1,1 @@
+"""Journeys and runs as HTML pages, saved or served."""

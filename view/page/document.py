@@ -1,0 +1,79 @@
+"""A page as one file: its style, its scripts and its data in it, and a policy that lets nothing else run."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from markupsafe import Markup
+
+from ddxgraph.view.notice import NOTICE
+from ddxgraph.view.page.assets import asset, rendered
+
+STYLE: Final = "page.css"
+_IN_A_SCRIPT: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
+
+
+class Inert(NamedTuple):
+    """Data that a page carries for its script: never run, never shown as markup."""
+
+    id: str
+    text: str
+
+
+def document(
+    title: str,
+    body: Markup,
+    *,
+    scripts: Iterable[str],
+    data: Iterable[Inert] = (),
+    sources: str = "",
+    connects: bool = False,
+) -> str:
+    """An HTML page that needs nothing else.
+
+    Args:
+        title: plain text.
+        body: markup, with all values escaped.
+        scripts: files of this folder, joined into one script.
+        data: what the script reads.
+        sources: further sources of scripts in the policy, such as `'self'`.
+        connects: the page asks its server for more.
+    """
+    style, script = asset(STYLE), "\n".join(asset(name) for name in scripts)
+    page = str(
+        rendered(
+            "page.html.jinja",
+            title=title,
+            body=body,
+            style=Markup(style),  # noqa: S704 - files of this package
+            script=Markup(script),  # noqa: S704
+            policy=policy(style, script, sources=sources, connects=connects),
+            data=[Inert(one.id, Markup(one.text)) for one in data],  # noqa: S704 - made by `as_json`, or base64
+            notice=NOTICE,
+        )
+    )
+    return page.encode(errors="replace").decode()  # half a surrogate pair cannot stand in a file
+
+
+def policy(style: str, script: str, *, sources: str = "", connects: bool = False) -> str:
+    """The content security policy: our own style and script by their hashes, and nothing of a trace's."""
+    rules = [
+        "default-src 'none'",
+        f"style-src '{_digest(style)}'",
+        f"script-src '{_digest(script)}' {sources}".rstrip(),
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return "; ".join([*rules, "connect-src 'self'"] if connects else rules)
+
+
+def as_json(value: Mapping[str, Any] | list[Any]) -> str:
+    """JSON that may stand in a script element: nothing in it can end the element or begin a comment."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).translate(_IN_A_SCRIPT)
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

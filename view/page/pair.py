@@ -1,0 +1,159 @@
+"""Two journeys, or two runs, side by side, with what differs marked."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from markupsafe import Markup
+
+from ddxgraph.graph.trace import Trace
+from ddxgraph.view.charts.credence import CredenceChart, credence_chart
+from ddxgraph.view.charts.path import PathChart, back_in_words, path_chart
+from ddxgraph.view.data.ending import answer_in_words, choice_in_words, ending
+from ddxgraph.view.data.evidence import Evidence, evidence_of
+from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.pairing import (
+    COLUMNS,
+    Pair,
+    PairRow,
+    flip,
+    pair_row,
+    paired,
+    parting,
+    same_answer,
+    twins,
+)
+from ddxgraph.view.data.path import numbered, path_of
+from ddxgraph.view.data.stopname import STOP_NAMES
+from ddxgraph.view.data.tracebook import Entry, TraceBook
+from ddxgraph.view.page.assets import rendered
+from ddxgraph.view.page.document import document
+from ddxgraph.view.page.journey import SCRIPT, journey_fragment
+from ddxgraph.view.page.run import in_common
+from ddxgraph.view.page.table import Fact, Heading, TablePage
+
+Progress = Callable[[int, int], None]
+"""Is told how many pairs are done, and how many there are."""
+_CHANGES: Final = ("became correct", "became incorrect")
+
+
+class Side(NamedTuple):
+    """One of two journeys."""
+
+    key: str
+    """`a` or `b`."""
+    name: str
+    trace: Trace
+    judged: Judged | None
+    answer: str
+    ending: str
+    evidence: Evidence
+    path: PathChart | None
+    chart: CredenceChart | None
+
+
+def pair_page(a: Trace, b: Trace, judged: tuple[Judged | None, Judged | None], *, blind: bool = False) -> str:
+    """Two traces side by side as one HTML page that needs nothing else.
+
+    Args:
+        a: the one.
+        b: the other.
+        judged: the gold answer of each, where known.
+        blind: gold answers are hidden until they are asked for.
+    """
+    names = (f"trace {a.id}", f"trace {b.id}")
+    body = Markup("<main>{}</main>").format(pair_fragment((a, b), judged, names, blind=blind))
+    return document(f"{a.case.id}: two journeys"[:200], body, scripts=[SCRIPT])
+
+
+def write_pair_page(
+    a: TraceBook, b: TraceBook, out: Path, *, blind: bool = False, progress: Progress | None = None
+) -> Path:
+    """Write the page of two runs over the same cases; see `ddxgraph.view.page.run.write_run_page`."""
+    page, pairs = TablePage(out), list(paired(a.entries, b.entries))
+    rows = []
+    for number, pair in enumerate(pairs, 1):
+        one, other = _trace(a, pair.a), _trace(b, pair.b)
+        rows.append(pair_row(pair, one, other))
+        page.add(pair.key, rows[-1], _markup(pair, one, other, (a.name, b.name), blind=blind))
+        if progress:
+            progress(number, len(pairs))
+    return page.write(_heading(a, b, rows), COLUMNS, blind=blind)
+
+
+def pair_fragment(
+    traces: tuple[Trace, Trace],
+    judged: tuple[Judged | None, Judged | None],
+    names: tuple[str, str],
+    *,
+    blind: bool = False,
+) -> Markup:
+    """The inner part of a pair's page."""
+    a, b = (
+        _side(key, *given) for key, given in zip("ab", zip(names, traces, judged, strict=True), strict=True)
+    )
+    parted = parting(a.trace.steps, b.trace.steps)
+    known = next((side for side in (a, b) if side.judged), None)
+    where = (
+        f"Their paths part after step {parted.common}, {parted.after[0].lower()}{parted.after[1:]}."
+        if parted.common
+        else "Their paths part at the start."
+    )
+    return rendered(
+        "pair.html.jinja",
+        case=a.trace.case,
+        sides=(a, b),
+        flip=flip(a.judged, b.judged),
+        answers=same_answer(a.trace, b.trace),
+        parted_words="They take the same path." if parted.same else where,
+        gold=choice_in_words(known.judged.gold, known.trace.case.options) if known and known.judged else "",
+        blind=blind,
+        twins=twins(a.trace.steps, b.trace.steps),
+        names=STOP_NAMES,
+        back_in_words=back_in_words,
+    )
+
+
+def _side(key: str, name: str, trace: Trace, judged: Judged | None) -> Side:
+    trace = numbered(trace)
+    evidence, path = evidence_of(trace), path_of(trace)
+    return Side(
+        key,
+        name,
+        trace,
+        judged,
+        answer_in_words(trace),
+        ending(trace),
+        evidence,
+        path_chart(trace, path, evidence) if path.places else None,
+        credence_chart(trace, trace.trajectory(), evidence),
+    )
+
+
+def _trace(book: TraceBook, entry: Entry | None) -> Trace | None:
+    return book.trace(entry) if entry else None
+
+
+def _markup(pair: Pair, a: Trace | None, b: Trace | None, names: tuple[str, str], *, blind: bool) -> Markup:
+    """The pair; where a run lacks it, the other's journey alone."""
+    if a and b and pair.a and pair.b:
+        return pair_fragment((a, b), (pair.a.judged, pair.b.judged), names, blind=blind)
+    trace, entry = a or b, pair.a or pair.b
+    if trace is None or entry is None:
+        raise AssertionError  # a pair has one of the two
+    return journey_fragment(trace, entry.judged, blind=blind)
+
+
+def _heading(a: TraceBook, b: TraceBook, rows: list[PairRow]) -> Heading:
+    flips = Counter(row.flip for row in rows)
+    judged = flips["not judged"] < len(rows)
+    facts = [Fact(f"{len(rows):,}", "pair" if len(rows) == 1 else "pairs")]
+    if judged:
+        facts += [Fact(f"{flips[name]:,}", name, gold=True) for name in _CHANGES]
+    facts += [
+        Fact(f"{sum(row.answers == 'another' for row in rows):,}", "with another answer"),
+        Fact(f"{sum(row.paths.startswith('part') for row in rows):,}", "on paths that part"),
+    ]
+    where = " · ".join(filter(None, (in_common(a.entries), "A is the first, B the second")))
+    return Heading(f"{a.name} and {b.name}", where, facts, gold=judged, noun="pair")

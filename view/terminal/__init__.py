@@ -1,0 +1,1 @@
+"""Journeys and runs on the terminal."""
