@@ -1,7 +1,7 @@
 """Where the journey goes next: pure decisions from what is known. No model, no state machine."""
 
-from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,9 @@ Trigger = Literal["self", "verifier", "budget", "engine", "gold", "label"]
 `gold` and `label` never arise here: imported data whose course was corrected by an answer key carries them,
 so that it can be filtered out.
 """
+MoveRule = Literal["all_refuted", "too_close", "nothing_to_recheck", "nothing_to_check"]
+"""The rules by which the graph itself moves: every hypothesis is refuted; the credence margin is below the
+policy's; nothing stands that the model could have rechecked; the differential names nothing to check."""
 End = Literal["end"]
 Limit = Literal["tokens", "calls", "backtracks"]
 
@@ -46,6 +49,8 @@ class Move(BaseModel):
     backtrack: bool = False
     limit: Limit | None = None
     """The spent limit, where the budget made the move."""
+    rule: MoveRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
+    """The graph's rule, where one made the move; `rule_of` reads it in older traces too."""
 
 
 class Standing(NamedTuple):
@@ -74,13 +79,13 @@ def _wish(now: Standing, policy: Policy) -> Move:
     if now.verdict != "conclude":
         targets = _targets(now) if now.verdict == "recheck_evidence" else ()
         if now.verdict == "recheck_evidence" and not targets:
-            return _back("widen_differential", "verifier", "nothing stands that could be rechecked")
-        return _back(now.verdict, "self", now.verdict.replace("_", " "), targets)
+            return _back("widen_differential", "nothing stands that could be rechecked", "nothing_to_recheck")
+        return _back(now.verdict, now.verdict.replace("_", " "), targets=targets)
     if not now.ranking and not now.overruled:
-        return _back("widen_differential", "verifier", "every hypothesis is refuted")
+        return _back("widen_differential", "every hypothesis is refuted", "all_refuted")
     if now.margin < policy.min_margin and len(now.ranking) > 1 and not now.overruled:
         why = f"margin {now.margin:.2f} below {policy.min_margin:.2f}"
-        return _back("recheck_evidence", "verifier", why, tuple(now.ranking[:2]))
+        return _back("recheck_evidence", why, "too_close", tuple(now.ranking[:2]))
     return Move(to="conclude", reason="the reflection concludes")
 
 
@@ -89,8 +94,35 @@ def _targets(now: Standing) -> tuple[str, ...]:
     return named or tuple(now.ranking[:2])
 
 
-def _back(verdict: Verdict, trigger: Trigger, reason: str, targets: tuple[str, ...] = ()) -> Move:
-    return Move(to=BACKTRACKS[verdict], trigger=trigger, reason=reason, targets=targets, backtrack=True)
+def _back(verdict: Verdict, reason: str, rule: MoveRule | None = None, targets: tuple[str, ...] = ()) -> Move:
+    return Move(
+        to=BACKTRACKS[verdict],
+        trigger="verifier" if rule else "self",
+        reason=reason,
+        targets=targets,
+        backtrack=True,
+        rule=rule,
+    )
+
+
+_RULE_BY_REASON: Final[Mapping[str, MoveRule]] = {
+    "every hypothesis is refuted": "all_refuted",
+    "nothing stands that could be rechecked": "nothing_to_recheck",
+    "there is no hypothesis to check": "nothing_to_check",
+}
+"""How a reason begins in traces whose moves name no rule."""
+
+
+def rule_of(move: Move) -> MoveRule | None:
+    """The graph's rule that made a move; None where the model, the budget or somebody else did.
+
+    Traces written before moves named their rule tell it by the destination or by the reason.
+    """
+    if move.rule or move.trigger != "verifier":
+        return move.rule
+    if move.to == "check_evidence":
+        return "too_close"
+    return next((rule for words, rule in _RULE_BY_REASON.items() if move.reason.startswith(words)), None)
 
 
 def over_budget(limit: Limit, reason: str) -> Move:

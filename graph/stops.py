@@ -195,5 +195,10 @@ def _standing_lines(state: Journey, shares: Mapping[str, float]) -> list[str]:
 def _after_differential(state: Journey, shares: Mapping[str, float], reread: bool) -> Move:
     targets = to_check(standing_ids(state, shares), state.get("evidence", {}).keys(), reread)
     if not targets:
-        return Move(to="conclude", trigger="verifier", reason="there is no hypothesis to check")
+        return Move(
+            to="conclude",
+            trigger="verifier",
+            reason="there is no hypothesis to check",
+            rule="nothing_to_check",
+        )
     return Move(to="check_evidence", targets=targets)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddxgraph.graph.routing import Move, Policy, Standing, after_reflection, to_check
+from ddxgraph.graph.routing import Move, Policy, Standing, after_reflection, rule_of, to_check
 
 LAX, STRICT = Policy(), Policy(min_margin=0.3)
 CONCLUDES = Move(to="conclude", reason="the reflection concludes")
@@ -12,8 +12,9 @@ def now(verdict="conclude", targets=(), ranking=("B", "A", "C"), margin=0.5, lef
     return Standing(verdict, targets, ranking, margin, left, overruled)
 
 
-def back(to, targets=(), trigger="self"):
-    return {"to": to, "targets": targets, "trigger": trigger, "backtrack": True, "limit": None}
+def back(to, targets=(), rule=None):
+    moved = {"to": to, "targets": targets, "trigger": "self", "backtrack": True, "limit": None}
+    return moved | {"trigger": "verifier", "rule": rule} if rule else moved
 
 
 def forced(limit):
@@ -59,7 +60,7 @@ CONCLUSION = {"to": "conclude", "targets": (), "trigger": "self", "backtrack": F
         pytest.param(
             now("recheck_evidence", ("A",), ranking=()),
             LAX,
-            back("generate_differential", trigger="verifier"),
+            back("generate_differential", rule="nothing_to_recheck"),
             id="recheck where nothing stands",
         ),
         pytest.param(now("widen_differential"), LAX, back("generate_differential"), id="widen"),
@@ -70,7 +71,7 @@ CONCLUSION = {"to": "conclude", "targets": (), "trigger": "self", "backtrack": F
         pytest.param(
             now(ranking=()),
             LAX,
-            back("generate_differential", trigger="verifier"),
+            back("generate_differential", rule="all_refuted"),
             id="all refuted goes back",
         ),
         pytest.param(now(ranking=(), overruled=True), LAX, CONCLUSION, id="all refuted goes back once only"),
@@ -80,7 +81,7 @@ CONCLUSION = {"to": "conclude", "targets": (), "trigger": "self", "backtrack": F
         pytest.param(now("recheck_evidence", left=0), LAX, forced("backtracks"), id="recheck, none left"),
         pytest.param(now("reread_history", left=-1), LAX, forced("backtracks"), id="overdrawn"),
         pytest.param(
-            now(margin=0.29), STRICT, back("check_evidence", ("B", "A"), "verifier"), id="narrow margin"
+            now(margin=0.29), STRICT, back("check_evidence", ("B", "A"), "too_close"), id="narrow margin"
         ),
         pytest.param(now(margin=0.3), STRICT, CONCLUSION, id="margin just enough"),
         pytest.param(now(margin=0.0, overruled=True), STRICT, CONCLUSION, id="narrow margin overrules once"),
@@ -108,3 +109,57 @@ def test_the_move_after_a_reflection(standing, policy, move):
 )
 def test_what_a_visit_to_the_differential_sends_to_be_checked(standing, weighed, reread, checked):
     assert to_check(standing, weighed, reread) == checked
+
+
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        pytest.param(
+            '{"to":"generate_differential","trigger":"verifier","reason":"every hypothesis is refuted",'
+            '"targets":[],"backtrack":true,"limit":null}',
+            "all_refuted",
+            id="all refuted",
+        ),
+        pytest.param(
+            '{"to":"generate_differential","trigger":"verifier",'
+            '"reason":"nothing stands that could be rechecked","targets":[],"backtrack":true,"limit":null}',
+            "nothing_to_recheck",
+            id="nothing to recheck",
+        ),
+        pytest.param(
+            '{"to":"check_evidence","trigger":"verifier","reason":"margin 0.01 below 0.10; the budget allows '
+            '1 of 2 checks","targets":["A"],"backtrack":true,"limit":null}',
+            "too_close",
+            id="margin",
+        ),
+        pytest.param(
+            '{"to":"conclude","trigger":"verifier","reason":"there is no hypothesis to check","targets":[],'
+            '"backtrack":false,"limit":null}',
+            "nothing_to_check",
+            id="nothing to check",
+        ),
+        pytest.param(
+            '{"to":"conclude","trigger":"budget","reason":"no backtrack left to every hypothesis is refuted",'
+            '"targets":[],"backtrack":false,"limit":"backtracks"}',
+            None,
+            id="a spent budget",
+        ),
+        pytest.param(
+            '{"to":"check_evidence","trigger":"self","reason":"recheck evidence","targets":["A"],'
+            '"backtrack":true,"limit":null}',
+            None,
+            id="the model itself",
+        ),
+    ],
+)
+def test_moves_of_older_traces_tell_their_rule_by_the_reason(written, rule):
+    move = Move.model_validate_json(written)
+    assert (move.rule, rule_of(move)) == (None, rule)
+    assert move.model_dump_json() == written
+
+
+@pytest.mark.parametrize("rule", ["all_refuted", "too_close", "nothing_to_recheck", "nothing_to_check"])
+def test_a_move_that_names_its_rule_is_read_by_it_whatever_its_reason_says(rule):
+    move = Move(to="generate_differential", trigger="verifier", reason="other words", rule=rule)
+    assert rule_of(move) == rule
+    assert Move.model_validate_json(move.model_dump_json()) == move

@@ -1,10 +1,10 @@
 """The journey that a trace tells: plain events in the order walked, without prompts, costs or credences."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ddxgraph.graph.routing import Move
+from ddxgraph.graph.routing import Move, rule_of
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.check_evidence import WHOLE_CASE, EvidenceCheck, Strength
 from ddxgraph.nodes.conclude import Conclusion
@@ -378,15 +378,6 @@ class _Reader:
             yield Thought(stop, words)
 
 
-_REASONS: Final[Mapping[str, Why]] = {
-    "every hypothesis is refuted": "all_refuted",
-    "nothing stands that could be rechecked": "nothing_to_recheck",
-}
-
-
 def _why(move: Move) -> Why:
-    if move.trigger != "verifier":
-        return "doubt"
-    if move.to == "check_evidence":
-        return "too_close"
-    return next((why for said, why in _REASONS.items() if move.reason.startswith(said)), "doubt")
+    rule = rule_of(move)
+    return "doubt" if rule is None or rule == "nothing_to_check" else rule
