@@ -20,6 +20,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from ddxgraph.common.errors import CheckpointError
 from ddxgraph.graph.state import STATE_TYPES
 
 T = TypeVar("T")
@@ -28,10 +29,6 @@ _BUSY_S: Final = 30.0
 """How long to wait for another process that is writing in the same SQLite file."""
 _CONNECT_S: Final = 10
 """How long to wait for a PostgreSQL server, unless the URL says otherwise (`?connect_timeout=60`)."""
-
-
-class CheckpointError(RuntimeError):
-    """Checkpoints cannot be kept where they were wanted; the message says how to mend it."""
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import TraceLine, line_of, read_lines, read_records
 from ddxgraph.batch.tracelog import TraceLog, make_folder
+from ddxgraph.common.errors import RunFolderError
 from ddxgraph.graph.folderlock import FolderBusy, folder_held
 from ddxgraph.graph.trace import Trace
 from ddxgraph.graph.wholefile import write_whole
@@ -25,10 +26,6 @@ _CARRIED_CHARS: Final = 1 << 20
 
 Seen = Callable[[Mapping[str, Any]], None]
 """Is told of each trace that a run has already, as a plain JSON object."""
-
-
-class RunFolderError(ValueError):
-    """A run folder cannot be used as asked; the message says why and how to mend it."""
 
 
 class RunFolder:

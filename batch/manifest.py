@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ddxgraph.common.errors import CaseConflict
 from ddxgraph.graph.strategy import Settled
 from ddxgraph.graph.trace import Provenance, StrategySettings
 from ddxgraph.nodes.case import Case
@@ -31,10 +32,6 @@ class CaseSet(BaseModel):
     """Cases, the same one counted once."""
     sha256: str
     """Over every case's id and digest, in their order; hex."""
-
-
-class CaseConflict(ValueError):  # noqa: N818 - reads as what happened
-    """Two different cases go by one id, so that nothing said of it could be told apart."""
 
 
 def case_set(cases: Iterable[Case]) -> CaseSet:

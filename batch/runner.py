@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.batch.folder import RunFolder, open_run
 from ddxgraph.batch.manifest import Selection, manifest
-from ddxgraph.graph.plan import CaseTooLong
+from ddxgraph.common.errors import CaseTooLong, TooManyFailures
 from ddxgraph.graph.strategy import GraphStrategy, Settled, Strategy
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
@@ -23,10 +23,6 @@ from ddxgraph.nodes.failure import Failure, FailureKind, in_one_line, kind_of
 
 GRACE_S: Final = 5.0
 """Seconds that traversals in flight have to end once a run is told to stop."""
-
-
-class TooManyFailures(RuntimeError):  # noqa: N818 - reads as what happened
-    """So many traversals failed one after another that the rest would too; all of them are on record."""
 
 
 class Job(NamedTuple):

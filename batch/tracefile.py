@@ -8,14 +8,11 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
+from ddxgraph.common.errors import TraceFileError
 from ddxgraph.graph.trace import Trace
 
 BEGINNING: Final = b'{"version":1,"id":"'
 """How every line begins; tells a trace that was cut short from a file that is none of ours."""
-
-
-class TraceFileError(ValueError):
-    """A trace file cannot be read or written; the message says where and how to mend it."""
 
 
 def read_traces(path: Path | str) -> Iterator[Trace]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
-from ddxgraph.batch.tracefile import BEGINNING, TraceFileError, is_whole, line_of, read_lines, record_of
+from ddxgraph.batch.tracefile import BEGINNING, is_whole, line_of, read_lines, record_of
+from ddxgraph.common.errors import TraceFileError
 from ddxgraph.graph.trace import Trace
 
 if sys.platform != "win32":

@@ -10,13 +10,10 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.common.errors import CaseFileError
 from ddxgraph.nodes.case import Case
 
 _KNOWN: Final = (*Case.model_fields, "answer")
-
-
-class CaseFileError(ValueError):
-    """A case could not be read; the message says where and how to mend it."""
 
 
 class Gold(BaseModel):

@@ -11,6 +11,7 @@ from typing import Final
 
 from langchain_core.language_models import BaseChatModel
 
+from ddxgraph.common.errors import LoopError, LoopUnfinished
 from ddxgraph.eval.scoring.run import score_run
 from ddxgraph.experiment.arms import LIMITS, Arm, arms, cases_for, second_round, strategy_of
 from ddxgraph.experiment.config import ExperimentConfig
@@ -23,7 +24,6 @@ from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.training.gate.decontamination import HeldOutSets
 from ddxgraph.training.loop.keep import unscored
-from ddxgraph.training.loop.looperror import LoopError, LoopUnfinished
 from ddxgraph.training.loop.prover import NotInForce, Prover
 from ddxgraph.training.loop.walker import Walk, Walker
 from ddxgraph.training.loop.workshop import Watch, Workshop

@@ -9,10 +9,10 @@ from typing import Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import Change, changes_between
+from ddxgraph.common.errors import LoopError
 from ddxgraph.experiment.arms import Arm
 from ddxgraph.experiment.config import ExperimentConfig
 from ddxgraph.graph.trace import code_version
-from ddxgraph.training.loop.looperror import LoopError
 from ddxgraph.training.stampedfolder import StampedFolder, held, read_json, write_json
 
 MANIFEST: Final = "experiment.json"

@@ -4,7 +4,7 @@ from typing import Final, Literal, NamedTuple, cast
 
 from langchain_core.runnables import RunnableConfig
 
-from ddxgraph.batch.checkpoints import CheckpointError
+from ddxgraph.common.errors import CheckpointError
 from ddxgraph.graph.state import Journey
 from ddxgraph.graph.topology import JourneyGraph
 from ddxgraph.nodes.case import Case

@@ -10,11 +10,13 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from ddxgraph.common.errors import NotDone
+
 _LONGEST: Final = 200
 """Characters of a holder's name."""
 
 
-class FolderBusy(RuntimeError):  # noqa: N818 - says what the folder is
+class FolderBusy(NotDone):
     """Another process holds the folder."""
 
     def __init__(self, holder: str) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from langchain_core.language_models import BaseChatModel
 
+from ddxgraph.common.errors import CaseTooLong
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.conversation import REPLY_ROOM
 from ddxgraph.graph.routing import Policy
@@ -17,10 +18,6 @@ from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet, shipped_prompts
-
-
-class CaseTooLong(ValueError):  # noqa: N818 - reads as what happened
-    """The case leaves no room for reasoning in the model's context window."""
 
 
 class Plan(NamedTuple):

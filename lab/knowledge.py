@@ -8,13 +8,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ddxgraph.common.errors import BadInput
+
 CONDITIONS_FILE: Final = "release_conditions.json"
 """Name of the file in DDXPlus' English release."""
 LEAST_FINDINGS: Final = 4
 """A condition with fewer findings that have a short name cannot fill a reference card, and is left out."""
 
 
-class KnowledgeError(ValueError):
+class KnowledgeError(BadInput):
     """A file is not DDXPlus' list of conditions; the message says what to give instead."""
 
 

@@ -16,6 +16,8 @@ from langchain_core.exceptions import (
 )
 from pydantic import BaseModel, ConfigDict
 
+from ddxgraph.common.errors import NotDone
+
 
 class FailureKind(StrEnum):
     """How a boundary broke."""
@@ -47,7 +49,7 @@ class Failure(BaseModel):
     node: str = ""
 
 
-class EngineFailed(Exception):  # noqa: N818 - reads as what happened
+class EngineFailed(NotDone):
     """The engine gave no reply; carries the typed failure that the trace records."""
 
     def __init__(self, failure: Failure, *, called: bool = True) -> None:

@@ -5,20 +5,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from ddxgraph.common.errors import ServerError
 from ddxgraph.nodes.failure import in_one_line
 
 NO_KEY: Final = "no-key-was-set"
 """Sent where the server asks for no key; the client insists on one. No word of prose: keys are blotted out."""
 ANSWER_TIMEOUT_S: Final = 20.0
-
-
-class ServerError(RuntimeError):
-    """A server does not do as it was asked; the message says why and how to mend it."""
-
-    def __init__(self, message: str, status: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        """HTTP status; None where there was no answer."""
 
 
 def is_sendable(key: str) -> bool:

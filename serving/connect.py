@@ -10,20 +10,17 @@ from urllib.parse import urlsplit
 from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
+from ddxgraph.common.errors import AdapterError, EndpointError, ServerError, WeightsError
 from ddxgraph.nodes.consultation import BRIEF_KEY
-from ddxgraph.serving.adapters.files import AdapterError, read_adapter
-from ddxgraph.serving.api import NO_KEY, ServerApi, ServerError, is_sendable
+from ddxgraph.serving.adapters.files import read_adapter
+from ddxgraph.serving.api import NO_KEY, ServerApi, is_sendable
 from ddxgraph.serving.llamaserver import OWNER
 from ddxgraph.serving.models import ServedModel, served_models
-from ddxgraph.serving.weights import SMOLLM2, WeightsError, is_tiny, pull
+from ddxgraph.serving.weights import SMOLLM2, is_tiny, pull
 
 URL_VARIABLE: Final = "DDXGRAPH_BASE_URL"
 MODEL_VARIABLE: Final = "DDXGRAPH_MODEL"
 KEY_VARIABLE: Final = "DDXGRAPH_API_KEY"
-
-
-class EndpointError(RuntimeError):
-    """No model can be reached; the message says what was tried and how to mend it."""
 
 
 class Endpoint(NamedTuple):

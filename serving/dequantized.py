@@ -4,8 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from ddxgraph.common.errors import WeightsError
 from ddxgraph.nodes.cachefolder import cache_folder
-from ddxgraph.serving.weights import SMOLLM2, Weights, WeightsError, pull
+from ddxgraph.serving.weights import SMOLLM2, Weights, pull
 
 NAME: Final = "smollm2"
 """What stands for the shipped model where a folder or a hub's id is asked for."""

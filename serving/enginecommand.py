@@ -4,10 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class ServeError(RuntimeError):
-    """An engine cannot be started or has ended; the message says why and how to mend it."""
-
-
 class EngineCommand(NamedTuple):
     """The module that is run as an engine, what it is told, and what it finds in its environment."""
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
+from ddxgraph.common.errors import NotDone
 from ddxgraph.serving.address import is_free, is_loopback
 from ddxgraph.serving.engine import (
     ENGINE_KEY_VARIABLE,
@@ -36,7 +37,7 @@ _MAGIC: Final = b"GGUF"
 _LARGEST_PORT: Final = 65_535
 
 
-class EngineError(RuntimeError):
+class EngineError(NotDone):
     """The engine cannot serve; the message says why and how to mend it."""
 
 

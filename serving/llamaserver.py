@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from ddxgraph.serving.api import ServerApi, ServerError
+from ddxgraph.common.errors import ServerError
+from ddxgraph.serving.api import ServerApi
 
 OWNER: Final = "llamacpp"
 """Who serves a model, in the model list of a llama.cpp server."""

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ddxgraph.common.errors import ServerError
 from ddxgraph.serving.adapters.store import sha256_in
-from ddxgraph.serving.api import ServerApi, ServerError
+from ddxgraph.serving.api import ServerApi
 
 
 class ServedModel(NamedTuple):

@@ -16,15 +16,16 @@ from typing import IO, Any, Final, Literal
 
 from platformdirs import user_log_path
 
+from ddxgraph.common.errors import ServeError, ServerError
 from ddxgraph.serving import guard, launch
 from ddxgraph.serving.adapters.files import Adapter, read_adapter
 from ddxgraph.serving.adapters.store import put
 from ddxgraph.serving.address import free_port, is_free, is_loopback, reached
-from ddxgraph.serving.api import ServerApi, ServerError, is_sendable
+from ddxgraph.serving.api import ServerApi, is_sendable
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
 from ddxgraph.serving.dequantized import NAME, model_folder
 from ddxgraph.serving.engine import ENGINE_KEY_VARIABLE, PROCESS_MODULE
-from ddxgraph.serving.enginecommand import EngineCommand, ServeError
+from ddxgraph.serving.enginecommand import EngineCommand
 from ddxgraph.serving.models import served_models
 from ddxgraph.serving.vllm import vllm_command
 from ddxgraph.serving.weights import SMOLLM2, pull

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from ddxgraph.common.errors import ServeError
 from ddxgraph.serving.adapters.store import store_folder
-from ddxgraph.serving.enginecommand import EngineCommand, ServeError
+from ddxgraph.serving.enginecommand import EngineCommand
 from ddxgraph.serving.guard import FOLDERS_VARIABLE, KEY_VARIABLE
 
 MODULE: Final = "vllm.entrypoints.openai.api_server"

@@ -10,13 +10,10 @@ import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ddxgraph.common.errors import WeightsError
 from ddxgraph.nodes.cachefolder import CACHE_VARIABLE, cache_folder
 
 _CHUNK: Final = 1 << 20
-
-
-class WeightsError(RuntimeError):
-    """The weights could not be had; the message says what was tried and how to mend it."""
 
 
 class Weights(NamedTuple):

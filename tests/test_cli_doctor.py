@@ -13,7 +13,8 @@ from scripted_server import HttpError, Page, scripted_server
 
 from ddxgraph import read_cases
 from ddxgraph.cli.doctor import ORDINARY, needed, rows
-from ddxgraph.graph.plan import CaseTooLong, plan
+from ddxgraph.common.errors import CaseTooLong
+from ddxgraph.graph.plan import plan
 from ddxgraph.serving.doctor.finding import NAMES, Finding, Status
 from ddxgraph.serving.doctor.machine import NAMES as MACHINE_NAMES
 from ddxgraph.testing import ScriptedChatModel

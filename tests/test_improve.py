@@ -13,11 +13,12 @@ import pytest
 from loops import Told
 
 from ddxgraph import read_traces, serve
+from ddxgraph.common.errors import ServerError
 from ddxgraph.serving.adapters.canary import read_canaries
 from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.serving.adapters.liveness import Verdict, verify
 from ddxgraph.serving.adapters.loaded import load_adapter
-from ddxgraph.serving.api import ServerApi, ServerError
+from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE
 from ddxgraph.serving.server import ServedEndpoint
 from ddxgraph.training.loop.config import EngineSettings

@@ -10,14 +10,13 @@ from canaries import ADAPTED, BASE, canaries_of
 from loops import Told
 from trainset import train_set
 
+from ddxgraph.common.errors import AdapterError, EndpointError, LoopError, ServerError
 from ddxgraph.serving.adapters.canary import write_canaries
-from ddxgraph.serving.adapters.files import AdapterError, read_adapter
-from ddxgraph.serving.api import ServerError
-from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, EndpointError
+from ddxgraph.serving.adapters.files import read_adapter
+from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
 from ddxgraph.training.loop.config import EngineSettings
 from ddxgraph.training.loop.engines import Company, RunningServer, ServedWorkshop
 from ddxgraph.training.loop.improve import improve, place_of
-from ddxgraph.training.loop.looperror import LoopError
 from ddxgraph.training.sft.card import read_training_card
 from ddxgraph.training.sft.config import TrainConfig, train_config
 

@@ -22,13 +22,14 @@ import pytest
 
 from ddxgraph import Budget, Case, GraphStrategy, Trace, connect, read_cases, read_traces, serve
 from ddxgraph.cli.schema import trace_schema
+from ddxgraph.common.errors import AdapterError, ServerError
 from ddxgraph.serving.adapters.canary import CANARY_FILE, PROMPTS, CanarySet, read_canaries, write_canaries
-from ddxgraph.serving.adapters.files import WEIGHTS_FILE, Adapter, AdapterError, read_adapter
+from ddxgraph.serving.adapters.files import WEIGHTS_FILE, Adapter, read_adapter
 from ddxgraph.serving.adapters.liveness import Verdict, verify
 from ddxgraph.serving.adapters.loaded import load_adapter, loaded_adapters, unload_adapter
 from ddxgraph.serving.adapters.reference import make_canaries
 from ddxgraph.serving.address import free_port
-from ddxgraph.serving.api import ServerApi, ServerError
+from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
 from ddxgraph.serving.dequantized import dequantized
 from ddxgraph.serving.server import ServedEndpoint

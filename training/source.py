@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from ddxgraph.batch.folder import TRACES
 from ddxgraph.batch.manifest import Manifest
-from ddxgraph.batch.tracefile import TraceFileError, read_traces
+from ddxgraph.batch.tracefile import read_traces
+from ddxgraph.common.errors import GateError, ScoreError, TraceFileError
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.rule import Verdict
-from ddxgraph.eval.scoring.run import ScoreError, manifest_of, score_run
+from ddxgraph.eval.scoring.run import manifest_of, score_run
 from ddxgraph.graph.trace import Provenance, Trace
-from ddxgraph.training.gate.gateerror import GateError
 from ddxgraph.training.review.file import read_reviews
 from ddxgraph.training.review.review import Review
 

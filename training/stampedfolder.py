@@ -9,9 +9,9 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.batch.tracelog import make_folder
+from ddxgraph.common.errors import LoopError
 from ddxgraph.graph import wholefile
 from ddxgraph.graph.folderlock import FolderBusy, folder_held
-from ddxgraph.training.loop.looperror import LoopError
 
 STAMP: Final = "stage.json"
 """In a run folder that was brought to its end."""

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks import jama
-from ddxgraph.eval.benchmarks.rawfile import BenchmarkError, Problem, RawFile
+from ddxgraph.eval.benchmarks.rawfile import Problem, RawFile
 from ddxgraph.eval.benchmarks.registry import Benchmark, Split, data_folder, problems_in
 
 State = Literal["ok", "absent", "incomplete", "differs"]

@@ -5,7 +5,8 @@ from functools import lru_cache, partial
 from itertools import islice
 from typing import Final
 
-from ddxgraph.eval.benchmarks.rawfile import BenchmarkError, RawFile, Row
+from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.eval.benchmarks.rawfile import RawFile, Row
 from ddxgraph.lab.knowledge import CONDITIONS_FILE, KnowledgeError, read_knowledge
 from ddxgraph.lab.labcase import SPLITS, Draw, LabCase, SplitName, lab_cases
 from ddxgraph.lab.level import LEVELS

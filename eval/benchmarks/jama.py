@@ -17,8 +17,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks.rawfile import (
-    BenchmarkError,
     Published,
     Row,
     first_words,

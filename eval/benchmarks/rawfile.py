@@ -11,14 +11,12 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ddxgraph.common.errors import BenchmarkError
+
 LETTERS: Final = "ABCDE"
 _DIGEST_CHARS: Final = 12
 _SHOWN_WORDS, _SHOWN_PROBLEMS = 8, 3
 _NOT_WORD: Final = re.compile(r"[\W_]+")
-
-
-class BenchmarkError(ValueError):
-    """A benchmark cannot be used as asked; the message says what was tried, names the row, and how to mend it."""
 
 
 class Row(NamedTuple):

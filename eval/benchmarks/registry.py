@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Final
 
 from ddxgraph.batch.manifest import Selection
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks import jama
 from ddxgraph.eval.benchmarks.ddxlab import NAME as DDXLAB
 from ddxgraph.eval.benchmarks.ddxlab import SOURCE, ddxlab_file, size
 from ddxgraph.eval.benchmarks.rawfile import (
-    BenchmarkError,
     Problem,
     RawFile,
     Row,

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from ddxgraph.eval.benchmarks.rawfile import BenchmarkError, RawFile, problems_of, refusal
+from ddxgraph.common.errors import BenchmarkError, FetchError
+from ddxgraph.eval.benchmarks.rawfile import RawFile, problems_of, refusal
 from ddxgraph.eval.benchmarks.registry import Benchmark, data_folder
 from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 
@@ -23,10 +24,6 @@ _MOST_BYTES: Final = 1 << 30
 
 Progress = Callable[[str, int, int | None], None]
 """Told of a download: the file's name, bytes had, bytes in all where the server says so."""
-
-
-class FetchError(RuntimeError):
-    """A download did not succeed; the message says what was tried and how to mend it."""
 
 
 class Fetched(NamedTuple):

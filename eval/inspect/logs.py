@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ddxgraph.batch.folder import ERRORS, RunFolder, open_run
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_records
+from ddxgraph.common.errors import InspectLogError
 from ddxgraph.eval.inspect.tasks import ORIGIN_KEY, TRACE_KEY, Origin
 from ddxgraph.graph.trace import Trace, plan_digest
 
@@ -20,10 +21,6 @@ _SKIPPED: Final = {"attachments", "events", "messages", "output", "timelines"}
 _BATCH: Final = 64
 """Traces that are written at once."""
 _SAID_CHARS: Final = 120
-
-
-class InspectLogError(ValueError):
-    """A log cannot be taken over as asked; the message says why and how to mend it."""
 
 
 @dataclass(frozen=True)

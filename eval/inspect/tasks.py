@@ -28,7 +28,8 @@ from langchain_core.messages import AIMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import CaseSet, Selection, case_set
-from ddxgraph.eval.benchmarks.registry import BenchmarkError, absent_from, load
+from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.eval.benchmarks.registry import absent_from, load
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.rule import SCORER, Verdict, verdict_of
 from ddxgraph.graph.budget import Budget

@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeVar
 
 from pydantic import BaseModel, Field
 
+from ddxgraph.common.errors import EvaluationError
 from ddxgraph.eval.report.comparison import (
     SIGNIFICANT,
     Comparison,
@@ -14,7 +15,6 @@ from ddxgraph.eval.report.comparison import (
     compare,
 )
 from ddxgraph.eval.report.curves import CurveSet, DifficultyLine, curves, difficulty
-from ddxgraph.eval.report.evaluationerror import EvaluationError
 from ddxgraph.eval.report.modelaccuracy import ModelSet, model_accuracies
 from ddxgraph.eval.report.promptgain import GainSet, prompt_gains
 from ddxgraph.eval.report.runresult import FROZEN, RunResult, items_in_words, run_result

@@ -9,9 +9,9 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
+from ddxgraph.common.errors import EvaluationError
 from ddxgraph.eval import wording
 from ddxgraph.eval.report.evaluation import Evaluation, Progress, reasons
-from ddxgraph.eval.report.evaluationerror import EvaluationError
 from ddxgraph.eval.report.plots.picture import Picture
 from ddxgraph.eval.report.plots.plots import plots
 from ddxgraph.eval.report.runresult import TITLES, RunResult

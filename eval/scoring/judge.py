@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
-from ddxgraph.batch.runner import GRACE_S, TooManyFailures
+from ddxgraph.batch.runner import GRACE_S
+from ddxgraph.common.errors import TooManyFailures
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.judgements import Judgement, JudgementLog, judge_digest, judge_of, question_digest
 from ddxgraph.eval.scoring.rule import Score, Verdict

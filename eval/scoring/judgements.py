@@ -12,6 +12,7 @@ from typing import Final, Literal, Self
 from filelock import Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.common.errors import JudgementError
 from ddxgraph.graph.appendlog import AppendLog
 from ddxgraph.graph.trace import Provenance
 from ddxgraph.nodes.case import Case
@@ -22,10 +23,6 @@ JUDGEMENTS: Final = "judgements.jsonl"
 LOCK: Final = "judgements.lock"
 
 _DIGEST_CHARS: Final = 16
-
-
-class JudgementError(ValueError):
-    """Judgements cannot be read, written or found; the message says why and how to mend it."""
 
 
 class Judgement(BaseModel):

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
 from ddxgraph.batch.manifest import CaseSet, Manifest, case_set
 from ddxgraph.batch.tracefile import read_lines
+from ddxgraph.common.errors import ScoreError
 from ddxgraph.eval.benchmarks.registry import Items, absent_from, load
 from ddxgraph.eval.cases import CaseEntry, Gold
 from ddxgraph.eval.scoring.judgements import JUDGEMENTS, Agreement, Judge, Judged, find_judge, question_digest
@@ -28,10 +29,6 @@ _TOLD_EVERY: Final = 1 << 20
 
 Progress = Callable[[int, int], None]
 """Is told how many bytes were read, and how many there are."""
-
-
-class ScoreError(ValueError):
-    """A run cannot be scored; the message names the case or trace and says how to mend it."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Final, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ddxgraph.serving.adapters.files import Adapter, AdapterError
+from ddxgraph.common.errors import AdapterError
+from ddxgraph.serving.adapters.files import Adapter
 
 CANARY_FILE: Final = "canaries.json"
 CANARY_VERSION: Final = 1

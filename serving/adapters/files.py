@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ddxgraph.common.errors import AdapterError
 from ddxgraph.serving.weights import sha256_of
 
 CONFIG_FILE: Final = "adapter_config.json"
@@ -15,10 +16,6 @@ _HEADER_LENGTH: Final = 8
 _LONGEST_HEADER: Final = 100_000_000
 """Bytes; the format's own bound."""
 _PICKLES: Final = ("adapter_model.bin", "adapter_model.pt")
-
-
-class AdapterError(RuntimeError):
-    """An adapter cannot be used; the message says why and how to mend it."""
 
 
 class Adapter(NamedTuple):

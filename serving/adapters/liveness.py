@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from ddxgraph.common.errors import AdapterError
 from ddxgraph.serving.adapters.canary import TOLERANCE, Agreement, CanarySet, Continuation, agreement
-from ddxgraph.serving.adapters.files import Adapter, AdapterError
+from ddxgraph.serving.adapters.files import Adapter
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.models import ServedModel, served_models
 

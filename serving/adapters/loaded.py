@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from ddxgraph.serving.adapters.files import Adapter, AdapterError
+from ddxgraph.common.errors import AdapterError, ServerError
+from ddxgraph.serving.adapters.files import Adapter
 from ddxgraph.serving.adapters.store import put, store_folder
-from ddxgraph.serving.api import ServerApi, ServerError
+from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.models import ServedModel, served_models
 
 _NOT_FOUND, _FORBIDDEN = 404, 403

@@ -5,8 +5,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ddxgraph.common.errors import AdapterError
 from ddxgraph.serving.adapters.canary import PROMPTS, TOKENS, Canary, CanarySet, Continuation
-from ddxgraph.serving.adapters.files import Adapter, AdapterError
+from ddxgraph.serving.adapters.files import Adapter
 from ddxgraph.serving.adapters.store import put
 from ddxgraph.serving.dequantized import model_folder
 

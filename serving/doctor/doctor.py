@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel
 
+from ddxgraph.common.errors import EndpointError, ServerError
 from ddxgraph.nodes import conclude
 from ddxgraph.nodes.consultation import CONVERSATION_KEY, TOP_LOGPROBS, secrets_of
 from ddxgraph.nodes.failure import FailureKind, engine_failure, kind_of
@@ -17,8 +18,8 @@ from ddxgraph.nodes.form import form, list_of, one_of, response_format, whole
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.reading import writable
 from ddxgraph.nodes.usage import total_usage, usage_of
-from ddxgraph.serving.api import NO_KEY, ServerApi, ServerError, without_password
-from ddxgraph.serving.connect import KEY_VARIABLE, Endpoint, EndpointError, connect, resolve
+from ddxgraph.serving.api import NO_KEY, ServerApi, without_password
+from ddxgraph.serving.connect import KEY_VARIABLE, Endpoint, connect, resolve
 from ddxgraph.serving.doctor import finding
 from ddxgraph.serving.doctor.finding import Finding, Pace, Status, Window, amiss, skipped, well
 from ddxgraph.serving.models import served_models

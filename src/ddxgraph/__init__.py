@@ -8,24 +8,35 @@ from typing import TYPE_CHECKING
 from ddxgraph.common import lazy
 
 if TYPE_CHECKING:
-    from ddxgraph.batch.folder import RunFolderError as RunFolderError
-    from ddxgraph.batch.runner import TooManyFailures as TooManyFailures
     from ddxgraph.batch.runner import run as run
-    from ddxgraph.batch.tracefile import TraceFileError as TraceFileError
     from ddxgraph.batch.tracefile import read_traces as read_traces
-    from ddxgraph.eval.benchmarks.registry import BenchmarkError as BenchmarkError
+    from ddxgraph.common.errors import BenchmarkError as BenchmarkError
+    from ddxgraph.common.errors import CaseFileError as CaseFileError
+    from ddxgraph.common.errors import CaseTooLong as CaseTooLong
+    from ddxgraph.common.errors import CompileError as CompileError
+    from ddxgraph.common.errors import DdxgraphError as DdxgraphError
+    from ddxgraph.common.errors import EndpointError as EndpointError
+    from ddxgraph.common.errors import GateError as GateError
+    from ddxgraph.common.errors import JourneySetError as JourneySetError
+    from ddxgraph.common.errors import LoopError as LoopError
+    from ddxgraph.common.errors import LoopUnfinished as LoopUnfinished
+    from ddxgraph.common.errors import RunFolderError as RunFolderError
+    from ddxgraph.common.errors import ScoreError as ScoreError
+    from ddxgraph.common.errors import ServeError as ServeError
+    from ddxgraph.common.errors import TooManyFailures as TooManyFailures
+    from ddxgraph.common.errors import TraceFileError as TraceFileError
+    from ddxgraph.common.errors import TrainConfigError as TrainConfigError
+    from ddxgraph.common.errors import TrainingDataError as TrainingDataError
+    from ddxgraph.common.errors import TrainingError as TrainingError
     from ddxgraph.eval.benchmarks.registry import Items as Items
     from ddxgraph.eval.benchmarks.registry import Selection as Selection
     from ddxgraph.eval.benchmarks.registry import load as _load
-    from ddxgraph.eval.cases import CaseFileError as CaseFileError
     from ddxgraph.eval.cases import Gold as Gold
     from ddxgraph.eval.cases import read_cases as read_cases
     from ddxgraph.eval.scoring.run import ScoredRun as ScoredRun
-    from ddxgraph.eval.scoring.run import ScoreError as ScoreError
     from ddxgraph.eval.scoring.run import score_run as score_run
     from ddxgraph.graph.budget import Budget as Budget
     from ddxgraph.graph.generation import GenerationStrategy as GenerationStrategy
-    from ddxgraph.graph.plan import CaseTooLong as CaseTooLong
     from ddxgraph.graph.routing import Policy as Policy
     from ddxgraph.graph.strategy import GraphStrategy as GraphStrategy
     from ddxgraph.graph.strategy import Strategy as Strategy
@@ -40,25 +51,15 @@ if TYPE_CHECKING:
     from ddxgraph.nodes.limits import Limits as Limits
     from ddxgraph.nodes.patience import Patience as Patience
     from ddxgraph.nodes.sampling import Sampling as Sampling
-    from ddxgraph.serving.connect import EndpointError as EndpointError
     from ddxgraph.serving.connect import connect as connect
-    from ddxgraph.serving.enginecommand import ServeError as ServeError
     from ddxgraph.serving.server import serve as serve
     from ddxgraph.training.gate.config import GateConfig as GateConfig
-    from ddxgraph.training.gate.gateerror import GateError as GateError
     from ddxgraph.training.gate.screen import RunSource as RunSource
     from ddxgraph.training.gate.screen import gate as gate
-    from ddxgraph.training.loop.looperror import LoopError as LoopError
-    from ddxgraph.training.loop.looperror import LoopUnfinished as LoopUnfinished
     from ddxgraph.training.sets.inspection import inspect_set as inspect_set
     from ddxgraph.training.sets.make import make_journeys as make_journeys
-    from ddxgraph.training.sets.manifest import JourneySetError as JourneySetError
     from ddxgraph.training.sft.config import TrainConfig as TrainConfig
     from ddxgraph.training.sft.finetune import finetune as finetune
-    from ddxgraph.training.sft.trainingerror import TrainConfigError as TrainConfigError
-    from ddxgraph.training.sft.trainingerror import TrainingDataError as TrainingDataError
-    from ddxgraph.training.sft.trainingerror import TrainingError as TrainingError
-    from ddxgraph.training.styles.compile import CompileError as CompileError
     from ddxgraph.training.styles.compile import compile_journey as compile_journey
     from ddxgraph.view.data.transitions import transitions as transitions
 
@@ -67,41 +68,42 @@ else:
     __getattr__, __dir__, __all__ = lazy.face(
         __name__,
         {
-            "BenchmarkError": "ddxgraph.eval.benchmarks.registry",
+            "BenchmarkError": "ddxgraph.common.errors",
             "Budget": "ddxgraph.graph.budget",
             "Case": "ddxgraph.nodes.case",
-            "CaseFileError": "ddxgraph.eval.cases",
-            "CaseTooLong": "ddxgraph.graph.plan",
-            "CompileError": "ddxgraph.training.styles.compile",
-            "EndpointError": "ddxgraph.serving.connect",
+            "CaseFileError": "ddxgraph.common.errors",
+            "CaseTooLong": "ddxgraph.common.errors",
+            "CompileError": "ddxgraph.common.errors",
+            "DdxgraphError": "ddxgraph.common.errors",
+            "EndpointError": "ddxgraph.common.errors",
             "GateConfig": "ddxgraph.training.gate.config",
-            "GateError": "ddxgraph.training.gate.gateerror",
+            "GateError": "ddxgraph.common.errors",
             "GenerationStrategy": "ddxgraph.graph.generation",
             "Gold": "ddxgraph.eval.cases",
             "GraphStrategy": "ddxgraph.graph.strategy",
             "Items": "ddxgraph.eval.benchmarks.registry",
-            "JourneySetError": "ddxgraph.training.sets.manifest",
+            "JourneySetError": "ddxgraph.common.errors",
             "Limits": "ddxgraph.nodes.limits",
-            "LoopError": "ddxgraph.training.loop.looperror",
-            "LoopUnfinished": "ddxgraph.training.loop.looperror",
+            "LoopError": "ddxgraph.common.errors",
+            "LoopUnfinished": "ddxgraph.common.errors",
             "Patience": "ddxgraph.nodes.patience",
             "Policy": "ddxgraph.graph.routing",
-            "RunFolderError": "ddxgraph.batch.folder",
+            "RunFolderError": "ddxgraph.common.errors",
             "RunSource": "ddxgraph.training.gate.screen",
             "Sampling": "ddxgraph.nodes.sampling",
-            "ScoreError": "ddxgraph.eval.scoring.run",
+            "ScoreError": "ddxgraph.common.errors",
             "ScoredRun": "ddxgraph.eval.scoring.run",
             "Selection": "ddxgraph.eval.benchmarks.registry",
-            "ServeError": "ddxgraph.serving.enginecommand",
+            "ServeError": "ddxgraph.common.errors",
             "Step": "ddxgraph.graph.trace",
             "Strategy": "ddxgraph.graph.strategy",
-            "TooManyFailures": "ddxgraph.batch.runner",
+            "TooManyFailures": "ddxgraph.common.errors",
             "Trace": "ddxgraph.graph.trace",
-            "TraceFileError": "ddxgraph.batch.tracefile",
+            "TraceFileError": "ddxgraph.common.errors",
             "TrainConfig": "ddxgraph.training.sft.config",
-            "TrainConfigError": "ddxgraph.training.sft.trainingerror",
-            "TrainingDataError": "ddxgraph.training.sft.trainingerror",
-            "TrainingError": "ddxgraph.training.sft.trainingerror",
+            "TrainConfigError": "ddxgraph.common.errors",
+            "TrainingDataError": "ddxgraph.common.errors",
+            "TrainingError": "ddxgraph.common.errors",
             "Traversal": "ddxgraph.graph.traversal",
             "asolve": "ddxgraph.graph.traversal",
             "build_graph": "ddxgraph.graph.topology",

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from journeys import CASE, FREE
 
-from ddxgraph.batch.folder import RunFolder, RunFolderError, open_run
+from ddxgraph.batch.folder import RunFolder, open_run
 from ddxgraph.batch.manifest import Manifest, manifest
 from ddxgraph.batch.runner import jobs_of, run
-from ddxgraph.batch.tracefile import TraceFileError, line_of, read_traces
+from ddxgraph.batch.tracefile import line_of, read_traces
+from ddxgraph.common.errors import RunFolderError, TraceFileError
 from ddxgraph.graph.strategy import GraphStrategy
 from ddxgraph.graph.trace import Provenance, StrategySettings, Trace
 from ddxgraph.nodes.sampling import Sampling

@@ -6,7 +6,8 @@ import pytest
 from journeys import CASE, FREE, VIGNETTE
 
 from ddxgraph import Budget, Case
-from ddxgraph.batch.manifest import CaseConflict, CaseSet, Manifest, Selection, case_set, manifest
+from ddxgraph.batch.manifest import CaseSet, Manifest, Selection, case_set, manifest
+from ddxgraph.common.errors import CaseConflict
 from ddxgraph.graph.strategy import GraphStrategy
 from ddxgraph.graph.trace import Provenance, StrategySettings
 from ddxgraph.nodes.sampling import Sampling

@@ -28,10 +28,9 @@ from ddxgraph import (
     read_traces,
     run,
 )
-from ddxgraph.batch.folder import RunFolder, RunFolderError, open_run
-from ddxgraph.batch.manifest import CaseConflict, manifest
-from ddxgraph.batch.tracefile import TraceFileError
-from ddxgraph.graph.plan import CaseTooLong
+from ddxgraph.batch.folder import RunFolder, open_run
+from ddxgraph.batch.manifest import manifest
+from ddxgraph.common.errors import CaseConflict, CaseTooLong, RunFolderError, TraceFileError
 from ddxgraph.graph.trace import Provenance, StrategySettings
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.testing import ScriptedChatModel

@@ -11,8 +11,9 @@ import pytest
 from journeys import CASE
 
 from ddxgraph import Trace
-from ddxgraph.batch.tracefile import TraceFileError, find_trace, line_of, read_records, read_traces
+from ddxgraph.batch.tracefile import find_trace, line_of, read_records, read_traces
 from ddxgraph.batch.tracelog import TraceLog, append_trace
+from ddxgraph.common.errors import TraceFileError
 from ddxgraph.graph.trace import Provenance, StrategySettings
 
 SETTINGS = StrategySettings()

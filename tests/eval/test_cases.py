@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from ddxgraph.eval.cases import CaseFileError, parse_cases, read_cases
+from ddxgraph.common.errors import CaseFileError
+from ddxgraph.eval.cases import parse_cases, read_cases
 
 OPTIONS = {"A": "Influenza", "B": "Pneumonia"}
 ONE = {"id": "one", "vignette": "Fever.", "question": "Which?", "options": OPTIONS, "answer": "B"}

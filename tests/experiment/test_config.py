@@ -1,8 +1,8 @@
 import pytest
 
+from ddxgraph.common.errors import LoopError
 from ddxgraph.experiment.arms import Arm, arms, cases_for, second_round
 from ddxgraph.experiment.config import SHIPPED, ExperimentConfig, read_experiment, shipped
-from ddxgraph.training.loop.looperror import LoopError
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -11,9 +11,9 @@ from loops import Told
 
 from ddxgraph.batch.folder import TRACES
 from ddxgraph.batch.tracefile import read_traces
+from ddxgraph.common.errors import LoopError
 from ddxgraph.eval.scoring.run import score_run
 from ddxgraph.experiment.weighing import weighing
-from ddxgraph.training.loop.looperror import LoopError
 from ddxgraph.training.loop.workshop import Proof
 
 ARMS = ("longstep", "longmonolog", "shortcut", "cot", "graph", "shortcut-equal-tokens", "cot-equal-tokens")

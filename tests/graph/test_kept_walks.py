@@ -16,7 +16,8 @@ from journeys import AT_ONCE, CASE, FREE, STRAIGHT, answer, timeless
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from ddxgraph import Case, GraphStrategy, Sampling, Traversal, asolve, build_graph, run, solve
-from ddxgraph.batch.checkpoints import CheckpointError, open_checkpoints
+from ddxgraph.batch.checkpoints import open_checkpoints
+from ddxgraph.common.errors import CheckpointError
 from ddxgraph.nodes.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 

@@ -10,16 +10,9 @@ import pytest
 from journeys import AT_ONCE
 
 from ddxgraph import Case, build_graph, solve
+from ddxgraph.common.errors import EndpointError
 from ddxgraph.nodes.failure import FailureKind
-from ddxgraph.serving.connect import (
-    KEY_VARIABLE,
-    MODEL_VARIABLE,
-    URL_VARIABLE,
-    Endpoint,
-    EndpointError,
-    connect,
-    resolve,
-)
+from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, Endpoint, connect, resolve
 from ddxgraph.testing import smallest
 
 KEY = "sk-very-secret-0123456789"

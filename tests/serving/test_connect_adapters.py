@@ -5,17 +5,12 @@ from adapterfolder import write_adapter
 from journeys import AT_ONCE
 
 from ddxgraph import Case, build_graph, solve
+from ddxgraph.common.errors import EndpointError
 from ddxgraph.graph.trace import provenance_of
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.serving.adapters.store import put
-from ddxgraph.serving.connect import (
-    KEY_VARIABLE,
-    MODEL_VARIABLE,
-    URL_VARIABLE,
-    EndpointError,
-    connect,
-)
+from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, connect
 from ddxgraph.serving.weights import CACHE_VARIABLE
 from ddxgraph.testing import ScriptedChatModel
 

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from ddxgraph import Budget, Case, asolve, build_graph, connect, read_cases
-from ddxgraph.serving.connect import EndpointError
+from ddxgraph.common.errors import EndpointError
 from ddxgraph.serving.engine import ENGINE_KEY_VARIABLE, PROCESS_MODULE, Listening
 from ddxgraph.serving.engineprocess import EngineError, main, start
 from ddxgraph.serving.llamacpp import LlamaCppChatModel

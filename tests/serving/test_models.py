@@ -4,7 +4,8 @@ import pytest
 from adapter_server import adapter_server
 from scripted_server import Page, scripted_server
 
-from ddxgraph.serving.api import ServerApi, ServerError, without_password
+from ddxgraph.common.errors import ServerError
+from ddxgraph.serving.api import ServerApi, without_password
 from ddxgraph.serving.models import ServedModel, served_models
 
 HASH = "0123456789abcdef" * 4

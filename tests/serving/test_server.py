@@ -10,8 +10,9 @@ import threading
 import pytest
 
 from ddxgraph import ServeError, connect, serve
+from ddxgraph.common.errors import EndpointError
 from ddxgraph.serving.address import free_port
-from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, EndpointError
+from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
 from ddxgraph.serving.server import ServedEndpoint
 from ddxgraph.serving.weights import SMOLLM2
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ddxgraph.serving.weights import CACHE_VARIABLE, Weights, WeightsError, cache_folder, path_of, pull
+from ddxgraph.common.errors import WeightsError
+from ddxgraph.serving.weights import CACHE_VARIABLE, Weights, cache_folder, path_of, pull
 
 CONTENT = b"GGUF" + bytes(range(256)) * 40
 TINY = Weights(

@@ -5,8 +5,8 @@ from gated import copy_run, entries, make_run, traces_of
 from scoring import alter_manifest
 
 from ddxgraph.batch.manifest import Selection
+from ddxgraph.common.errors import GateError
 from ddxgraph.eval.scoring.rule import Verdict
-from ddxgraph.training.gate.gateerror import GateError
 from ddxgraph.training.source import RunSource, as_source
 
 ROWS = entries(3)

@@ -5,8 +5,8 @@ from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
+from ddxgraph.common.errors import GateError
 from ddxgraph.training.configfile import Settings, explained_toml, read_settings
-from ddxgraph.training.gate.gateerror import GateError
 
 TestSetName = Literal["medqa", "medbullets", "jama"]
 """A benchmark whose test split is kept out."""

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ddxgraph.eval.benchmarks.registry import BenchmarkError, Selection, data_folder, find, load
+from ddxgraph.common.errors import BenchmarkError, GateError
+from ddxgraph.eval.benchmarks.registry import Selection, data_folder, find, load
 from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.config import Decontamination
-from ddxgraph.training.gate.gateerror import GateError
 from ddxgraph.training.gate.text import Hashes, WordHasher, ngrams, question_of, stem_of
 
 TEST_SETS: Final = ("medqa", "medbullets", "jama")

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.batch.manifest import leaves
+from ddxgraph.common.errors import GateError
 from ddxgraph.training.gate.config import GateConfig
-from ddxgraph.training.gate.gateerror import GateError
 from ddxgraph.training.gate.reasons import MEANING, Reason, Rule
 from ddxgraph.training.markdown import markdown_environment
 

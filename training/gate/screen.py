@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
+from ddxgraph.common.errors import GateError
 from ddxgraph.graph.trace import code_version
 from ddxgraph.training.gate.candidate import Candidate, remaining
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.gate.decontamination import HeldOutSets, load_held_out
 from ddxgraph.training.gate.figures import held_out_reports, input_report, kinds, rule_reports
 from ddxgraph.training.gate.gated import Accepted, Gated
-from ddxgraph.training.gate.gateerror import GateError
 from ddxgraph.training.gate.report import GateReport, MissingReport
 from ddxgraph.training.gate.selection import balance, drop_duplicates, limit_per_case
 from ddxgraph.training.gate.sifting import Meter, Progress, Sifting

@@ -9,13 +9,13 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import CaseSet, Selection, case_set
+from ddxgraph.common.errors import LoopError
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS, load
 from ddxgraph.eval.cases import CaseEntry, read_cases
 from ddxgraph.eval.casesample import sample
 from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.text import stem_of, words
 from ddxgraph.training.loop.config import CaseWork, LoopFile
-from ddxgraph.training.loop.looperror import LoopError
 
 _NAMED: Final = 3
 

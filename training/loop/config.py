@@ -6,13 +6,11 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from ddxgraph.common.errors import GateError, LoopError, TrainConfigError
 from ddxgraph.graph.budget import Budget
 from ddxgraph.training.configfile import Settings, explained_toml, read_toml, settings_of
 from ddxgraph.training.gate.config import GateConfig, read_config
-from ddxgraph.training.gate.gateerror import GateError
-from ddxgraph.training.loop.looperror import LoopError
 from ddxgraph.training.sft.config import TrainConfig, train_config
-from ddxgraph.training.sft.trainingerror import TrainConfigError
 from ddxgraph.training.styles.compile import Style
 
 StrategyName = Literal["graph", "vanilla", "cot", "longstep", "longmonolog"]

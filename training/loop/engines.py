@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.language_models import BaseChatModel
 
+from ddxgraph.common.errors import EndpointError
 from ddxgraph.serving.adapters.canary import CanarySet, read_canaries
 from ddxgraph.serving.adapters.files import Adapter, read_adapter
 from ddxgraph.serving.adapters.liveness import CANARY_TIMEOUT_S, Liveness, verify_merged
 from ddxgraph.serving.adapters.liveness import verify as verify_served
 from ddxgraph.serving.adapters.loaded import load_adapter, loaded_adapters
 from ddxgraph.serving.api import ServerApi
-from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, EndpointError, connect, resolve
+from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, connect, resolve
 from ddxgraph.serving.models import served_models
 from ddxgraph.serving.server import Progress as EngineProgress
 from ddxgraph.serving.server import serve

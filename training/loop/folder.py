@@ -9,10 +9,10 @@ from typing import Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import Change, changes_between
+from ddxgraph.common.errors import LoopError
 from ddxgraph.graph.trace import code_version
 from ddxgraph.training.loop.cases import CaseDigest
 from ddxgraph.training.loop.config import LoopConfig
-from ddxgraph.training.loop.looperror import LoopError
 from ddxgraph.training.stampedfolder import StampedFolder, held, read_json, write_json
 
 MANIFEST: Final = "loop.json"

@@ -2,12 +2,12 @@
 
 from pydantic import BaseModel
 
+from ddxgraph.common.errors import LoopUnfinished
 from ddxgraph.eval.report.comparison import Comparison, Entrant, compare
 from ddxgraph.eval.report.runresult import FROZEN, items_in_words
 from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.eval.wording import p_value, signed
 from ddxgraph.training.loop.config import KeepRule
-from ddxgraph.training.loop.looperror import LoopUnfinished
 
 
 class Decision(BaseModel):

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
 
+from ddxgraph.common.errors import LoopUnfinished, NotDone
 from ddxgraph.eval.scoring.run import ScoredRun, score_run
 from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
@@ -22,7 +23,6 @@ from ddxgraph.training.loop.cases import LoopCases
 from ddxgraph.training.loop.config import CaseWork, Evaluate, LoopConfig
 from ddxgraph.training.loop.folder import LoopFolder, RoundFolder
 from ddxgraph.training.loop.keep import Decision, compared, decide, unscored
-from ddxgraph.training.loop.looperror import LoopUnfinished
 from ddxgraph.training.loop.prover import NotInForce, Prover
 from ddxgraph.training.loop.walker import Walk, Walker
 from ddxgraph.training.loop.workshop import Watch, Workshop
@@ -43,7 +43,7 @@ class Ended(NamedTuple):
     why: str
 
 
-class _Stopped(Exception):  # noqa: N818 - reads as what happened
+class _Stopped(NotDone):
     """The loop is not to go on; an outcome, not a fault."""
 
 

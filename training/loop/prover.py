@@ -6,11 +6,12 @@ from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
+from ddxgraph.common.errors import NotDone
 from ddxgraph.training.loop.workshop import Watch, Workshop
 from ddxgraph.training.stampedfolder import write_json
 
 
-class NotInForce(Exception):  # noqa: N818 - an outcome, not a fault
+class NotInForce(NotDone):
     """A served adapter is not proven to be in force; the message says what was found."""
 
 

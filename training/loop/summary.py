@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel
 
 from ddxgraph.batch.folder import MANIFEST as RUN
+from ddxgraph.common.errors import TrainingError
 from ddxgraph.eval import wording
 from ddxgraph.eval.report.comparison import Comparison
 from ddxgraph.eval.report.runresult import FROZEN, Accuracy, RunResult, run_result
@@ -24,7 +25,6 @@ from ddxgraph.training.loop.workshop import Proof
 from ddxgraph.training.markdown import markdown_environment
 from ddxgraph.training.sets.manifest import SET, read_set
 from ddxgraph.training.sft.card import read_training_card
-from ddxgraph.training.sft.trainingerror import TrainingError
 from ddxgraph.training.stampedfolder import read_json, write_whole
 
 SUMMARY_VERSION: Final = 1

@@ -10,11 +10,11 @@ from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.batch.folder import RunFolder, open_run
 from ddxgraph.batch.manifest import manifest
-from ddxgraph.batch.runner import TooManyFailures, run
+from ddxgraph.batch.runner import run
 from ddxgraph.batch.tally import Tally
+from ddxgraph.common.errors import LoopUnfinished, TooManyFailures
 from ddxgraph.graph.strategy import Strategy
 from ddxgraph.training.loop.cases import LoopCases
-from ddxgraph.training.loop.looperror import LoopUnfinished
 from ddxgraph.training.loop.workshop import Watch
 
 

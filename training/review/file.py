@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from ddxgraph.batch.folder import TRACES
 from ddxgraph.batch.tracefile import is_whole, read_traces
+from ddxgraph.common.errors import ReviewError
 from ddxgraph.training.review.review import REVIEW_VERSION, Review, deciding, standing_reviews
 
 REVIEWS: Final = "reviews.jsonl"
@@ -18,10 +19,6 @@ LOCK: Final = "reviews.lock"
 
 _BEGINNING: Final = b'{"version":1,"trace":"'
 """How every line begins; tells a review that was cut short from a file that is none of ours."""
-
-
-class ReviewError(ValueError):
-    """Reviews cannot be read or written; the message says why and how to mend it."""
 
 
 def read_reviews(folder: Path | str) -> Iterator[Review]:

@@ -7,10 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from ddxgraph.common.errors import GateError, ReviewError
 from ddxgraph.eval.scoring.rule import Verdict, verdict_of
 from ddxgraph.graph.trace import Trace
-from ddxgraph.training.gate.gateerror import GateError
-from ddxgraph.training.review.file import ReviewError, read_reviews
+from ddxgraph.training.review.file import read_reviews
 from ddxgraph.training.review.review import Review, approves, standing_reviews
 from ddxgraph.training.source import RunSource, TraceSource
 

@@ -14,6 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
 from ddxgraph.batch.runner import GRACE_S
+from ddxgraph.common.errors import RewritesUnfinished
 from ddxgraph.graph.trace import Provenance, Trace, provenance_of
 from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName, Reply, Turn, Wording
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
@@ -60,10 +61,6 @@ _PLACES: Final[Mapping[str, str]] = {
     "generate_differential": "the list of candidates",
     "check_evidence": "the evidence",
 }
-
-
-class RewritesUnfinished(RuntimeError):  # noqa: N818 - reads as what happened
-    """The engine gave no reply to some monologues; the others are kept, and the same pass goes on."""
 
 
 class Draft(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple, Self
 from filelock import Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.common.errors import RewriteError
 from ddxgraph.graph.appendlog import AppendLog
 from ddxgraph.graph.trace import Provenance
 from ddxgraph.nodes.usage import Usage
@@ -23,10 +24,6 @@ REWRITES: Final = "rewrites.jsonl"
 LOCK: Final = "rewrites.lock"
 
 _DIGEST_CHARS: Final = 16
-
-
-class RewriteError(ValueError):
-    """Rewritings cannot be read or written; the message says why and how to mend it."""
 
 
 class RewriteKey(NamedTuple):

@@ -11,7 +11,8 @@ from typing import Any, BinaryIO, Final, Literal, Self
 
 from ddxgraph.batch.folder import MANIFEST
 from ddxgraph.batch.tracelog import sync_folder
-from ddxgraph.training.sets.manifest import SET, JourneySetError, SetFile, SetManifest, SetSettings, read_set
+from ddxgraph.common.errors import JourneySetError
+from ddxgraph.training.sets.manifest import SET, SetFile, SetManifest, SetSettings, read_set
 
 State = Literal["written", "same"]
 

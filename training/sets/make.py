@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.trace import Trace, code_version
 from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.config import SIDES, GateConfig, Side
@@ -46,7 +47,6 @@ from ddxgraph.training.sets.manifest import (
 from ddxgraph.training.sets.samples import Format, line_of, record_of
 from ddxgraph.training.source import RunSource
 from ddxgraph.training.styles.compile import Sample, Style, compile_samples
-from ddxgraph.training.styles.compileerror import CompileError
 
 Progress = Callable[[int, int], None]
 """Is told how much is done, and how much there is: bytes read by the gate, then journeys compiled."""

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.common.errors import JourneySetError
 from ddxgraph.training.gate.config import GateConfig, Side
 from ddxgraph.training.gate.report import InputReport
 from ddxgraph.training.sets.figures import Figures
@@ -17,10 +18,6 @@ CARD: Final = "README.md"
 SET_VERSION: Final = 1
 
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
-
-
-class JourneySetError(ValueError):
-    """A set of journeys cannot be made or read as asked; the message says why and how to mend it."""
 
 
 class SetSettings(BaseModel):

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ddxgraph.common.errors import SampleFileError
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.training.gate.reasons import Note
@@ -26,10 +27,6 @@ _SHAREGPT: Final = {"system": "system", "user": "human", "assistant": "gpt"}
 _CHAT: Final = {name: role for role, name in _SHAREGPT.items()}
 _ARROW: Final = {str: "string", bool: "bool", int: "int64"}
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
-
-
-class SampleFileError(ValueError):
-    """A line is no sample; the message names file and line."""
 
 
 class Tokens(BaseModel):

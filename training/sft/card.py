@@ -8,10 +8,10 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ddxgraph.common.errors import TrainingError
 from ddxgraph.training.markdown import markdown_environment
 from ddxgraph.training.sft.job import CARD, TrainingJob
 from ddxgraph.training.sft.tokens import SideCounts
-from ddxgraph.training.sft.trainingerror import TrainingError
 
 README: Final = "README.md"
 

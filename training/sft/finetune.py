@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ddxgraph.common.errors import AdapterError, TrainingError
 from ddxgraph.serving.adapters.canary import write_canaries
-from ddxgraph.serving.adapters.files import AdapterError, read_adapter
+from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.serving.dequantized import model_folder
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.sft.job import base_digest
 from ddxgraph.training.sft.tokens import read_journeys
-from ddxgraph.training.sft.trainingerror import TrainingError
 
 if TYPE_CHECKING:
     from ddxgraph.training.sft.card import TrainingCard

@@ -11,12 +11,12 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.batch.manifest import changes_between
+from ddxgraph.common.errors import TrainingError
 from ddxgraph.graph.folderlock import FolderBusy, folder_held
 from ddxgraph.graph.wholefile import write_whole
 from ddxgraph.training.sets.folder import sha256_of
 from ddxgraph.training.sets.manifest import SetManifest, data_file
 from ddxgraph.training.sft.config import TrainConfig
-from ddxgraph.training.sft.trainingerror import TrainingError
 from ddxgraph.training.styles.compile import Style
 
 CARD: Final = "training.json"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ddxgraph.training.sft.trainingerror import TrainingError
+from ddxgraph.common.errors import TrainingError
 
 
 def merge(adapter: Path, base: str, out: Path) -> Path:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ddxgraph.training.sft.trainingerror import TrainingDataError
+from ddxgraph.common.errors import BadInput, TrainingDataError
 from ddxgraph.training.styles.compile import Message
 
 IGNORED: Final = -100
@@ -30,7 +30,7 @@ class Supervised(NamedTuple):
         return sum(label != IGNORED for label in self.labels)
 
 
-class Unreadable(ValueError):  # noqa: N818 - says what a sample is
+class Unreadable(BadInput):
     """The replies of a sample cannot be told in its rendered text; the message says why."""
 
 

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from ddxgraph.common.errors import TrainingDataError
 from ddxgraph.training.gate.config import Side
 from ddxgraph.training.sets.folder import changed_files
 from ddxgraph.training.sets.manifest import SetManifest, data_file, read_set
 from ddxgraph.training.sets.samples import Record, read_samples
 from ddxgraph.training.sft.config import Data
 from ddxgraph.training.sft.supervision import Supervised, Unreadable, supervise
-from ddxgraph.training.sft.trainingerror import TrainingDataError
 
 _TOLD_EVERY: Final = 50
 _MOST_NAMED: Final = 3

@@ -24,6 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from ddxgraph.common.errors import Stopped, TrainConfigError, TrainingDataError, TrainingError
 from ddxgraph.graph.trace import code_version
 from ddxgraph.training.sets.manifest import SetManifest
 from ddxgraph.training.sft.callbacks import SAMPLES, Sampler, TrainProgress, Watch
@@ -41,7 +42,6 @@ from ddxgraph.training.sft.job import (
 )
 from ddxgraph.training.sft.supervision import IGNORED, Supervised, check_template
 from ddxgraph.training.sft.tokens import TokenSide, token_side
-from ddxgraph.training.sft.trainingerror import Stopped, TrainConfigError, TrainingDataError, TrainingError
 
 _TEMPLATE_FILE: Final = "chat_template.jinja"
 _NO_ROOM: Final = ("PytorchStreamWriter", "inline_container", "No space left")
@@ -125,7 +125,7 @@ def train(
         trainer = trainer_for(job, base, start, tokenizer, sides, work, watch)
         seconds = _run(trainer, last_checkpoint(work))
         if watch.stopped:
-            raise Stopped
+            raise Stopped("interrupted; a checkpoint is there, and the same command goes on from it")
         card = _card(trainer, job, base, sides, seconds)
         _publish(trainer, card, template, sides[0], out, work, hooks.finish)
     if _processes().is_main_process:

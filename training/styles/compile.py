@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, get_args
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
 
+from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.conversation import assemble
 from ddxgraph.graph.generation import generation_prompts
 from ddxgraph.graph.routing import Trigger
@@ -16,7 +17,6 @@ from ddxgraph.nodes.generate import SYSTEM
 from ddxgraph.nodes.generate import Style as AskedStyle
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.prompts.library import PromptSet
-from ddxgraph.training.styles.compileerror import CompileError
 from ddxgraph.training.styles.graph import conversations
 from ddxgraph.training.styles.journey import Journey, WentBack, answer_of, answered, journey_of
 from ddxgraph.training.styles.longmonolog import monologue

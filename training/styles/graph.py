@@ -8,9 +8,9 @@ from typing import Final
 
 from langchain_core.messages import AIMessage, BaseMessage
 
+from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.conversation import assemble
 from ddxgraph.graph.trace import Step, Trace, exchanges
-from ddxgraph.training.styles.compileerror import CompileError
 from ddxgraph.training.styles.journey import answered
 
 LAST: Final = -1

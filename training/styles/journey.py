@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.routing import Move, rule_of
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.check_evidence import WHOLE_CASE, EvidenceCheck, Strength
@@ -13,7 +14,6 @@ from ddxgraph.nodes.generate_differential import Differential, Hypothesis, name_
 from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.nodes.review_history import Asks, Finding, FindingKind, History, Polarity, Salience
 from ddxgraph.nodes.statement import STATEMENT_CHARS, stated
-from ddxgraph.training.styles.compileerror import CompileError
 from ddxgraph.training.styles.modelwords import ModelWords
 from ddxgraph.training.styles.quoting import Name, answer_line, fold
 from ddxgraph.training.styles.tree_rule import Taken, all_taken, with_few_tries

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Final
 
+from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.check_evidence import WHOLE_CASE
 from ddxgraph.nodes.generate_differential import Differential, Hypothesis
 from ddxgraph.nodes.review_history import Finding, History
-from ddxgraph.training.styles.compileerror import CompileError
 from ddxgraph.training.styles.quoting import WHOLE, Name, fold, label, names_of, note, quote
 
 _ID: Final = re.compile(r"\b(?:F\d{1,3}|H\d{1,3}(?!-|\W?(?:receptor|block|antagon|antihist|histamin)))\b")

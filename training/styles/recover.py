@@ -10,6 +10,7 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, NamedTuple, cast
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.nodes.check_evidence import Strength
 from ddxgraph.nodes.consultation import StopName
 from ddxgraph.nodes.statement import stated
@@ -49,7 +50,7 @@ _SHOWN: Final = 80
 """Characters of a line that an error shows."""
 
 
-class RecoveryError(ValueError):
+class RecoveryError(BadInput):
     """A text is not a compiled journey of this case."""
 
 

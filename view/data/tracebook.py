@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from pydantic import ValidationError
 
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
-from ddxgraph.batch.tracefile import TraceFileError, is_whole, record_of
+from ddxgraph.batch.tracefile import is_whole, record_of
+from ddxgraph.common.errors import TraceFileError
 from ddxgraph.graph.trace import Trace
 from ddxgraph.view.data.judged import Judge, Judged, unjudged
 from ddxgraph.view.data.tracerow import TraceRow, row_of

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ddxgraph.batch.tracefile import TraceFileError
+from ddxgraph.common.errors import PortTaken, TraceFileError
 from ddxgraph.view.data.tracebook import Entry, TraceBook
 from ddxgraph.view.page.journey import journey_fragment
 from ddxgraph.view.page.run import live_page
@@ -38,10 +38,6 @@ _NOTHING_RUNS: Final = "default-src 'none'; sandbox"
 
 _GRACE_S: Final = 2
 """Seconds that answers under way have to end."""
-
-
-class PortTaken(OSError):  # noqa: N818 - reads as what happened
-    """The port cannot be listened on; the message says why."""
 
 
 class _Follower:

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
+from ddxgraph.common.errors import PageError
 from ddxgraph.graph.wholefile import write_whole
 from ddxgraph.view.data.tracerow import Column
 from ddxgraph.view.page.assets import rendered
@@ -17,10 +18,6 @@ INDEX: Final = "index.html"
 BLOCKS: Final = "blocks"
 _FROM_FILES: Final = "'self' file:"
 """Where a folder's index may load scripts from: its own server, or the disk that it lies on."""
-
-
-class PageError(ValueError):
-    """A page cannot be made as asked; the message says why and how to mend it."""
 
 
 class Fact(NamedTuple):

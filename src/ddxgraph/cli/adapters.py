@@ -12,6 +12,7 @@ import typer
 from ddxgraph.cli import options
 from ddxgraph.cli.serve import split_pair
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.common.errors import EndpointError
 from ddxgraph.serving.adapters.canary import (
     PROMPTS,
     TOLERANCE,
@@ -26,7 +27,7 @@ from ddxgraph.serving.adapters.liveness import verify as verify_served
 from ddxgraph.serving.adapters.loaded import load_adapter, loaded_adapters, unload_adapter
 from ddxgraph.serving.adapters.reference import make_canaries
 from ddxgraph.serving.api import ServerApi
-from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, EndpointError, resolve
+from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, resolve
 
 adapters = typer.Typer(
     name="adapters",

@@ -51,8 +51,8 @@ def experiment(
     with stopped_as_ctrl_c():
         try:
             summary = go_on(file, out, company=company(quiet=quiet))
-        except KeyboardInterrupt:
-            fail("interrupted; the same command goes on from there", Exit.INTERRUPTED)
+        except KeyboardInterrupt as interrupt:
+            fail(str(interrupt) or "interrupted; the same command goes on from there", Exit.INTERRUPTED)
     if as_json:
         typer.echo(summary.model_dump_json())
     else:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from ddxgraph.eval.benchmarks.rawfile import BenchmarkError
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks.registry import load
 from ddxgraph.eval.cases import CaseEntry, CaseFile
 from ddxgraph.eval.scoring.rule import verdict_of

@@ -74,8 +74,8 @@ def improve(
     with stopped_as_ctrl_c():
         try:
             summary = go_on(loop, place, company=company(quiet=quiet))
-        except KeyboardInterrupt:
-            fail("interrupted; the same command goes on from there", Exit.INTERRUPTED)
+        except KeyboardInterrupt as interrupt:
+            fail(str(interrupt) or "interrupted; the same command goes on from there", Exit.INTERRUPTED)
     if as_json:
         typer.echo(summary.model_dump_json())
     else:

@@ -35,7 +35,8 @@ def import_(
     """
     if importlib.util.find_spec("inspect_ai") is None:
         fail("Inspect AI is not installed; run `pip install 'ddxgraph[inspect]'`", Exit.BAD_INPUT)
-    from ddxgraph.eval.inspect.logs import InspectLogError, import_logs  # noqa: PLC0415 - an extra
+    from ddxgraph.common.errors import InspectLogError  # noqa: PLC0415 - an extra
+    from ddxgraph.eval.inspect.logs import import_logs  # noqa: PLC0415 - an extra
 
     try:
         done = import_logs(logs, out)

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from ddxgraph.batch.runner import TooManyFailures
 from ddxgraph.cli import options
 from ddxgraph.cli.bar import counting_bar
 from ddxgraph.cli.signals import stopped_by_signals
 from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
+from ddxgraph.common.errors import TooManyFailures
 from ddxgraph.eval.cases import CaseFile
 from ddxgraph.eval.scoring.judge import JudgeModel, Question, judge_model, judge_run, questions_of
 from ddxgraph.eval.scoring.judgements import JudgementLog

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ddxgraph.batch.manifest import CaseConflict
 from ddxgraph.cli.reviewsitting import REASONS, Ended, Sitting
 from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval.benchmarks.rawfile import BenchmarkError
-from ddxgraph.eval.cases import CaseFile, CaseFileError
-from ddxgraph.eval.scoring.run import ScoreError, answer_key, manifest_of
+from ddxgraph.common.errors import BenchmarkError, CaseConflict, CaseFileError, ScoreError
+from ddxgraph.eval.cases import CaseFile
+from ddxgraph.eval.scoring.run import answer_key, manifest_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.training.review.agreement import PairAgreement, ReviewerCount, agreements, counts
 from ddxgraph.training.review.queue import Choice, Golds, Only, Order, ReviewQueue

@@ -13,6 +13,7 @@ from ddxgraph.cli import options
 from ddxgraph.cli.bar import counting_bar
 from ddxgraph.cli.signals import stopped_by_signals
 from ddxgraph.cli.speech import Exit, fail, say
+from ddxgraph.common.errors import RewritesUnfinished
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
@@ -20,7 +21,6 @@ from ddxgraph.training.rewrite.rewrite import (
     Draft,
     Rewriter,
     RewriteSummary,
-    RewritesUnfinished,
     Rewritten,
     draft_of,
     rewrite,

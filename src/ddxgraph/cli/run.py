@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from ddxgraph.batch.checkpoints import open_checkpoints
 from ddxgraph.batch.folder import RunFolder, open_run
 from ddxgraph.batch.manifest import CaseSet, manifest
-from ddxgraph.batch.runner import TooManyFailures, jobs_of
+from ddxgraph.batch.runner import jobs_of
 from ddxgraph.batch.runner import run as run_cases
 from ddxgraph.batch.tally import Tally
 from ddxgraph.cli import casesource, options
@@ -23,6 +23,7 @@ from ddxgraph.cli.retries import retries_counted
 from ddxgraph.cli.signals import stopped_by_signals
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.cli.strategies import StrategyName, strategy_of
+from ddxgraph.common.errors import TooManyFailures
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.strategy import Strategy
 from ddxgraph.nodes.patience import Patience

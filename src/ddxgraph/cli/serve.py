@@ -15,9 +15,9 @@ from rich.markup import escape
 
 from ddxgraph.cli.signals import FROM_OUTSIDE, signals_handled
 from ddxgraph.cli.speech import STDERR, Exit, fail, say, spoken
+from ddxgraph.common.errors import ServeError
 from ddxgraph.serving import server
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE
-from ddxgraph.serving.enginecommand import ServeError
 
 _TOLD_EVERY_S: Final = 60.0
 

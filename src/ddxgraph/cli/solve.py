@@ -8,12 +8,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ddxgraph.batch.checkpoints import CheckpointError, name_of, open_checkpoints
+from ddxgraph.batch.checkpoints import name_of, open_checkpoints
 from ddxgraph.batch.tracefile import find_trace
 from ddxgraph.batch.tracelog import append_trace
 from ddxgraph.cli import options
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, say, spoken
-from ddxgraph.eval.cases import CaseEntry, CaseFileError, case_entry, parse_cases, read_cases
+from ddxgraph.common.errors import CaseFileError, CheckpointError
+from ddxgraph.eval.cases import CaseEntry, case_entry, parse_cases, read_cases
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.plan import Plan, plan
 from ddxgraph.graph.topology import compile_plan

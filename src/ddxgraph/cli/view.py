@@ -150,7 +150,8 @@ def _safe(name: str) -> str:
 
 def _serve(book: TraceBook, port: int, *, blind: bool, browse: bool) -> None:
     need("--serve", ("starlette", "uvicorn"), "view")
-    from ddxgraph.view.page.server import LOOPBACK, PortTaken, listen, serve_view  # noqa: PLC0415 - needs the extra
+    from ddxgraph.common.errors import PortTaken  # noqa: PLC0415 - needs the extra
+    from ddxgraph.view.page.server import LOOPBACK, listen, serve_view  # noqa: PLC0415 - needs the extra
 
     try:
         opened = listen(port)

@@ -9,9 +9,10 @@ import pytest
 from benchmarkmaker import SHARED
 from laboratory import made_up_content
 
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks.check import standings
 from ddxgraph.eval.benchmarks.ddxlab import CASES_A_LEVEL, ddxlab_rows
-from ddxgraph.eval.benchmarks.registry import BENCHMARKS, BenchmarkError, Selection, find, items_of, load
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS, Selection, find, items_of, load
 from ddxgraph.eval.benchmarks.store import fetch
 from ddxgraph.lab.labcase import findings_key
 from ddxgraph.lab.level import LEVELS

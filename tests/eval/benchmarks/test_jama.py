@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from benchmarkmaker import JAMA_OTHER, JAMA_TEST, SHARED, jama_record
 
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks.jama import (
     import_jama,
     jama_rows,
@@ -16,7 +17,6 @@ from ddxgraph.eval.benchmarks.jama import (
     read_import,
     url_digest,
 )
-from ddxgraph.eval.benchmarks.rawfile import BenchmarkError
 
 RECORDS = [jama_record(url) for url in (*JAMA_TEST, *JAMA_OTHER)]
 

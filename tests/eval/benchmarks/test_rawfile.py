@@ -9,8 +9,8 @@ from benchmarkmaker import as_lines, medqa_row, mini
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks.rawfile import (
-    BenchmarkError,
     Published,
     Row,
     differences,

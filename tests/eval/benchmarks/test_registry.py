@@ -8,18 +8,11 @@ from collections import Counter
 import pytest
 from benchmarkmaker import JAMA_OTHER, JAMA_TEST, SHARED, as_lines, jama_record, medqa_row, mini
 
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks.check import standings
 from ddxgraph.eval.benchmarks.jama import import_jama, listed_urls
 from ddxgraph.eval.benchmarks.rawfile import medqa_rows, published
-from ddxgraph.eval.benchmarks.registry import (
-    BENCHMARKS,
-    BenchmarkError,
-    Selection,
-    absent_from,
-    data_folder,
-    items_of,
-    load,
-)
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS, Selection, absent_from, data_folder, items_of, load
 from ddxgraph.eval.casesample import sample
 from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 

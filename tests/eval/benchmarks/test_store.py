@@ -7,8 +7,8 @@ import pytest
 from benchmarkmaker import as_lines, medqa_row, mini
 from fileserver import file_server
 
-from ddxgraph.eval.benchmarks.rawfile import BenchmarkError
-from ddxgraph.eval.benchmarks.store import FetchError, fetch
+from ddxgraph.common.errors import BenchmarkError, FetchError
+from ddxgraph.eval.benchmarks.store import fetch
 
 ROWS = [medqa_row(number) for number in range(12)]
 GOOD, BAD = as_lines(ROWS), as_lines([*ROWS[:5], *ROWS[6:]])

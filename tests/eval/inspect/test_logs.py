@@ -14,7 +14,8 @@ from inspected import Items, entry, evaluate, said
 
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_traces
-from ddxgraph.eval.inspect.logs import InspectLogError, import_logs
+from ddxgraph.common.errors import InspectLogError
+from ddxgraph.eval.inspect.logs import import_logs
 from ddxgraph.eval.inspect.tasks import TRACE_KEY
 from ddxgraph.eval.scoring.rule import Verdict
 from ddxgraph.eval.scoring.run import score_run

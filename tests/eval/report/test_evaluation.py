@@ -7,8 +7,8 @@ import pytest
 from scoredruns import random_run, score, scored, selection
 
 from ddxgraph.batch.manifest import Selection
+from ddxgraph.common.errors import EvaluationError
 from ddxgraph.eval.report.evaluation import Evaluation, evaluate
-from ddxgraph.eval.report.evaluationerror import EvaluationError
 from ddxgraph.eval.report.write import to_json
 from ddxgraph.eval.scoring.judgements import Judged
 from ddxgraph.eval.scoring.run import ScoredRun

@@ -21,8 +21,8 @@ from browser import (
 )
 from scoredruns import random_run, score, scored, selection
 
+from ddxgraph.common.errors import EvaluationError
 from ddxgraph.eval.report.evaluation import Evaluation, evaluate
-from ddxgraph.eval.report.evaluationerror import EvaluationError
 from ddxgraph.eval.report.plots.picture import Picture
 from ddxgraph.eval.report.plots.plots import plots
 from ddxgraph.eval.report.write import DATA, MARKDOWN, PAGE, PLOTS, write_report

@@ -14,16 +14,10 @@ from langchain_core.exceptions import ModelConnectionError, ModelTimeoutError
 from scoring import entries, lines_of, make_run
 
 from ddxgraph import TooManyFailures
+from ddxgraph.common.errors import JudgementError
 from ddxgraph.eval.cases import CaseEntry, Gold
 from ddxgraph.eval.scoring.judge import PROMPTS, JudgeModel, judge_model, judge_run, questions_of
-from ddxgraph.eval.scoring.judgements import (
-    JUDGEMENTS,
-    Judgement,
-    JudgementError,
-    JudgementLog,
-    find_judge,
-    read_judgements,
-)
+from ddxgraph.eval.scoring.judgements import JUDGEMENTS, Judgement, JudgementLog, find_judge, read_judgements
 from ddxgraph.eval.scoring.run import ScoredRun, score_run
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import Request, ScriptedChatModel

@@ -14,12 +14,13 @@ from langchain_core.exceptions import ModelConnectionError
 from scoring import alter_manifest, case, entries, lines_of, make_run, write_lines
 
 from ddxgraph import Gold, TraceFileError
-from ddxgraph.batch.manifest import CaseConflict, CaseSet, Selection, case_set
+from ddxgraph.batch.manifest import CaseSet, Selection, case_set
+from ddxgraph.common.errors import CaseConflict, ScoreError
 from ddxgraph.eval.benchmarks.jama import import_jama
 from ddxgraph.eval.benchmarks.registry import data_folder, load
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.rule import Verdict
-from ddxgraph.eval.scoring.run import ScoredRun, ScoreError, score_run
+from ddxgraph.eval.scoring.run import ScoredRun, score_run
 
 ROWS = entries("BBBBB")
 SAID = ["B", "A", "", ModelConnectionError("refused"), "B"]

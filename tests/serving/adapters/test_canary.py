@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ddxgraph.common.errors import AdapterError
 from ddxgraph.serving.adapters.canary import (
     CANARY_FILE,
     ENOUGH,
@@ -20,7 +21,7 @@ from ddxgraph.serving.adapters.canary import (
     read_canaries,
     write_canaries,
 )
-from ddxgraph.serving.adapters.files import AdapterError, read_adapter
+from ddxgraph.serving.adapters.files import read_adapter
 
 LOGPROBS = st.floats(-20, 0)
 

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from ddxgraph.serving.adapters.files import CONFIG_FILE, WEIGHTS_FILE, AdapterError, digest, read_adapter
+from ddxgraph.common.errors import AdapterError
+from ddxgraph.serving.adapters.files import CONFIG_FILE, WEIGHTS_FILE, digest, read_adapter
 
 LORA = f"{PREFIX}.q_proj.lora_A.weight"
 

@@ -3,11 +3,12 @@ from adapter_server import Written, adapter_server
 from adapterfolder import write_adapter
 from canaries import ADAPTED, BASE, LENGTH, canaries_of, shifted, written
 
+from ddxgraph.common.errors import AdapterError, ServerError
 from ddxgraph.serving.adapters.canary import TOLERANCE, Continuation
-from ddxgraph.serving.adapters.files import AdapterError, read_adapter
+from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.serving.adapters.liveness import Verdict, judge, verify, verify_merged
 from ddxgraph.serving.adapters.store import put
-from ddxgraph.serving.api import ServerApi, ServerError
+from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.models import ServedModel
 from ddxgraph.serving.weights import CACHE_VARIABLE
 

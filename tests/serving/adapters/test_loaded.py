@@ -2,10 +2,11 @@ import pytest
 from adapter_server import adapter_server, failed
 from adapterfolder import write_adapter
 
-from ddxgraph.serving.adapters.files import AdapterError, digest, read_adapter
+from ddxgraph.common.errors import AdapterError, ServerError
+from ddxgraph.serving.adapters.files import digest, read_adapter
 from ddxgraph.serving.adapters.loaded import LoadedAdapter, load_adapter, loaded_adapters, unload_adapter
 from ddxgraph.serving.adapters.store import store_folder
-from ddxgraph.serving.api import ServerApi, ServerError
+from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.weights import CACHE_VARIABLE
 
 KEY = "sk-very-secret-0123456789"

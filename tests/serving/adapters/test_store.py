@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from adapterfolder import write_adapter
 
-from ddxgraph.serving.adapters.files import CONFIG_FILE, WEIGHTS_FILE, AdapterError, digest, read_adapter
+from ddxgraph.common.errors import AdapterError
+from ddxgraph.serving.adapters.files import CONFIG_FILE, WEIGHTS_FILE, digest, read_adapter
 from ddxgraph.serving.adapters.store import put, sha256_in, store_folder
 from ddxgraph.serving.weights import CACHE_VARIABLE
 

@@ -4,8 +4,8 @@ import tomllib
 
 import pytest
 
+from ddxgraph.common.errors import GateError
 from ddxgraph.training.gate.config import GateConfig, Section, default_toml, read_config
-from ddxgraph.training.gate.gateerror import GateError
 from ddxgraph.training.gate.reasons import Rule
 
 

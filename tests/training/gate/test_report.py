@@ -5,9 +5,9 @@ import json
 import pytest
 from gated import LETTERS, Walk, case, entries, entry, held_out, make_run
 
+from ddxgraph.common.errors import GateError
 from ddxgraph.training.gate.config import GateConfig, PerCase
 from ddxgraph.training.gate.decontamination import HeldOutSets, MissingSet
-from ddxgraph.training.gate.gateerror import GateError
 from ddxgraph.training.gate.report import GateReport
 from ddxgraph.training.gate.screen import RunSource, gate
 

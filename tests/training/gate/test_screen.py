@@ -29,6 +29,7 @@ from gated import (
 from scoring import write_lines
 
 from ddxgraph import Case, Step, Trace, TraceFileError
+from ddxgraph.common.errors import GateError
 from ddxgraph.eval.benchmarks.registry import Selection, load
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.trace import StrategySettings
@@ -45,7 +46,6 @@ from ddxgraph.training.gate.config import (
     Split,
 )
 from ddxgraph.training.gate.decontamination import load_held_out
-from ddxgraph.training.gate.gateerror import GateError
 from ddxgraph.training.gate.reasons import Note, Reason, Rule
 from ddxgraph.training.gate.screen import Gated, RunSource, gate
 from ddxgraph.training.review.file import append_review

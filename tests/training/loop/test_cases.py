@@ -6,10 +6,9 @@ import pytest
 from gated import case, entry
 from loops import TRAIN, VALIDATION, write_cases, write_loop
 
-from ddxgraph.eval.cases import CaseFileError
+from ddxgraph.common.errors import CaseFileError, LoopError
 from ddxgraph.training.loop.cases import LoopCases, cases_of, check_apart
 from ddxgraph.training.loop.config import read_loop
-from ddxgraph.training.loop.looperror import LoopError
 
 
 def cases(tmp_path, **settings):

@@ -5,9 +5,9 @@ import tomllib
 import pytest
 from pydantic import BaseModel
 
+from ddxgraph.common.errors import LoopError
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.loop.config import LoopConfig, LoopFile, default_toml, read_loop
-from ddxgraph.training.loop.looperror import LoopError
 from ddxgraph.training.sft.config import train_config
 
 

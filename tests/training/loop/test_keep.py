@@ -3,9 +3,9 @@
 import pytest
 from scoredruns import score, scored
 
+from ddxgraph.common.errors import LoopUnfinished
 from ddxgraph.training.loop.config import KeepRule
 from ddxgraph.training.loop.keep import compared, decide
-from ddxgraph.training.loop.looperror import LoopUnfinished
 
 
 def run(name: str, right: int, of: int = 20, errors: int = 0):

@@ -6,10 +6,9 @@ import pytest
 from loops import CONFIG, LIVE, STAGES, Bench, Told, go, summary_of, trace_ids, write_loop
 
 from ddxgraph import Sampling
-from ddxgraph.batch.folder import RunFolderError
 from ddxgraph.batch.manifest import Manifest
+from ddxgraph.common.errors import LoopUnfinished, RunFolderError
 from ddxgraph.training.loop.keep import Decision
-from ddxgraph.training.loop.looperror import LoopUnfinished
 from ddxgraph.training.loop.workshop import Proof
 from ddxgraph.training.sets.samples import read_samples
 from ddxgraph.training.stampedfolder import read_json

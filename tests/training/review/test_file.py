@@ -11,15 +11,8 @@ from scoring import entries, make_run
 
 from ddxgraph import read_traces
 from ddxgraph.batch.tracefile import line_of
-from ddxgraph.training.review.file import (
-    LOCK,
-    REVIEWS,
-    ReviewError,
-    all_reviews,
-    append_review,
-    read_reviews,
-    reviews_of,
-)
+from ddxgraph.common.errors import ReviewError
+from ddxgraph.training.review.file import LOCK, REVIEWS, all_reviews, append_review, read_reviews, reviews_of
 from ddxgraph.training.review.review import Review, content_digest
 
 NOON = "2026-01-02T12:00:00Z"

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from journeys import AT_ONCE, CASE, FREE, OPTIONS, Whimsy
 
 from ddxgraph import Budget, build_graph, solve
+from ddxgraph.common.errors import CompileError
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.rewrite.check import FaultKind, check_rewrite
-from ddxgraph.training.styles.compile import CompileError, compile_journey
+from ddxgraph.training.styles.compile import compile_journey
 from ddxgraph.training.styles.journey import (
     Checked,
     Concluded,

@@ -23,6 +23,7 @@ from langchain_core.exceptions import ModelConnectionError
 from langchain_core.messages import AIMessage
 
 from ddxgraph import Trace, build_graph, solve
+from ddxgraph.common.errors import RewritesUnfinished
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import Request, ScriptedChatModel
@@ -31,7 +32,6 @@ from ddxgraph.training.rewrite.rewrite import (
     PROMPTS,
     Draft,
     Rewriter,
-    RewritesUnfinished,
     Rewritten,
     draft_of,
     points_of,

@@ -9,11 +9,10 @@ from gated import NOTHING_HELD_OUT, Walk, entries, make_run
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ddxgraph.common.errors import JourneySetError, SampleFileError
 from ddxgraph.training.gate.config import Balance, GateConfig, Split
 from ddxgraph.training.sets.inspection import histogram, inspect_set
 from ddxgraph.training.sets.make import make_journeys
-from ddxgraph.training.sets.manifest import JourneySetError
-from ddxgraph.training.sets.samples import SampleFileError
 from ddxgraph.training.source import RunSource
 
 ROWS = entries(8)

@@ -41,6 +41,7 @@ from journeys import (
 )
 
 from ddxgraph import run
+from ddxgraph.common.errors import JourneySetError
 from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.training.gate.config import (
     Balance,
@@ -56,7 +57,7 @@ from ddxgraph.training.gate.screen import gate
 from ddxgraph.training.rewrite.rewrite import Rewriter, Rewritten, draft_of, rewrite, rewriter
 from ddxgraph.training.rewrite.store import RewriteLog
 from ddxgraph.training.sets.make import JourneySet, Retell, make_journeys, write_journeys
-from ddxgraph.training.sets.manifest import JourneySetError, SetSettings, read_set
+from ddxgraph.training.sets.manifest import SetSettings, read_set
 from ddxgraph.training.sets.samples import line_of, read_samples, record_of
 from ddxgraph.training.source import RunSource
 from ddxgraph.training.styles.compile import STYLES, compile_journey

@@ -6,18 +6,11 @@ import pytest
 from journeys import CASE, STRAIGHT, reflection
 
 from ddxgraph import Trace, build_graph, solve
+from ddxgraph.common.errors import SampleFileError
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.gate.reasons import Note
-from ddxgraph.training.sets.samples import (
-    FORMATS,
-    Record,
-    SampleFileError,
-    features_of,
-    line_of,
-    read_samples,
-    record_of,
-)
+from ddxgraph.training.sets.samples import FORMATS, Record, features_of, line_of, read_samples, record_of
 from ddxgraph.training.styles.compile import STYLES, Sample, compile_journey
 
 SCRIPT = {**STRAIGHT, "reflect": [reflection("recheck_evidence", ["C"], ["B"]), reflection()]}

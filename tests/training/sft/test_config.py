@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ddxgraph.common.errors import TrainConfigError
 from ddxgraph.training.sft.config import (
     TrainConfig,
     default_toml,
@@ -13,7 +14,6 @@ from ddxgraph.training.sft.config import (
     read_train_config,
     train_config,
 )
-from ddxgraph.training.sft.trainingerror import TrainConfigError
 
 
 def test_the_presets_that_ship():

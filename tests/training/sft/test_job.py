@@ -5,6 +5,7 @@ import multiprocessing
 
 import pytest
 
+from ddxgraph.common.errors import TrainingError
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.sft.job import (
     CARD,
@@ -16,7 +17,6 @@ from ddxgraph.training.sft.job import (
     last_checkpoint,
     work_folder,
 )
-from ddxgraph.training.sft.trainingerror import TrainingError
 
 JOB = TrainingJob(
     config=TrainConfig(),

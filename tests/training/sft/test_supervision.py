@@ -7,8 +7,8 @@ from bytellama import CHATML, LLAMA3, SPECIAL, byte_tokenizer
 from journeys import CASE
 from walks import doubting, plain_walk, walked
 
+from ddxgraph.common.errors import TrainingDataError
 from ddxgraph.training.sft.supervision import IGNORED, Supervised, Unreadable, check_template, supervise
-from ddxgraph.training.sft.trainingerror import TrainingDataError
 from ddxgraph.training.styles.compile import STYLES, Message, Sample, compile_samples
 
 TEMPLATES = pytest.mark.parametrize("template", [CHATML, LLAMA3], ids=["chatml", "llama3"])

@@ -6,11 +6,10 @@ import pytest
 from bytellama import byte_tokenizer
 from trainset import train_set
 
-from ddxgraph.training.sets.manifest import JourneySetError
+from ddxgraph.common.errors import JourneySetError, TrainingDataError
 from ddxgraph.training.sft.config import Data
 from ddxgraph.training.sft.supervision import supervise
 from ddxgraph.training.sft.tokens import read_journeys, take, token_side
-from ddxgraph.training.sft.trainingerror import TrainingDataError
 
 TOKENIZER = byte_tokenizer()
 

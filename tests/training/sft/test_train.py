@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from trainset import train_set
 from transformers import AutoModelForCausalLM
 
+from ddxgraph.common.errors import Stopped, TrainConfigError, TrainingError
 from ddxgraph.serving.adapters.canary import read_canaries
 from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.training.sft.callbacks import Watch
@@ -27,7 +28,6 @@ from ddxgraph.training.sft.job import TrainingJob, work_folder
 from ddxgraph.training.sft.supervision import IGNORED, Supervised
 from ddxgraph.training.sft.tokens import SideCounts, TokenSide
 from ddxgraph.training.sft.train import Hooks, trainer_for
-from ddxgraph.training.sft.trainingerror import Stopped, TrainConfigError, TrainingError
 
 pytestmark = pytest.mark.slow
 

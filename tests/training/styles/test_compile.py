@@ -12,19 +12,13 @@ from pydantic import ValidationError
 from walks import LEG, plain_walk, walked
 
 from ddxgraph import Case, GenerationStrategy, Trace
+from ddxgraph.common.errors import CompileError
 from ddxgraph.nodes.conclude import from_credence
 from ddxgraph.nodes.generate import Generation, prompts_of
 from ddxgraph.nodes.statement import stated
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import ScriptedChatModel
-from ddxgraph.training.styles.compile import (
-    ASKED_AS,
-    STYLES,
-    CompileError,
-    Sample,
-    compile_journey,
-    compile_samples,
-)
+from ddxgraph.training.styles.compile import ASKED_AS, STYLES, Sample, compile_journey, compile_samples
 
 TEXTS = ("longstep", "longmonolog", "shortcut", "cot")
 ROLES = {"system": "system", "human": "user", "ai": "assistant"}

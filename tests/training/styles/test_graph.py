@@ -10,8 +10,9 @@ from langchain_core.messages import BaseMessage
 from walks import doubting, plain_walk, walked, whimsical
 
 from ddxgraph import Budget, Limits, Trace
+from ddxgraph.common.errors import CompileError
 from ddxgraph.testing import ScriptedChatModel
-from ddxgraph.training.styles.compile import CompileError, Sample, compile_journey, compile_samples
+from ddxgraph.training.styles.compile import Sample, compile_journey, compile_samples
 
 ROLES = {"system": "system", "human": "user", "ai": "assistant"}
 Said = tuple[tuple[str, str], ...]

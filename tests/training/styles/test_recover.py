@@ -10,10 +10,11 @@ from journeys import CASE, FREE
 from walks import HOSTILE, TWO_WAYS_BACK, plain_walk, traces, walked, whimsical
 
 from ddxgraph import Budget, Case, Policy, Trace
+from ddxgraph.common.errors import CompileError
 from ddxgraph.nodes.check_evidence import EvidenceCheck
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
-from ddxgraph.training.styles.compile import CompileError, compile_journey
+from ddxgraph.training.styles.compile import compile_journey
 from ddxgraph.training.styles.journey import (
     Checked,
     Concluded,

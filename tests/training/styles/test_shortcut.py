@@ -9,8 +9,9 @@ from journeys import CASE, FREE, OPTIONS, STRAIGHT, reading, reflection, weighin
 from walks import LEG, TWO_WAYS_BACK, plain_walk, traces, walked
 
 from ddxgraph import Budget
+from ddxgraph.common.errors import CompileError
 from ddxgraph.nodes.statement import stated
-from ddxgraph.training.styles.compile import CompileError, compile_journey
+from ddxgraph.training.styles.compile import compile_journey
 from ddxgraph.training.styles.detours import Detours
 from ddxgraph.training.styles.journey import (
     Checked,

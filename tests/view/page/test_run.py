@@ -11,7 +11,7 @@ import pytest
 from viewed import add, as_another, book, many, straight, write_cases, write_run
 
 from ddxgraph.batch.folder import ERRORS, TRACES
-from ddxgraph.batch.tracefile import TraceFileError
+from ddxgraph.common.errors import TraceFileError
 from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.page.run import heading_of, live_page, write_run_page
 

@@ -10,10 +10,11 @@ from starlette.testclient import TestClient
 from viewed import add, as_another, back_and_forth, book, many, once_back, write_cases, write_run
 
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
-from ddxgraph.batch.tracefile import TraceFileError, line_of
+from ddxgraph.batch.tracefile import line_of
+from ddxgraph.common.errors import PortTaken, TraceFileError
 from ddxgraph.view.data.tracebook import TraceBook
 from ddxgraph.view.data.tracerow import COLUMNS
-from ddxgraph.view.page.server import PortTaken, listen, view_app
+from ddxgraph.view.page.server import listen, view_app
 
 HOME = "http://127.0.0.1"
 SECRET = "is nobody's to read"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ddxgraph.common.errors import PageError
 from ddxgraph.view.data.tracerow import Column
 from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.page import blocks
-from ddxgraph.view.page.table import Fact, Heading, PageError, TablePage, is_single
+from ddxgraph.view.page.table import Fact, Heading, TablePage, is_single
 
 COLUMNS = (Column("Case", "text"), Column("Number", "number"))
 HEADING = Heading("pilot", "medqa", [Fact("3", "traces")])
