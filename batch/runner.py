@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.batch.folder import RunFolder, open_run
 from ddxgraph.batch.manifest import Selection, manifest
-from ddxgraph.common.errors import CaseTooLong, TooManyFailures
+from ddxgraph.common.errors import BadInput, CaseTooLong, TooManyFailures
 from ddxgraph.graph.strategy import GraphStrategy, Settled, Strategy
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
@@ -84,11 +84,11 @@ async def run(
         RunFolderError, TraceFileError: see `open_run`.
         CaseConflict: two cases of different content have the same id.
         TooManyFailures: the engine, or the strategy, fails whatever it is given.
-        ValueError: `samples` or `concurrency` is below 1.
+        BadInput: `samples` or `concurrency` is below 1.
         Whatever `cases` raises, once what was in flight has been yielded.
     """
     if min(samples, concurrency) < 1:
-        raise ValueError(f"samples and concurrency must be 1 at least, not {samples} and {concurrency}")
+        raise BadInput(f"samples and concurrency must be 1 at least, not {samples} and {concurrency}")
     strategy = strategy or GraphStrategy()
     settled = strategy.settle(model)
     limit = give_up_after or max(16, 2 * concurrency)

@@ -19,6 +19,14 @@ class NotDone(DdxgraphError, RuntimeError):  # noqa: N818 - reads as what happen
     """The work could not be finished, for a reason outside the input: fix that and repeat the call."""
 
 
+class MissingExtra(BadInput, ImportError):  # noqa: N818 - reads as what happened
+    """A function needs a library that one of ddxgraph's extras installs; the message has the command."""
+
+
+class PromptError(BadInput, FileNotFoundError):
+    """A folder of prompts lacks a file."""
+
+
 # Cases, benchmarks and scores
 
 

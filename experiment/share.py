@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.eval.report.runresult import FROZEN
 from ddxgraph.eval.statistics.interval import wilson
 
@@ -23,9 +24,9 @@ def share(count: int, of: int) -> Share:
     """A share with its interval.
 
     Raises:
-        ValueError: it is of nothing, or the counts are no counts.
+        BadInput: it is of nothing, or the counts are no counts.
     """
     interval = wilson(count, of)
     if interval is None:
-        raise ValueError("a share of nothing")
+        raise BadInput("a share of nothing")
     return Share(count=count, of=of, value=count / of, low=interval.low, high=interval.high)

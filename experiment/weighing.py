@@ -47,7 +47,7 @@ def weighing(runs: Sequence[ScoredRun]) -> Weighing | None:
 
     Raises:
         TraceFileError: a run cannot be read.
-        ValueError: they are not of laboratory cases.
+        BadInput: they are not of laboratory cases.
     """
     ways = [way for run in runs for way in _ways(run)]
     if not ways:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.routing import Limit, Move, over_budget
@@ -62,7 +63,7 @@ class GenerationStrategy:
     that cannot pay for the call ends the traversal without one.
 
     Raises:
-        ValueError: there is no such style, or `reply_tokens` is less than one.
+        BadInput: there is no such style, or `reply_tokens` is less than one.
 
     Example:
         >>> import asyncio
@@ -91,9 +92,9 @@ class GenerationStrategy:
 
     def __post_init__(self) -> None:
         if self.style not in STYLES:
-            raise ValueError(f"there is no style {self.style!r}: choose one of {', '.join(STYLES)}")
+            raise BadInput(f"there is no style {self.style!r}: choose one of {', '.join(STYLES)}")
         if self.reply_tokens is not None and self.reply_tokens < 1:
-            raise ValueError(f"reply_tokens is {self.reply_tokens}: a reply needs one token at least")
+            raise BadInput(f"reply_tokens is {self.reply_tokens}: a reply needs one token at least")
 
     def settle(self, model: BaseChatModel) -> Plan:
         """What will be done on this model."""

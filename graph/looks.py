@@ -5,6 +5,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from ddxgraph.common.errors import MissingExtra
+
 if TYPE_CHECKING:
     import networkx as nx
 
@@ -22,7 +24,7 @@ class Looks:
         `ddxgraph.view.charts.networkx` and docs/graphs.md say what its nodes and edges hold.
 
         Raises:
-            ImportError: NetworkX is not installed.
+            MissingExtra: NetworkX is not installed.
         """
         return cast("nx.MultiDiGraph[str]", _view("charts.networkx", "journey_graph", "to_networkx")(self))
 
@@ -40,8 +42,8 @@ class Looks:
             The file.
 
         Raises:
-            ValueError: it ends in something else.
-            ImportError: Matplotlib is not installed.
+            PageError: it ends in something else.
+            MissingExtra: Matplotlib is not installed.
             OSError: it cannot be written.
         """
         return cast(Path, _view("charts.picture", "draw_journey", "draw")(self, Path(path)))
@@ -57,6 +59,6 @@ def _view(module: str, name: str, wanted: str) -> Callable[..., Any]:
         return cast(Callable[..., Any], getattr(import_module(f"ddxgraph.view.{module}"), name))
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]  # `matplotlib`, not a module of it
-        raise ImportError(
+        raise MissingExtra(
             f"Trace.{wanted} needs {missing}, which this Python lacks: pip install 'ddxgraph[view]'"
         ) from error

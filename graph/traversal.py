@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any, Final, cast
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.checkpoints import DURABILITY, resume_point
 from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, applied, last_on_trunk, usage_so_far
@@ -78,10 +79,10 @@ class Traversal:
         """The trace of the walk so far.
 
         Raises:
-            ValueError: the walk was stopped before its first step was done.
+            BadInput: the walk was stopped before its first step was done.
         """
         if "setting" not in self._state:
-            raise ValueError("the walk was stopped before its first step was done: there is nothing to trace")
+            raise BadInput("the walk was stopped before its first step was done: there is nothing to trace")
         elapsed: float | None = time.perf_counter() - self._start if self._elapsed is None else self._elapsed
         if self._resumed:
             elapsed = None  # part of it passed in another process

@@ -6,6 +6,7 @@ from itertools import combinations, count
 from random import Random
 from typing import Final, Literal, NamedTuple, get_args
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.lab.knowledge import Condition, Knowledge
 from ddxgraph.lab.level import Level
 from ddxgraph.lab.solver import Cards, Findings, chance, leaders, posterior
@@ -56,7 +57,7 @@ def lab_cases(draw: Draw) -> Iterator[LabCase]:
     it with a case of another split, whatever the seeds and levels.
 
     Raises:
-        ValueError: the level's parameters are such that hardly a draw fits them.
+        BadInput: the level's parameters are such that hardly a draw fits them.
     """
     seen: set[str] = set()
     for number in count():
@@ -97,7 +98,7 @@ def _drawn(draw: Draw, number: int, seen: Collection[str]) -> LabCase:
             told = {name: cards[name] for name in order}
             known = {name: shares[name] for name in order}
             return LabCase(_case(draw, number, told, findings), level, told, findings, truth, known)
-    raise ValueError(f"level {level.number}: no case in {_TRIES} draws; its parameters hardly allow one")
+    raise BadInput(f"level {level.number}: no case in {_TRIES} draws; its parameters hardly allow one")
 
 
 def _cards(knowledge: Knowledge, level: Level, rng: Random) -> dict[str, tuple[str, ...]] | None:

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import Field
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.lab import replies
 from ddxgraph.lab.replies import Lesson, Reply
 from ddxgraph.lab.slip import Rates, slip_of
@@ -85,11 +86,11 @@ class Teacher(BaseChatModel):
         """The case as the messages tell it.
 
         Raises:
-            ValueError: it is no laboratory case.
+            BadInput: it is no laboratory case.
         """
         match = _CASE.search(str(messages[1].text))
         if match is None:
-            raise ValueError("the teacher answers the graph's prompts about laboratory cases alone")
+            raise BadInput("the teacher answers the graph's prompts about laboratory cases alone")
         told, noise = read_vignette(match["vignette"]), read_question(match["question"])
         rng = Random(f"{self.seed}/{match.group()}")  # noqa: S311 - to be repeated, not secret
         rates = Rates(self.misread, self.overlooked)
@@ -126,4 +127,4 @@ def _reply(lesson: Lesson, metadata: Mapping[str, Any] | None) -> Reply:
         case "conclude":
             return replies.conclude(lesson)
         case _:
-            raise ValueError(f"the teacher knows the stops of the graph alone, and not {node!r}")
+            raise BadInput(f"the teacher knows the stops of the graph alone, and not {node!r}")

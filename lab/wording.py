@@ -4,6 +4,7 @@ import re
 from string import ascii_uppercase
 from typing import Final, NamedTuple
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.lab.level import Level, Noise
 from ddxgraph.lab.solver import Cards, Findings
 
@@ -49,11 +50,11 @@ def read_question(text: str) -> Noise:
     """The generative model that a question states.
 
     Raises:
-        ValueError: it is none of `question`'s.
+        BadInput: it is none of `question`'s.
     """
     match = _PERCENT.fullmatch(text)
     if match is None:
-        raise ValueError(
+        raise BadInput(
             "this is no laboratory case: its question does not say how patients depart from a card"
         )
     return Noise(missing=(100 - int(match[1])) / 100, misleading=int(match[2]) / 100)
@@ -63,12 +64,12 @@ def read_vignette(text: str) -> Told:
     """The findings and cards that a vignette was made of.
 
     Raises:
-        ValueError: it is none of `vignette`'s.
+        BadInput: it is none of `vignette`'s.
     """
     told, _, rest = text.partition("\n\n")
     head, *lines = rest.split("\n")
     if head != _HEAD or not told.startswith(_WHO) or not told.endswith("."):
-        raise ValueError(
+        raise BadInput(
             "this is no laboratory case: its findings and reference cards are not where they belong"
         )
     return Told(dict(map(_finding, _split(told.removeprefix(_WHO)))), dict(map(_card, lines)))

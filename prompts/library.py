@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Undefined, meta
 
+from ddxgraph.common.errors import PromptError
+
 PROMPTS: Final = (
     "system",
     "case",
@@ -58,7 +60,7 @@ class PromptSet:
         names: the prompts of the set; the graph's by default. What else lies in the folder is no part of it.
 
     Raises:
-        FileNotFoundError: a prompt is missing from the folder.
+        PromptError: a prompt is missing from the folder.
         jinja2.UndefinedError: (when rendering) a template names a variable that it was not given.
     """
 
@@ -66,7 +68,7 @@ class PromptSet:
         self.folder = folder or Path(__file__).parent
         missing = [name for name in names if not (self.folder / f"{name}.jinja").is_file()]
         if missing:
-            raise FileNotFoundError(f"no {', '.join(f'{name}.jinja' for name in missing)} in {self.folder}")
+            raise PromptError(f"no {', '.join(f'{name}.jinja' for name in missing)} in {self.folder}")
         environment = Environment(
             loader=FileSystemLoader(self.folder),
             undefined=StrictUndefined,

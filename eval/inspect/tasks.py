@@ -28,7 +28,7 @@ from langchain_core.messages import AIMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import CaseSet, Selection, case_set
-from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.common.errors import BadInput, BenchmarkError
 from ddxgraph.eval.benchmarks.registry import absent_from, load
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.rule import SCORER, Verdict, verdict_of
@@ -91,7 +91,7 @@ def task_of(items: Items, way: Solver, *, name: str | None = None) -> Task:
         name: the task's name; the benchmark's where None.
 
     Raises:
-        ValueError: a case has no gold answer, or two different cases have the same id.
+        BadInput: a case has no gold answer, or two different cases have the same id.
     """
     selection, entries = items.selection, items.entries
     cases = case_set(entry.case for entry in entries)
@@ -111,7 +111,7 @@ def task_of(items: Items, way: Solver, *, name: str | None = None) -> Task:
 def _samples(entries: Sequence[CaseEntry]) -> Iterator[Sample]:
     for case, gold in entries:
         if gold is None:
-            raise ValueError(f"the case {case.id!r} has no gold answer: Inspect's tasks are scored")
+            raise BadInput(f"the case {case.id!r} has no gold answer: Inspect's tasks are scored")
         yield Sample(
             id=case.id,
             input=f"{case.vignette}\n\n{case.question}".strip(),

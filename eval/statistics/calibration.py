@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.eval.statistics.interval import Interval, Values, as_values, wilson
 
 BINS: Final = 10
@@ -96,7 +97,7 @@ def calibrate(forecasts: Sequence[Forecast], bins: int = BINS) -> Calibration | 
         None where no trace came with a distribution.
 
     Raises:
-        ValueError: a distribution is none over its letters, or a gold answer is not among them.
+        BadInput: a distribution is none over its letters, or a gold answer is not among them.
     """
     known = [forecast for forecast in forecasts if forecast.distribution]
     if not known:
@@ -135,11 +136,11 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool], bins: int
     A bin is open below and closed above (Guo et al., ICML 2017, section 2).
 
     Raises:
-        ValueError: the lengths differ, a confidence is outside 0..1, or there is no bin.
+        BadInput: the lengths differ, a confidence is outside 0..1, or there is no bin.
     """
     sure, right = _checked(confidences, correct)
     if bins < 1:
-        raise ValueError(f"cannot sort into {bins} bins; give 1 or more")
+        raise BadInput(f"cannot sort into {bins} bins; give 1 or more")
     edges = np.linspace(0, 1, bins + 1)
     places = np.searchsorted(edges[1:-1], sure, side="left")
     found = []
@@ -161,10 +162,10 @@ def ece(confidences: Sequence[float], correct: Sequence[bool], bins: int = BINS)
     Guo et al., ICML 2017, equation 3. On few forecasts it is above 0 even for a perfect forecaster.
 
     Raises:
-        ValueError: there is no forecast, or as `reliability`.
+        BadInput: there is no forecast, or as `reliability`.
     """
     if not confidences:
-        raise ValueError("no forecast to take a calibration error of")
+        raise BadInput("no forecast to take a calibration error of")
     found = reliability(confidences, correct, bins)
     return math.fsum(part.count * abs(part.accuracy - part.confidence) for part in found) / len(confidences)
 
@@ -180,10 +181,10 @@ def brier(
         letters: the options of each.
 
     Raises:
-        ValueError: there is no forecast, the lengths differ, or as `brier_score`.
+        BadInput: there is no forecast, the lengths differ, or as `brier_score`.
     """
     if not distributions:
-        raise ValueError("no forecast to take a Brier score of")
+        raise BadInput("no forecast to take a Brier score of")
     return math.fsum(starmap(brier_score, zip(distributions, golds, letters, strict=True))) / len(
         distributions
     )
@@ -197,15 +198,15 @@ def brier_score(distribution: Distribution, gold: str, letters: Sequence[str]) -
     software for yes-or-no forecasts prints. An option that the distribution leaves out has probability 0.
 
     Raises:
-        ValueError: the distribution is none over the letters, or the gold answer is not among them.
+        BadInput: the distribution is none over the letters, or the gold answer is not among them.
     """
     if gold not in letters:
-        raise ValueError(f"the gold answer {gold!r} is none of the options {', '.join(letters)}")
+        raise BadInput(f"the gold answer {gold!r} is none of the options {', '.join(letters)}")
     total = math.fsum(distribution.values())
     if not distribution.keys() <= set(letters) or min(distribution.values(), default=-1) < 0:
-        raise ValueError(f"{dict(distribution)} is no distribution over the options {', '.join(letters)}")
+        raise BadInput(f"{dict(distribution)} is no distribution over the options {', '.join(letters)}")
     if not math.isclose(total, 1, abs_tol=1e-6):
-        raise ValueError(f"{dict(distribution)} sums to {total:.6g}, not to 1")
+        raise BadInput(f"{dict(distribution)} sums to {total:.6g}, not to 1")
     return math.fsum((distribution.get(letter, 0.0) - (letter == gold)) ** 2 for letter in letters)
 
 
@@ -215,7 +216,7 @@ def coverage_curve(confidences: Sequence[float], correct: Sequence[bool]) -> lis
     Forecasts of equal confidence are used together, so the curve does not depend on their order.
 
     Raises:
-        ValueError: the lengths differ, or a confidence is outside 0..1.
+        BadInput: the lengths differ, or a confidence is outside 0..1.
     """
     sure, right = _checked(confidences, correct)
     thresholds, counts = np.unique(-sure, return_counts=True)
@@ -233,10 +234,10 @@ def coverage_area(curve: Sequence[CoveragePoint]) -> float:
     Geifman and El-Yaniv, NeurIPS 2017. Where confidence says nothing it tends to the plain accuracy.
 
     Raises:
-        ValueError: the curve has no point.
+        BadInput: the curve has no point.
     """
     if not curve:
-        raise ValueError("no forecast to take an area of")
+        raise BadInput("no forecast to take an area of")
     starts = [0.0, *(point.coverage for point in curve)]
     return math.fsum(
         (point.coverage - start) * point.accuracy for start, point in zip(starts, curve, strict=False)
@@ -246,7 +247,7 @@ def coverage_area(curve: Sequence[CoveragePoint]) -> float:
 def _checked(confidences: Sequence[float], correct: Sequence[bool]) -> tuple[Values, NDArray[np.bool_]]:
     sure, right = as_values(confidences), np.asarray(correct, dtype=np.bool_)
     if sure.size != right.size:
-        raise ValueError(f"{sure.size} confidences for {right.size} verdicts; give one each")
+        raise BadInput(f"{sure.size} confidences for {right.size} verdicts; give one each")
     if sure.size and (sure.min() < 0 or sure.max() > 1 + 1e-9):
-        raise ValueError("a confidence is outside 0..1")
+        raise BadInput("a confidence is outside 0..1")
     return sure, right

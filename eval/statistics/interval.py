@@ -8,6 +8,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ddxgraph.common.errors import BadInput
+
 RESAMPLES: Final = 10_000
 """Bootstrap resamples behind every percentile interval."""
 
@@ -60,10 +62,10 @@ def wilson(correct: int, total: int, level: float = 0.95) -> Interval | None:
         Ends in 0..1; None where nothing was tried, for then nothing is known.
 
     Raises:
-        ValueError: the counts are no counts, or the level is none.
+        BadInput: the counts are no counts, or the level is none.
     """
     if not 0 <= correct <= total:
-        raise ValueError(f"{correct} of {total} is no share; give 0 <= correct <= total")
+        raise BadInput(f"{correct} of {total} is no share; give 0 <= correct <= total")
     z = quantile_of_normal(level)
     if total == 0:
         return None
@@ -90,7 +92,7 @@ def accuracy_of(per_case: Sequence[float], seed: int = 0, level: float = 0.95) -
         samples of a case are alike, so the case is what is drawn anew. None for no cases.
 
     Raises:
-        ValueError: a value is outside 0..1.
+        BadInput: a value is outside 0..1.
     """
     values = accuracies(per_case)
     if values.size == 0 or not is_binary(values):
@@ -111,7 +113,7 @@ def mean_of(values: Sequence[float] | Values, seed: int = 0, level: float = 0.95
         None for no cases. The interval has no width where all values are equal.
 
     Raises:
-        ValueError: a value is not a finite number.
+        BadInput: a value is not a finite number.
     """
     known = as_values(values)
     if known.size == 0:
@@ -133,7 +135,7 @@ def weighted_accuracy(groups: Sequence[Group], seed: int = 0, level: float = 0.9
         None for no groups, or where one has no scored case: a mean of what is left would be another thing.
 
     Raises:
-        ValueError: an accuracy is outside 0..1, or a weight is not above 0.
+        BadInput: an accuracy is outside 0..1, or a weight is not above 0.
     """
     return _weighted(groups, [accuracies(group.per_case) for group in groups], seed, level)
 
@@ -151,14 +153,14 @@ def weighted_difference(groups: Sequence[Group], seed: int = 0, level: float = 0
         None for no groups, or where one has no case.
 
     Raises:
-        ValueError: a difference is not a finite number, or a weight is not above 0.
+        BadInput: a difference is not a finite number, or a weight is not above 0.
     """
     return _weighted(groups, [as_values(group.per_case) for group in groups], seed, level)
 
 
 def _weighted(groups: Sequence[Group], parts: Sequence[Values], seed: int, level: float) -> Estimate | None:
     if any(not group.weight > 0 for group in groups):
-        raise ValueError("a weight is not above 0; give the number of cases of the benchmark")
+        raise BadInput("a weight is not above 0; give the number of cases of the benchmark")
     if not parts or any(part.size == 0 for part in parts):
         return None
     weights = np.array([group.weight for group in groups], dtype=np.float64)
@@ -185,11 +187,11 @@ def as_values(values: Sequence[float] | Values) -> Values:
     """Values as an array.
 
     Raises:
-        ValueError: a value is not a finite number.
+        BadInput: a value is not a finite number.
     """
     known = np.asarray(values, dtype=np.float64)
     if not np.isfinite(known).all():
-        raise ValueError("a value is not a finite number; leave unscored cases out")
+        raise BadInput("a value is not a finite number; leave unscored cases out")
     return known
 
 
@@ -197,11 +199,11 @@ def accuracies(per_case: Sequence[float] | Values) -> Values:
     """Accuracies of cases as an array.
 
     Raises:
-        ValueError: a value is outside 0..1.
+        BadInput: a value is outside 0..1.
     """
     values = as_values(per_case)
     if values.size and (values.min() < 0 or values.max() > 1):
-        raise ValueError("an accuracy is outside 0..1; give one value a case, the mean over its samples")
+        raise BadInput("an accuracy is outside 0..1; give one value a case, the mean over its samples")
     return values
 
 
@@ -217,7 +219,7 @@ def quantile_of_normal(level: float) -> float:
 
 def _checked(level: float) -> float:
     if not 0 < level < 1:
-        raise ValueError(f"a level of {level} is none; give a share between 0 and 1, such as 0.95")
+        raise BadInput(f"a level of {level} is none; give a share between 0 and 1, such as 0.95")
     return level
 
 

@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from scipy.stats import binomtest
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.eval.statistics.interval import Interval, Values, accuracies, bootstrap, is_binary
 
 SIGN_DRAWS: Final = 99_999
@@ -52,11 +53,11 @@ def paired(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Paired:
         seed: of the bootstrap and of the random signs.
 
     Raises:
-        ValueError: the runs differ in length, have no case, or a value is outside 0..1.
+        BadInput: the runs differ in length, have no case, or a value is outside 0..1.
     """
     first, second = accuracies(a), accuracies(b)
     if first.size != second.size or first.size == 0:
-        raise ValueError(
+        raise BadInput(
             f"cannot pair {first.size} cases with {second.size}; give the cases that both runs scored"
         )
     gains = second - first
@@ -111,10 +112,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
         In the order given; never below the p value itself, never above 1.
 
     Raises:
-        ValueError: a value is outside 0..1.
+        BadInput: a value is outside 0..1.
     """
     if not all(0 <= p <= 1 for p in p_values):
-        raise ValueError("a p value is outside 0..1")
+        raise BadInput("a p value is outside 0..1")
     adjusted = [0.0] * len(p_values)
     highest = 0.0
     for place, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):

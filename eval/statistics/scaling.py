@@ -15,6 +15,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.eval.statistics.interval import Estimate, accuracy_of, mean_of
 from ddxgraph.eval.statistics.vote import VoteCurve
 
@@ -116,10 +117,10 @@ def accuracy_by_length(samples: Iterable[Sample], parts: int = 3, seed: int = 0)
     Cases of equal length share a band, so bands may differ in size, and be fewer than asked for.
 
     Raises:
-        ValueError: `parts` is below 1.
+        BadInput: `parts` is below 1.
     """
     if parts < 1:
-        raise ValueError(f"cannot cut cases into {parts} bands; give 1 or more")
+        raise BadInput(f"cannot cut cases into {parts} bands; give 1 or more")
     cases = _by_case(samples)
     lengths = np.array([_length(rows) for rows in cases.values()])
     if not lengths.size:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.eval.statistics.interval import Interval, wilson
 from ddxgraph.eval.statistics.paired import Paired, paired
 
@@ -93,10 +94,10 @@ def letter_bias(answers: Sequence[str | None], golds: Sequence[str]) -> LetterBi
         None where no trace has an answer.
 
     Raises:
-        ValueError: the lengths differ.
+        BadInput: the lengths differ.
     """
     if len(answers) != len(golds):
-        raise ValueError(f"{len(answers)} answers for {len(golds)} gold letters; give one each")
+        raise BadInput(f"{len(answers)} answers for {len(golds)} gold letters; give one each")
     pairs = [(answer, gold) for answer, gold in zip(answers, golds, strict=True) if answer is not None]
     if not pairs:
         return None

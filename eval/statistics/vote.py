@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.eval.statistics.interval import Estimate, Values, accuracy_of
 
 MOST_SAMPLES: Final = 1000
@@ -57,10 +58,10 @@ def vote_at_k(answers: Sequence[Answer], gold: str, k: int) -> float:
         k: votes, 1 to the number of samples.
 
     Raises:
-        ValueError: there are not so many samples, or more than `MOST_SAMPLES`.
+        BadInput: there are not so many samples, or more than `MOST_SAMPLES`.
     """
     if not 1 <= k <= len(answers):
-        raise ValueError(f"cannot vote over {k} of {len(answers)} samples; give 1 <= k <= samples")
+        raise BadInput(f"cannot vote over {k} of {len(answers)} samples; give 1 <= k <= samples")
     return float(_expectations(_ballot(answers, gold))[k])
 
 
@@ -83,12 +84,12 @@ def vote_curve(
         seed: of the intervals.
 
     Raises:
-        ValueError: a k is below 1, or `tokens` has another shape than the answers.
+        BadInput: a k is below 1, or `tokens` has another shape than the answers.
     """
     if any(k < 1 for k in ks):
-        raise ValueError("cannot vote over fewer than 1 sample; give k of 1 or more")
+        raise BadInput("cannot vote over fewer than 1 sample; give k of 1 or more")
     if tokens is not None and [len(row) for row in tokens] != [len(answers) for answers, _ in cases]:
-        raise ValueError("the token counts do not match the answers; give one a sample of every case")
+        raise BadInput("the token counts do not match the answers; give one a sample of every case")
     ballots = [_ballot(answers, gold) for answers, gold in cases if answers]
     fewest = min((ballot.gold + sum(ballot.others) + ballot.silent for ballot in ballots), default=0)
     table = {ballot: _expectations(ballot) for ballot in set(ballots)}
@@ -113,7 +114,7 @@ def _mean_of_means(rows: Sequence[Sequence[float]]) -> float | None:
 
 def _ballot(answers: Sequence[Answer], gold: str) -> _Ballot:
     if len(answers) > MOST_SAMPLES:
-        raise ValueError(f"{len(answers)} samples of one case; votes are counted up to {MOST_SAMPLES}")
+        raise BadInput(f"{len(answers)} samples of one case; votes are counted up to {MOST_SAMPLES}")
     counts = Counter(answer for answer in answers if answer is not None)
     right = counts.pop(gold, 0)
     return _Ballot(right, tuple(sorted(counts.values())), len(answers) - right - counts.total())

@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
 from ddxgraph.batch.runner import GRACE_S
-from ddxgraph.common.errors import RewritesUnfinished
+from ddxgraph.common.errors import BadInput, RewritesUnfinished
 from ddxgraph.graph.trace import Provenance, Trace, provenance_of
 from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName, Reply, Turn, Wording
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
@@ -96,10 +96,10 @@ def draft_of(trace: Trace, sample: Sample) -> Draft:
         sample: what `compile_journey` made of it in the style `longmonolog`.
 
     Raises:
-        ValueError: the sample is of another style or another trace.
+        BadInput: the sample is of another style or another trace.
     """
     if sample.meta.style != STYLE or sample.meta.trace != trace.id:
-        raise ValueError(
+        raise BadInput(
             f"only the {STYLE!r} sample of trace {trace.id} can be rewritten; this one is {sample.meta.style!r} "
             f"of {sample.meta.trace}"
         )
@@ -210,10 +210,10 @@ def rewriter(
         attempts: most tries of a monologue, at least 1.
 
     Raises:
-        ValueError: `attempts` is less than 1.
+        BadInput: `attempts` is less than 1.
     """
     if attempts < 1:
-        raise ValueError(f"a monologue cannot be rewritten in {attempts} tries: allow 1 or more")
+        raise BadInput(f"a monologue cannot be rewritten in {attempts} tries: allow 1 or more")
     prompts = prompts or PromptSet(names=PROMPTS)
     sampling = sampling or Sampling(temperature=0.7, seed=0)
     known = provenance_of(model, sampling, prompts.hash)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from ddxgraph.common.errors import CompileError
+from ddxgraph.common.errors import BadInput, CompileError
 from ddxgraph.graph.trace import Trace, code_version
 from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.config import SIDES, GateConfig, Side
@@ -121,7 +121,7 @@ def make_journeys(
     Raises:
         JourneySetError: something else is in the folder, or it cannot be written.
         GateError, TraceFileError, BenchmarkError, CaseFileError: see `gate`.
-        ValueError: `tries` or `retell` are of no use to the style.
+        BadInput: `tries` or `retell` are of no use to the style.
     """
     out = Path(out)
     settings = SetSettings(style=style, format=format, seed=seed, tries=tries, gate=config or GateConfig())
@@ -152,11 +152,11 @@ def write_journeys(
     one that does the template stands.
 
     Raises:
-        JourneySetError, GateError, TraceFileError, ValueError: see `make_journeys`.
+        JourneySetError, GateError, TraceFileError, BadInput: see `make_journeys`.
     """
     check_place(out, settings, overwrite=overwrite)
     if retell and settings.style != "longmonolog":
-        raise ValueError(f"only 'longmonolog' is rewritten, not {settings.style!r}: leave the rewriting out")
+        raise BadInput(f"only 'longmonolog' is rewritten, not {settings.style!r}: leave the rewriting out")
     told = _Clear(retell(_monologues(gated, settings)), gated) if retell else None
     with draft_folder(out) as draft:
         writing = _Writing(draft, settings.format)

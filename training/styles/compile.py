@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, get_args
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
 
-from ddxgraph.common.errors import CompileError
+from ddxgraph.common.errors import BadInput, CompileError
 from ddxgraph.graph.conversation import assemble
 from ddxgraph.graph.generation import generation_prompts
 from ddxgraph.graph.routing import Trigger
@@ -127,7 +127,7 @@ def compile_journey(
     Raises:
         CompileError: the trace is of another strategy, broke off, has no answer or one that no line can state,
             or holds names that would not be found again in the text.
-        ValueError: there is no such style, or `tries` is less than 2 or of no use to the style.
+        BadInput: there is no such style, or `tries` is less than 2 or of no use to the style.
     """
     return compile_samples(trace, style, seed, tries=tries, prompts=prompts)[-1]
 
@@ -140,9 +140,9 @@ def compile_samples(
     Arguments and errors are those of `compile_journey`.
     """
     if style not in STYLES:
-        raise ValueError(f"there is no style {style!r}: choose one of {', '.join(STYLES)}")
+        raise BadInput(f"there is no style {style!r}: choose one of {', '.join(STYLES)}")
     if tries is not None and style not in {"longstep", "longmonolog"}:
-        raise ValueError(f"the tree rule is of no use to {style!r}: it is for 'longstep' and 'longmonolog'")
+        raise BadInput(f"the tree rule is of no use to {style!r}: it is for 'longstep' and 'longmonolog'")
     if style == "graph":
         return _node_turns(trace, seed)
     reply, told_backtracks = _reply(trace, style, f"{seed}|{style}|{trace.id}", tries)

@@ -155,7 +155,7 @@ def journey_of(trace: Trace, tries: int | None = None) -> Journey:
     Raises:
         CompileError: the trace is of another strategy, broke off, has no answer that a line could state, names
             what it does not hold, or holds a name that could not be told from another.
-        ValueError: `tries` is less than 2.
+        BadInput: `tries` is less than 2.
     """
     answer = answer_of(trace)
     taken = all_taken(trace.steps) if tries is None else with_few_tries(trace.steps, tries)

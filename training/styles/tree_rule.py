@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.trace import Step
 from ddxgraph.nodes.consultation import StopName
 
@@ -55,10 +56,10 @@ def with_few_tries(steps: Sequence[Step], tries: int) -> list[Taken]:
         All the steps in order. A step whose backtrack now leads elsewhere is a copy with that move's targets.
 
     Raises:
-        ValueError: `tries` is less than 2.
+        BadInput: `tries` is less than 2.
     """
     if tries < LEAST_TRIES:
-        raise ValueError(f"tries is {tries}: keep at least 2, one wrong and one right, or compile `shortcut`")
+        raise BadInput(f"tries is {tries}: keep at least 2, one wrong and one right, or compile `shortcut`")
     rounds = _rounds(steps)
     whole = range(len(rounds))
     dropped, path = _between(whole, rounds, "review_history", tries)

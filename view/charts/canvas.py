@@ -19,6 +19,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.transforms import Affine2D
 
+from ddxgraph.common.errors import PageError
+
 INK: Final = "#1b1f24"
 MUTED: Final = "#59616a"
 LINE: Final = "#8a939d"
@@ -63,10 +65,10 @@ def check_format(path: Path) -> None:
     """See that a picture can be written under a name.
 
     Raises:
-        ValueError: it ends in something other than `.png` or `.svg`.
+        PageError: it ends in something other than `.png` or `.svg`.
     """
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"cannot draw to {str(path)!r}: a picture's name ends in {' or '.join(FORMATS)}")
+        raise PageError(f"cannot draw to {str(path)!r}: a picture's name ends in {' or '.join(FORMATS)}")
 
 
 class Canvas:
@@ -225,7 +227,7 @@ class Canvas:
             title: for programs that list pictures.
 
         Raises:
-            ValueError: the path ends in something other than `.png` or `.svg`.
+            PageError: the path ends in something other than `.png` or `.svg`.
             OSError: it cannot be written.
         """
         check_format(path)

@@ -60,7 +60,7 @@ def draw_journey(trace: Trace, path: Path) -> Path:
     """Draw a journey; see `Trace.draw`.
 
     Raises:
-        ValueError: the file's name ends in something other than `.png` or `.svg`.
+        PageError: the file's name ends in something other than `.png` or `.svg`.
         OSError: it cannot be written.
     """
     check_format(path)

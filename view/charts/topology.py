@@ -31,7 +31,7 @@ def draw_topology(leads: Sequence[Lead], path: Path) -> Path:
     """Draw it: stops from left to right, ways that skip some above them, moves back below.
 
     Raises:
-        ValueError: the file's name ends in something other than `.png` or `.svg`.
+        PageError: the file's name ends in something other than `.png` or `.svg`.
         OSError: it cannot be written.
     """
     check_format(path)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ddxgraph.common.errors import MissingExtra
 from ddxgraph.graph.trace import Step, Trace
 
 if TYPE_CHECKING:
@@ -160,12 +161,12 @@ def transitions(traces: Iterable[Trace], correct: Correct | None = None) -> "nx.
         them, with those of `WayCount` and `probability`, which sums to one over the ways out of a stop.
 
     Raises:
-        ImportError: NetworkX is not installed.
+        MissingExtra: NetworkX is not installed.
     """
     try:
         import networkx as nx  # noqa: PLC0415 - pages count without it
     except ModuleNotFoundError as error:
-        raise ImportError(
+        raise MissingExtra(
             f"ddxgraph.transitions needs {error.name}, which this Python lacks: pip install 'ddxgraph[view]'"
         ) from error
     flow = flow_of(traces, correct)
