@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from ddxgraph.common.errors import MissingExtra
+
 
 def face(
     package: str, names: Mapping[str, str], *, extras: Mapping[str, str] | None = None
@@ -47,7 +49,7 @@ def face(
             extra = (extras or {}).get(name)
             if extra is None:
                 raise
-            raise ImportError(
+            raise MissingExtra(
                 f"{package}.{name} needs {error.name}, which this Python lacks: pip install 'ddxgraph[{extra}]'"
             ) from error
         setattr(sys.modules[package], name, value)  # the next look-up does not come here
