@@ -19,11 +19,11 @@ class NotDone(DdxgraphError, RuntimeError):  # noqa: N818 - reads as what happen
     """The work could not be finished, for a reason outside the input: fix that and repeat the call."""
 
 
-class MissingExtra(BadInput, ImportError):  # noqa: N818 - reads as what happened
+class MissingExtra(ImportError, BadInput):  # noqa: N818 - reads as what happened
     """A function needs a library that one of ddxgraph's extras installs; the message has the command."""
 
 
-class PromptError(BadInput, FileNotFoundError):
+class PromptError(FileNotFoundError, BadInput):
     """A folder of prompts lacks a file."""
 
 
@@ -185,5 +185,5 @@ class PageError(BadInput):
     """A page or a picture cannot be made as asked."""
 
 
-class PortTaken(BadInput, OSError):  # noqa: N818 - reads as what happened
+class PortTaken(OSError, BadInput):  # noqa: N818 - reads as what happened
     """The port cannot be listened on."""
