@@ -55,13 +55,13 @@ def case_set(cases: Iterable[Case]) -> CaseSet:
 class Selection(BaseModel):
     """Which cases of a benchmark, and how they are shown. A run of a case file has none.
 
-    The cases of a selection are the same on every machine: see `ddxgraph.eval.benchmarks.registry.load`.
+    The cases of a selection are the same on every machine: see `ddxgraph.eval.benchmarks.load`.
     """
 
     model_config = _FROZEN
 
     benchmark: str
-    """Its name: `medqa`, `medbullets` or `jama`."""
+    """Its name in the registry, such as `medqa`."""
     split: str = "test"
     five_options: bool = False
     """From the source's file with five options a case."""

@@ -1,5 +1,7 @@
 """Case files: one JSON object a case, its gold answer kept apart from what the model may see."""
 
+import hashlib
+import heapq
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -168,3 +170,47 @@ def _is_object(line: str) -> bool:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def sample(entries: Iterable[CaseEntry], limit: int, seed: int = 0) -> list[CaseEntry]:
+    """The cases of the `limit` ids whose hash with the seed is smallest, in that order.
+
+    Which they are depends on the ids and the seed alone, not on the order of the cases or a library's generator;
+    the first 20 of a sample of 40 are the sample of 20.
+
+    Args:
+        entries: is read twice, and may hold more than fits into memory; an entry that stands twice is kept twice.
+        limit: most ids.
+        seed: draws another sample.
+    """
+    ids = {entry.case.id for entry in entries}
+    chosen = heapq.nsmallest(limit, ids, key=lambda case: hashlib.sha256(f"{seed}\0{case}".encode()).digest())
+    rank = {case: place for place, case in enumerate(chosen)}
+    return sorted((e for e in entries if e.case.id in rank), key=lambda entry: rank[entry.case.id])
+
+
+def shuffled(entry: CaseEntry, seed: int) -> CaseEntry:
+    """The case with its options' texts moved among its letters; the gold letter moves with its text.
+
+    The order depends on `seed` and the case's id alone: on no other case, and on no library's generator. A case
+    without options stays as it is.
+    """
+    case, gold = entry
+    order = sorted(case.letters, key=lambda letter: _drawn(seed, case.id, letter))
+    moved = dict(zip(order, case.letters, strict=True))  # where each text was -> where it is now
+    options = {letter: case.options[was] for was, letter in sorted(moved.items(), key=lambda pair: pair[1])}
+    if gold is not None and case.options:
+        gold = Gold(case=gold.case, answer=moved[gold.answer])
+    return CaseEntry(case.model_copy(update={"options": options}), gold)
+
+
+def withheld(entry: CaseEntry) -> CaseEntry:
+    """The case without its options; the gold answer is then the option's text. The question stays as it is."""
+    case, gold = entry
+    if gold is not None and case.options:
+        gold = Gold(case=gold.case, answer=case.options[gold.answer])
+    return CaseEntry(case.model_copy(update={"options": {}}), gold)
+
+
+def _drawn(seed: int, case: str, letter: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{case}\0{letter}".encode()).digest()

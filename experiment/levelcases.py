@@ -1,7 +1,7 @@
 """The cases of a level, with their gold answers, which no strategy is ever handed."""
 
 from ddxgraph.batch.manifest import Selection
-from ddxgraph.eval.benchmarks.registry import load
+from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.training.loop.cases import LoopCases
 
 

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ddxgraph.eval.benchmarks.rawfile import RawFile, medqa_rows, print_published, sha256_of
-from ddxgraph.eval.benchmarks.registry import Benchmark, Split
+from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
+from ddxgraph.eval.benchmarks.medqa import medqa_rows
+from ddxgraph.eval.benchmarks.rawfile import RawFile, print_published, sha256_of
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Where the true raw files lie beside the checkout, if they do."""
@@ -62,8 +63,10 @@ def mini(folder: Path, rows: Sequence[Mapping[str, Any]], *urls: str) -> Benchma
     )
     return Benchmark(
         name="mini",
+        label="Mini",
         title="Mini",
         splits={"test": Split(len(rows), raw)},
+        held_out=True,
         licence="ours",
         home="here",
         obtain="make it",

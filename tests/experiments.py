@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 
 from laboratory import made_up_content
 from langchain_core.language_models import BaseChatModel
 from loops import LIVE, Told
 
-from ddxgraph.eval.benchmarks import registry as benchmark
-from ddxgraph.eval.benchmarks.registry import DATA
+from ddxgraph.eval.benchmarks.rawfile import DATA
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find
 from ddxgraph.experiment.config import read_experiment
 from ddxgraph.experiment.experiment import Experiment
 from ddxgraph.experiment.folder import ExperimentManifest, open_experiment
@@ -75,13 +74,12 @@ def made_up_benchmark(folder: Path, monkeypatch) -> None:
     place = folder / DATA / "ddxplus"
     place.mkdir(parents=True)
     (place / "release_conditions.json").write_bytes(content)
-    known = benchmark.BENCHMARKS["ddxlab"]
+    known = find("ddxlab")
     sha256 = hashlib.sha256(content).hexdigest()
     splits = {
         name: replace(split, file=replace(split.file, sha256=sha256)) for name, split in known.splits.items()
     }
-    registered = {**benchmark.BENCHMARKS, "ddxlab": replace(known, splits=splits)}
-    monkeypatch.setattr(benchmark, "BENCHMARKS", MappingProxyType(registered))
+    monkeypatch.setitem(BENCHMARKS.known, "ddxlab", replace(known, splits=splits))
     monkeypatch.setenv(CACHE_VARIABLE, str(folder))
 
 

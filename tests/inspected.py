@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
 
 class Items(NamedTuple):
-    """Cases as `ddxgraph.eval.benchmarks.registry.load` gives them."""
+    """Cases as `ddxgraph.eval.benchmarks.load` gives them."""
 
     selection: Selection | None
     entries: Sequence[CaseEntry]

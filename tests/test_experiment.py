@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ddxgraph.eval.benchmarks.registry import DATA, find
+from ddxgraph.eval.benchmarks.rawfile import DATA
+from ddxgraph.eval.benchmarks.registry import find
 from ddxgraph.eval.benchmarks.store import fetch
 from ddxgraph.experiment.config import shipped
 from ddxgraph.nodes.cachefolder import cache_folder

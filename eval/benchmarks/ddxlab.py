@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Final
 
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
 from ddxgraph.eval.benchmarks.rawfile import RawFile, Row
 from ddxgraph.lab.knowledge import CONDITIONS_FILE, KnowledgeError, read_knowledge
 from ddxgraph.lab.labcase import SPLITS, Draw, LabCase, SplitName, lab_cases
@@ -77,3 +78,17 @@ def _row(number: int, drawn: LabCase, split: SplitName) -> Row:
         group=f"level-{drawn.level.number}",
         asked=case.question,
     )
+
+
+BENCHMARK: Final = Benchmark(
+    name=NAME,
+    label=NAME,
+    title="laboratory cases in four levels, generated from DDXPlus (arXiv 2205.09148); no medicine",
+    splits={split: Split(size(split), ddxlab_file(split)) for split in SPLITS},
+    held_out=False,
+    licence="CC BY 4.0 (DDXPlus)",
+    home="https://github.com/mila-iqia/ddxplus",
+    obtain="get DDXPlus' English release, and with its folder or archive run "
+    f"`ddxgraph data fetch {SOURCE} --from PATH`",
+    also=SOURCE,
+)

@@ -18,15 +18,19 @@ from typing import Any, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.eval.benchmarks.benchmark import TEST, Benchmark, Importer, Split
 from ddxgraph.eval.benchmarks.rawfile import (
-    Published,
+    Problem,
+    RawFile,
     Row,
+    differences,
     first_words,
     lettered_row,
     parse_published,
     print_published,
     records_of,
     sha256_of,
+    shipped_digests,
     words_of,
 )
 
@@ -41,7 +45,7 @@ OBTAIN: Final = (
     f"{SCRAPER}, then `ddxgraph data import jama jama_raw.csv`"
 )
 
-_MANIFEST: Final = "jama-test-urls.digests"
+_TEST_URLS: Final = "jama-test-urls.digests"
 _DIGEST_CHARS: Final = 12
 _SCHEME: Final = re.compile(r"^[a-z]+://(?:www\.)?")
 _ARTICLE: Final = re.compile(r"jamanetwork\.com/.*/(\d+)")
@@ -51,7 +55,7 @@ _YES: Final = frozenset({"yes", "true", "1", "y"})
 _IMAGE_COLUMNS: Final = ("image", "has_image", "hasImage", "HasImage")
 _COLUMNS: Final = ("link", "question", "opa", "opb", "opc", "opd", "answer_idx")
 
-Split = Literal["test", "train"]
+SplitName = Literal["test", "train"]
 
 
 class Rejected(BaseModel):
@@ -108,7 +112,45 @@ class Import(BaseModel):
     """Rows that stand in the file more than once."""
     rejected: Sequence[Rejected]
     """Rows that cannot be used, and why."""
-    stored: Mapping[Split, Stored]
+    stored: Mapping[SplitName, Stored]
+
+    def cases(self, split: str) -> int:
+        """Cases of a split that were imported."""
+        return self.present if split == TEST else self.train
+
+    def problems(self, split: str, raw: RawFile, content: bytes) -> list[Problem]:
+        """How a split's file differs from what was imported; empty where it does not."""
+        stored = next((kept for name, kept in self.stored.items() if name == split), None)
+        if stored is None:
+            return [Problem(None, "", "", f"the last import has no split {split}")]
+        if sha256_of(content) != stored.sha256:
+            changed = list(
+                differences(raw.prefix, list(jama_rows(content)), parse_published(stored.published))
+            )
+            return changed or [
+                Problem(None, "", "", "it differs in layout or in other fields from what was imported")
+            ]
+        misplaced = f"it is no item of the {split} split by the list of addresses"
+        return [Problem(row.number, raw.prefix + row.key, "", misplaced) for row in _outside(split, content)]
+
+    def lines(self) -> Iterator[str]:
+        """The import in words, a line at a time."""
+        yield f"test: {self.present} of {TEST_SIZE} items, {self.missing} missing"
+        yield f"  {self.test_with_figure} of them speak of a figure (kept, as in the published list)"
+        for url in self.missing_urls or ():
+            yield f"  missing: {url}"
+        if self.missing and self.missing_urls is None:
+            yield "  which ones: `ddxgraph data fetch jama` brings the list, then import again"
+        yield f"train: {self.train} items; no address and no question is in the test set"
+        yield f"  excluded for an image: {self.excluded_for_image}"
+        yield f"  dropped, their question being a test item's: {self.dropped_as_test_text}"
+        yield f"repeated rows: {self.repeated}; rows that cannot be used: {len(self.rejected)}"
+        for rejected in self.rejected:
+            yield f"  {rejected}"
+
+    def to_json(self) -> str:
+        """The import as JSON, without the digests of its rows."""
+        return self.model_dump_json(exclude={"stored"})
 
 
 class _Item(NamedTuple):
@@ -145,7 +187,7 @@ def url_digest(link: str) -> str:
 
 def listed_urls() -> frozenset[str]:
     """The test items, as digests of their addresses."""
-    return frozenset((Path(__file__).parent / _MANIFEST).read_text(encoding="ascii").split())
+    return frozenset(shipped_digests(_TEST_URLS).split())
 
 
 def import_jama(source: Path, folder: Path, urls: Path | None = None) -> Import:
@@ -172,7 +214,7 @@ def import_jama(source: Path, folder: Path, urls: Path | None = None) -> Import:
         why = f" ({rejected[0]})" if rejected else ""
         raise BenchmarkError(f"{source}: none of its {len(given)} rows can be used{why}; import {OBTAIN}")
     present = {item.url for item in found.test}
-    splits: Mapping[Split, list[_Item]] = {"test": found.test, "train": found.train}
+    splits: Mapping[SplitName, list[_Item]] = {"test": found.test, "train": found.train}
     texts = {split: _text_of(items) for split, items in splits.items()}
     report = Import(
         source=source.name,
@@ -222,12 +264,7 @@ def jama_rows(content: bytes) -> Iterator[Row]:
             yield Row(number, str(number), "", {}, "", broken=f"broken JSON ({error})")
 
 
-def published_of(stored: Stored) -> list[Published]:
-    """The rows of an imported split, as they were when it was imported."""
-    return parse_published(stored.published)
-
-
-def outside(split: str, content: bytes) -> Iterator[Row]:
+def _outside(split: str, content: bytes) -> Iterator[Row]:
     """Rows of an imported split that do not belong to it by the list of test items."""
     known = listed_urls()
     for row, line in zip(jama_rows(content), content.splitlines(), strict=True):
@@ -365,7 +402,7 @@ def _stored(text: bytes) -> Stored:
     return Stored(rows=len(rows), sha256=sha256_of(text), published=print_published(rows, keys=True))
 
 
-def _write(folder: Path, texts: Mapping[Split, bytes], report: Import) -> None:
+def _write(folder: Path, texts: Mapping[SplitName, bytes], report: Import) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".import-") as temporary:
@@ -378,3 +415,32 @@ def _write(folder: Path, texts: Mapping[Split, bytes], report: Import) -> None:
         raise BenchmarkError(
             f"cannot write to {folder}: {error.strerror or error}; set DDXGRAPH_CACHE to a folder with room"
         ) from error
+
+
+def _split(name: SplitName, size: int, note: str = "") -> Split:
+    return Split(size, RawFile(f"{FOLDER}/{name}.jsonl", size, "", jama_rows, PREFIX), note=note)
+
+
+BENCHMARK: Final = Benchmark(
+    name="jama",
+    label="JAMA",
+    title="JAMA Clinical Challenge (arXiv 2402.18060), the 646 test items of arXiv 2501.06458",
+    splits={
+        "test": _split("test", TEST_SIZE),
+        "train": _split("train", 0, "what the imported file holds beyond the test items and needs no image"),
+    },
+    held_out=True,
+    licence="copyrighted: with your own access only",
+    home="https://jamanetwork.com/collections/44038/clinical-challenge",
+    obtain=OBTAIN,
+    companions=(
+        RawFile(
+            path=f"{FOLDER}/{URLS_FILE}",
+            rows=TEST_SIZE,
+            sha256="86104b122288c39d80335f6c2c1910e0ea3f93c76c4de750466d6dd7ce57ec19",
+            urls=(f"https://raw.githubusercontent.com/SPIRAL-MED/Ophiuchus/main/resources/{URLS_FILE}",),
+            optional=True,
+        ),
+    ),
+    importer=Importer(import_jama, read_import),
+)

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.nodes.cachefolder import cache_folder
 
+DATA: Final = "data"
+"""Name of the data folder within the cache folder."""
 LETTERS: Final = "ABCDE"
 _DIGEST_CHARS: Final = 12
 _SHOWN_WORDS, _SHOWN_PROBLEMS = 8, 3
@@ -97,6 +100,11 @@ class Problem(NamedTuple):
         return f"row {self.row}{f' ({named})' if named else ''}: {self.what}"
 
 
+def data_folder() -> Path:
+    """The folder of raw files: `data` in the folder `DDXGRAPH_CACHE` names, else in the user's cache folder."""
+    return cache_folder() / DATA
+
+
 Reader = Callable[[bytes], Iterator[Row]]
 
 
@@ -113,8 +121,8 @@ class RawFile:
     prefix: str = ""
     """What the ids of its cases begin with."""
     digests: str = ""
-    """Name of the file beside this one that holds a `Published` a line; empty where the file's hash alone
-    is known."""
+    """Name of the file in `digests/` that holds a `Published` a line; empty where only the whole file's hash is
+    known."""
     also: Sequence[str] = ()
     """Names that it goes by elsewhere, in folders and in archives."""
     urls: Sequence[str] = ()
@@ -162,7 +170,12 @@ def _differing(raw: RawFile, content: bytes) -> list[Problem]:
 
 def published(raw: RawFile) -> list[Published]:
     """The rows of a raw file as published, from the digests that ship."""
-    return parse_published((Path(__file__).parent / raw.digests).read_text(encoding="ascii"))
+    return parse_published(shipped_digests(raw.digests))
+
+
+def shipped_digests(name: str) -> str:
+    """The text of a file of digests that ships."""
+    return (Path(__file__).parent / "digests" / name).read_text(encoding="ascii")
 
 
 def parse_published(text: str) -> list[Published]:
@@ -232,34 +245,6 @@ def words_of(text: str) -> str:
     return _NOT_WORD.sub(" ", bare.casefold()).strip()
 
 
-def medqa_rows(content: bytes) -> Iterator[Row]:
-    """Rows of MedQA's JSON lines: `question`, `options` ({letter: text}), `answer_idx`, `answer`, `meta_info`."""
-    for number, line in enumerate(content.splitlines()):
-        key = str(number)
-        try:
-            row = json.loads(line)
-            question, letter, answer = (_text(row[name]) for name in ("question", "answer_idx", "answer"))
-            options = {place: _text(text) for place, text in row["options"].items()}
-            group, name = (_text(row.get(name) or "") for name in ("meta_info", "id"))
-            yield Row(number, key, question, options, letter, answer, group, name)
-        except (ValueError, RecursionError) as error:
-            yield _unread(number, key, f"broken JSON ({error})")
-        except (KeyError, TypeError, AttributeError):
-            yield _unread(number, key, "it has not the fields question, options, answer_idx and answer")
-
-
-def medbullets_rows(content: bytes) -> Iterator[Row]:
-    """Rows of Medbullets' JSON, which is laid out by column: `{column: {row: value}}`."""
-    for number, record in enumerate(records_of(content)):
-        key = str(record.get("link", "")).rstrip("/").rpartition("/")[2].rpartition("=")[2]
-        yield lettered_row(number, key, record)
-
-
-def excluded_names(content: bytes) -> frozenset[str]:
-    """Names of the rows that the list of near duplicates takes out of MedQA's partial training file."""
-    return frozenset(row["train_id"] for row in json.loads(content))
-
-
 def records_of(content: bytes) -> Iterator[dict[str, Any]]:
     """Records of a JSON text: a list of objects, or one object of columns.
 
@@ -286,17 +271,12 @@ def lettered_row(number: int, key: str, record: Mapping[str, Any], group: str = 
     given = {letter: text for letter, text in options.items() if f"op{letter.lower()}" in record}
     texts = [record.get("question"), record.get("answer_idx"), record.get("answer"), *given.values()]
     if not all(isinstance(text, str | None) for text in texts):
-        return _unread(number, key, "a field is not text")
+        return unread(number, key, "a field is not text")
     said = {letter: text or "" for letter, text in given.items()}
     question, letter, answer = (str(record.get(name) or "") for name in ("question", "answer_idx", "answer"))
     return Row(number, key, question, said, letter, answer, group)
 
 
-def _unread(number: int, key: str, why: str) -> Row:
+def unread(number: int, key: str, why: str) -> Row:
+    """A row that could not be read, and why."""
     return Row(number, key, "", {}, "", broken=why)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("not text")
-    return value

@@ -1,4 +1,4 @@
-"""Brings raw files into the data folder, from the web or from the disk; checked before they stay."""
+"""The user's data folder: raw files are fetched into it, from the web or the disk, and checked."""
 
 import contextlib
 import tempfile
@@ -6,15 +6,16 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from ddxgraph.common.errors import BenchmarkError, FetchError
-from ddxgraph.eval.benchmarks.rawfile import RawFile, problems_of, refusal
-from ddxgraph.eval.benchmarks.registry import Benchmark, data_folder
+from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
+from ddxgraph.eval.benchmarks.items import problems_in
+from ddxgraph.eval.benchmarks.rawfile import Problem, RawFile, data_folder, problems_of, refusal
 from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 
 _CHUNK: Final = 1 << 16
@@ -24,6 +25,9 @@ _MOST_BYTES: Final = 1 << 30
 
 Progress = Callable[[str, int, int | None], None]
 """Told of a download: the file's name, bytes had, bytes in all where the server says so."""
+
+
+State = Literal["ok", "absent", "incomplete", "differs"]
 
 
 class Fetched(NamedTuple):
@@ -213,3 +217,85 @@ def _copied(reply: HTTPResponse, out: BinaryIO) -> Iterator[tuple[int, int | Non
         yield had, total
     if total is not None and had < total:
         raise HTTPException(f"it broke off after {had} of {total} bytes")
+
+
+class Standing(NamedTuple):
+    """How a raw file stands."""
+
+    benchmark: str
+    split: str
+    """Empty for a file that is no split."""
+    five_options: bool
+    path: Path
+    state: State
+    size: int
+    """Cases as published; of a file that is no split, its rows."""
+    present: int
+    """Cases that are here; 0 where the file cannot be used."""
+    optional: bool
+    """Not every user can have it."""
+    note: str
+    problems: Sequence[Problem]
+
+
+def standings(benchmark: Benchmark, folder: Path | None = None) -> Iterator[Standing]:
+    """Check every raw file of a benchmark.
+
+    Raises:
+        BenchmarkError: the record of an import is damaged.
+    """
+    place = folder or data_folder()
+    for name, split in benchmark.splits.items():
+        yield _of_split(benchmark, name, split, split.file, place)
+        if split.five_options:
+            yield _of_split(benchmark, name, split, split.five_options, place)
+        if split.excluded:
+            yield _of_companion(benchmark, name, split.excluded.file, place)
+    for raw in benchmark.companions:
+        yield _of_companion(benchmark, next(iter(benchmark.splits)), raw, place)
+
+
+def _of_split(benchmark: Benchmark, name: str, split: Split, raw: RawFile, place: Path) -> Standing:
+    state, problems = _checked(benchmark, name, raw, place)
+    size = present = split.size
+    note = split.note
+    report = (
+        benchmark.importer.last(place) if benchmark.importer and split.imported and state == "ok" else None
+    )
+    if report:
+        present = report.cases(name)
+        size = size or present
+        note = f"from {report.source}" + (f"; {note}" if note else "")
+    if present < size:
+        state = "incomplete"
+    usable = state in {"ok", "incomplete"}
+    return Standing(
+        benchmark=benchmark.name,
+        split=name,
+        five_options=raw is split.five_options,
+        path=place / raw.path,
+        state=state,
+        size=size,
+        present=present if usable else 0,
+        optional=raw.optional,
+        note=note,
+        problems=problems,
+    )
+
+
+def _of_companion(benchmark: Benchmark, split: str, raw: RawFile, place: Path) -> Standing:
+    state, problems = _checked(benchmark, split, raw, place)
+    present = raw.rows if state == "ok" else 0
+    return Standing(
+        benchmark.name, "", False, place / raw.path, state, raw.rows, present, raw.optional, "", problems
+    )
+
+
+def _checked(benchmark: Benchmark, split: str, raw: RawFile, place: Path) -> tuple[State, Sequence[Problem]]:
+    if not (place / raw.path).exists():
+        return "absent", ()
+    try:
+        problems = problems_in(benchmark, split, raw, place)
+    except BenchmarkError as error:
+        problems = [Problem(None, "", "", str(error))]
+    return ("differs" if problems else "ok"), problems

@@ -29,7 +29,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import CaseSet, Selection, case_set
 from ddxgraph.common.errors import BadInput, BenchmarkError
-from ddxgraph.eval.benchmarks.registry import absent_from, load
+from ddxgraph.eval.benchmarks.items import absent_from, load
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.rule import SCORER, Verdict, verdict_of
 from ddxgraph.graph.budget import Budget
@@ -68,7 +69,7 @@ class Origin(BaseModel):
 
 
 class Items(Protocol):
-    """Cases with their gold answers, as `ddxgraph.eval.benchmarks.registry.load` gives them."""
+    """Cases with their gold answers, as `ddxgraph.eval.benchmarks.load` gives them."""
 
     @property
     def selection(self) -> Selection | None:
@@ -121,8 +122,8 @@ def _samples(entries: Sequence[CaseEntry]) -> Iterator[Sample]:
         )
 
 
-def _benchmark(name: str) -> Callable[..., Task]:
-    """The task of a benchmark."""
+def benchmark_task(name: str) -> Callable[..., Task]:
+    """The task of a registered benchmark, known to Inspect from now on."""
 
     @task(name=name)
     def benchmark(  # Inspect's -T options
@@ -179,9 +180,8 @@ def _benchmark(name: str) -> Callable[..., Task]:
     return benchmark
 
 
-medqa = _benchmark("medqa")
-medbullets = _benchmark("medbullets")
-jama = _benchmark("jama")
+TASKS: Final[Mapping[str, Callable[..., Task]]] = {name: benchmark_task(name) for name in BENCHMARKS}
+"""Name of a benchmark to its task."""
 
 
 @solver

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from ddxgraph.eval.benchmarks.registry import label_of
 from ddxgraph.eval.scoring.rule import Score, Verdict
 from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.eval.statistics.baseline import chance, majority_class
@@ -15,8 +16,6 @@ from ddxgraph.eval.statistics.interval import accuracy_of
 from ddxgraph.eval.statistics.shuffle import letter_bias
 
 FROZEN: Final = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-TITLES: Final[Mapping[str, str]] = {"medqa": "MedQA", "medbullets": "Medbullets", "jama": "JAMA"}
-"""Benchmarks as the literature spells them."""
 COVERAGES: Final = tuple(n / 20 for n in range(1, 21))
 """Shares of the answers, most confident first, at which accuracy is reported."""
 _DIGEST_CHARS: Final = 12
@@ -292,8 +291,7 @@ def items_in_words(run: ScoredRun) -> str:
     size, selection = run.size, run.manifest.selection
     if selection is None:
         return f"case file {run.manifest.cases.sha256[:_DIGEST_CHARS]}, {size:,} cases"
-    title = TITLES.get(selection.benchmark, selection.benchmark)
-    name = f"{title} {selection.split}"
+    name = f"{label_of(selection.benchmark)} {selection.split}"
     if selection.five_options:
         name += ", five options"
     if selection.free_form:

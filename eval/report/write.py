@@ -11,10 +11,11 @@ from markupsafe import Markup
 
 from ddxgraph.common.errors import EvaluationError
 from ddxgraph.eval import wording
+from ddxgraph.eval.benchmarks.registry import label_of
 from ddxgraph.eval.report.evaluation import Evaluation, Progress, reasons
 from ddxgraph.eval.report.plots.picture import Picture
 from ddxgraph.eval.report.plots.plots import plots
-from ddxgraph.eval.report.runresult import TITLES, RunResult
+from ddxgraph.eval.report.runresult import RunResult
 from ddxgraph.eval.report.table import COLUMNS
 
 MARKDOWN: Final = "report.md"
@@ -105,7 +106,7 @@ def _given(evaluation: Evaluation, pictures: Sequence[Picture], notice: str) -> 
         "evaluation": evaluation,
         "notice": notice,
         "pictures": pictures,
-        "columns": [(name, TITLES[name]) for name in COLUMNS],
+        "columns": [(name, label_of(name)) for name in COLUMNS],
         "coverages": _AT_COVERAGE,
         "reasons": reasons,
         "at_coverage": _at_coverage,

@@ -13,7 +13,7 @@ from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
 from ddxgraph.batch.manifest import CaseSet, Manifest, case_set
 from ddxgraph.batch.tracefile import read_lines
 from ddxgraph.common.errors import ScoreError
-from ddxgraph.eval.benchmarks.registry import Items, absent_from, load
+from ddxgraph.eval.benchmarks.items import Items, absent_from, load
 from ddxgraph.eval.cases import CaseEntry, Gold
 from ddxgraph.eval.scoring.judgements import JUDGEMENTS, Agreement, Judge, Judged, find_judge, question_digest
 from ddxgraph.eval.scoring.looserule import find_letters

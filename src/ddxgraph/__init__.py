@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ddxgraph.common import lazy
 
 if TYPE_CHECKING:
+    from ddxgraph.batch.manifest import Selection as Selection
     from ddxgraph.batch.runner import run as run
     from ddxgraph.batch.tracefile import read_traces as read_traces
     from ddxgraph.common.errors import BenchmarkError as BenchmarkError
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
     from ddxgraph.common.errors import TrainConfigError as TrainConfigError
     from ddxgraph.common.errors import TrainingDataError as TrainingDataError
     from ddxgraph.common.errors import TrainingError as TrainingError
-    from ddxgraph.eval.benchmarks.registry import Items as Items
-    from ddxgraph.eval.benchmarks.registry import Selection as Selection
-    from ddxgraph.eval.benchmarks.registry import load as _load
+    from ddxgraph.eval.benchmarks.items import Items as Items
+    from ddxgraph.eval.benchmarks.items import load as _load
     from ddxgraph.eval.cases import Gold as Gold
     from ddxgraph.eval.cases import read_cases as read_cases
     from ddxgraph.eval.scoring.run import ScoredRun as ScoredRun
@@ -81,7 +81,7 @@ else:
             "GenerationStrategy": "ddxgraph.graph.generation",
             "Gold": "ddxgraph.eval.cases",
             "GraphStrategy": "ddxgraph.graph.strategy",
-            "Items": "ddxgraph.eval.benchmarks.registry",
+            "Items": "ddxgraph.eval.benchmarks.items",
             "JourneySetError": "ddxgraph.common.errors",
             "Limits": "ddxgraph.nodes.limits",
             "LoopError": "ddxgraph.common.errors",
@@ -93,7 +93,7 @@ else:
             "Sampling": "ddxgraph.nodes.sampling",
             "ScoreError": "ddxgraph.common.errors",
             "ScoredRun": "ddxgraph.eval.scoring.run",
-            "Selection": "ddxgraph.eval.benchmarks.registry",
+            "Selection": "ddxgraph.batch.manifest",
             "ServeError": "ddxgraph.common.errors",
             "Step": "ddxgraph.graph.trace",
             "Strategy": "ddxgraph.graph.strategy",
@@ -112,7 +112,7 @@ else:
             "finetune": "ddxgraph.training.sft.finetune",
             "gate": "ddxgraph.training.gate.screen",
             "inspect_set": "ddxgraph.training.sets.inspection",
-            "load_benchmark": "ddxgraph.eval.benchmarks.registry:load",
+            "load_benchmark": "ddxgraph.eval.benchmarks.items:load",
             "make_journeys": "ddxgraph.training.sets.make",
             "read_cases": "ddxgraph.eval.cases",
             "read_traces": "ddxgraph.batch.tracefile",

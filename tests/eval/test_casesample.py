@@ -4,8 +4,7 @@ import hashlib
 from random import Random
 
 from ddxgraph import Case
-from ddxgraph.eval.cases import CaseEntry
-from ddxgraph.eval.casesample import sample
+from ddxgraph.eval.cases import CaseEntry, sample
 
 ENTRIES = [CaseEntry(Case(id=f"case-{n}", vignette=f"Cough {n}."), None) for n in range(60)]
 

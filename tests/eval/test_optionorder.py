@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddxgraph import Case
-from ddxgraph.eval.cases import CaseEntry, Gold
-from ddxgraph.eval.optionorder import shuffled, withheld
+from ddxgraph.eval.cases import CaseEntry, Gold, shuffled, withheld
 
 TEXTS = ("Influenza", "Pneumonia", "Asthma", "Heart failure", "Gout")
 

@@ -1,14 +1,27 @@
 """The configuration of the gate: a section a rule, each of which can be switched off."""
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from ddxgraph.common.errors import GateError
+from ddxgraph.eval.benchmarks.registry import held_out
 from ddxgraph.training.configfile import Settings, explained_toml, read_settings
 
-TestSetName = Literal["medqa", "medbullets", "jama"]
+
+def _held_out(name: str) -> str:
+    known = [benchmark.name for benchmark in held_out()]
+    if name not in known:
+        names = [repr(one) for one in known]
+        expected = " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return name
+
+
+TestSetName = Annotated[str, AfterValidator(_held_out)]
+"""Name of a benchmark that is held out."""
 """A benchmark whose test split is kept out."""
 SpentBudget = Literal["budget_backtracks", "budget_calls", "budget_tokens"]
 """How a traversal ends that its budget sent to the conclusion."""

@@ -4,19 +4,20 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import BenchmarkError, GateError
-from ddxgraph.eval.benchmarks.registry import Selection, data_folder, find, load
+from ddxgraph.eval.benchmarks.benchmark import TEST
+from ddxgraph.eval.benchmarks.items import load
+from ddxgraph.eval.benchmarks.rawfile import data_folder
+from ddxgraph.eval.benchmarks.registry import held_out
 from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.config import Decontamination
 from ddxgraph.training.gate.text import Hashes, WordHasher, ngrams, question_of, stem_of
-
-TEST_SETS: Final = ("medqa", "medbullets", "jama")
-TEST: Final = "test"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class HeldOutSets(NamedTuple):
 
 
 def load_held_out(allow_missing: Collection[str] = (), *, folder: Path | None = None) -> HeldOutSets:
-    """The test splits of all three benchmarks, from the data folder.
+    """The test splits of all benchmarks that are held out, from the data folder.
 
     Args:
         allow_missing: names of those that may be absent.
@@ -67,15 +68,19 @@ def load_held_out(allow_missing: Collection[str] = (), *, folder: Path | None = 
     place = folder or data_folder()
     present: list[HeldOut] = []
     missing: list[MissingSet] = []
-    for name in TEST_SETS:
-        benchmark = find(name)
+    benchmarks = held_out()
+    for benchmark in benchmarks:
+        name = benchmark.name
         try:
             items = load(Selection(benchmark=name, split=TEST), folder=place)
         except BenchmarkError as error:
             if (place / benchmark.split(TEST).file.path).exists():
                 raise
             if name not in allow_missing:
-                allowed = ", ".join(f'"{one}"' for one in TEST_SETS if one == name or one in allow_missing)
+                names = (known.name for known in benchmarks)
+                allowed = ", ".join(
+                    f'"{known}"' for known in names if known == name or known in allow_missing
+                )
                 raise GateError(
                     f"training data must be kept clear of {name} {TEST}, but {error}; to go on without it, which "
                     f"the report will say, set allow_missing = [{allowed}] under [decontamination]"

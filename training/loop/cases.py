@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import CaseSet, Selection, case_set
 from ddxgraph.common.errors import LoopError
-from ddxgraph.eval.benchmarks.registry import BENCHMARKS, load
-from ddxgraph.eval.cases import CaseEntry, read_cases
-from ddxgraph.eval.casesample import sample
+from ddxgraph.eval.benchmarks.items import load
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS
+from ddxgraph.eval.cases import CaseEntry, read_cases, sample
 from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.text import stem_of, words
 from ddxgraph.training.loop.config import CaseWork, LoopFile

@@ -12,10 +12,9 @@ import typer
 from ddxgraph.batch.manifest import CaseSet, Selection, case_set
 from ddxgraph.cli.speech import Exit, fail, say
 from ddxgraph.common.errors import CaseFileError
-from ddxgraph.eval.benchmarks.registry import BENCHMARKS, load
-from ddxgraph.eval.cases import CaseEntry, CaseFile
-from ddxgraph.eval.casesample import sample
-from ddxgraph.eval.optionorder import shuffled, withheld
+from ddxgraph.eval.benchmarks.items import load
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS
+from ddxgraph.eval.cases import CaseEntry, CaseFile, sample, shuffled, withheld
 from ddxgraph.nodes.case import Case
 
 GoldLetters: TypeAlias = dict[str, str]

@@ -11,10 +11,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from ddxgraph.cli import options
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval.benchmarks import jama
-from ddxgraph.eval.benchmarks import store as benchmarkstore
-from ddxgraph.eval.benchmarks.check import Standing, standings
-from ddxgraph.eval.benchmarks.registry import BENCHMARKS, Benchmark, data_folder, find
+from ddxgraph.eval.benchmarks.benchmark import Benchmark
+from ddxgraph.eval.benchmarks.rawfile import data_folder
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find
+from ddxgraph.eval.benchmarks.store import Fetched, Standing, standings
+from ddxgraph.eval.benchmarks.store import Progress as OnProgress
+from ddxgraph.eval.benchmarks.store import fetch as fetch_files
 
 _MOST_SHOWN = 20
 """Rows that differ, of one file, in a person's listing; `--json` has them all."""
@@ -65,11 +67,11 @@ def fetch(
     if source and url:
         fail("give --from or --url, not both", Exit.BAD_INPUT)
     with _progress(quiet) as told:
-        fetched = benchmarkstore.fetch(benchmark, split, source=source, url=url, progress=told)
+        fetched = fetch_files(benchmark, split, source=source, url=url, progress=told)
     for one in fetched:
         _report(one, source)
-    if benchmark.name == "jama" and jama.read_import(data_folder()) is None:
-        say(f"the items themselves are not here: {jama.OBTAIN}")
+    if benchmark.importer and benchmark.importer.last(data_folder()) is None:
+        say(f"the items themselves are not here: {benchmark.obtain}")
     lacking = [one for one in fetched if one.state in {"no home", "not found"}]
     if lacking and (len(lacking) == len(fetched) or split or any(not one.raw.optional for one in lacking)):
         fail(_how(benchmark, lacking, source), Exit.NOT_DONE)
@@ -85,7 +87,9 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What the public scraper wrote: CSV or JSON.")],
     urls: Annotated[
         Path | None,
-        typer.Option(help=f"{jama.URLS_FILE}, so that missing items are named; else the fetched one."),
+        typer.Option(
+            help="JAMA_test_urls.json, the list of test items, to name missing ones; else the fetched one."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -93,18 +97,19 @@ def import_(
 
     Exit code: 0 all test items are here, 1 some are missing, 2 bad input.
     """
-    if find(name).name != "jama":
-        fail(f"{name} is not imported: {find(name).obtain}", Exit.BAD_INPUT)
-    report = jama.import_jama(file, data_folder(), urls)
+    benchmark = find(name)
+    if benchmark.importer is None:
+        fail(f"{name} is not imported: {benchmark.obtain}", Exit.BAD_INPUT)
+    report = benchmark.importer.bring(file, data_folder(), urls)
     if as_json:
-        typer.echo(report.model_dump_json(exclude={"stored"}))
+        typer.echo(report.to_json())
     else:
-        for line in _import_lines(report):
+        for line in report.lines():
             STDOUT.print(line, markup=False)
     if report.missing:
         fail(
-            f"{report.missing} of the {jama.TEST_SIZE} test items are missing: scores over them will say "
-            "so; the import is kept",
+            f"{report.missing} of the {report.present + report.missing} test items are missing: scores over them "
+            "will say so; the import is kept",
             Exit.NOT_DONE,
         )
 
@@ -140,8 +145,8 @@ def _is_bad(standing: Standing, *, named: bool) -> bool:
 
 def _mend(standing: Standing) -> str:
     if standing.state == "differs":
-        return f"delete {standing.path} and get it again: {BENCHMARKS[standing.benchmark].obtain}"
-    return f"{standing.benchmark}: {BENCHMARKS[standing.benchmark].obtain}"
+        return f"delete {standing.path} and get it again: {find(standing.benchmark).obtain}"
+    return f"{standing.benchmark}: {find(standing.benchmark).obtain}"
 
 
 def _print_checked(standing: Standing) -> None:
@@ -192,7 +197,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _report(one: benchmarkstore.Fetched, source: Path | None) -> None:
+def _report(one: Fetched, source: Path | None) -> None:
     match one.state:
         case "fetched":
             STDOUT.print(f"{one.path}: {one.raw.rows} rows, as published", markup=False)
@@ -204,7 +209,7 @@ def _report(one: benchmarkstore.Fetched, source: Path | None) -> None:
             pass  # said once for all of them, with what to do
 
 
-def _how(benchmark: Benchmark, lacking: Sequence[benchmarkstore.Fetched], source: Path | None) -> str:
+def _how(benchmark: Benchmark, lacking: Sequence[Fetched], source: Path | None) -> str:
     names = ", ".join(one.raw.path for one in lacking)
     if source and source.is_file():
         return f"{names} could not be told in {source}; say which split it is with --split"
@@ -216,23 +221,8 @@ def _how(benchmark: Benchmark, lacking: Sequence[benchmarkstore.Fetched], source
     return f"{names} could not be had; {benchmark.obtain}"
 
 
-def _import_lines(report: jama.Import) -> Iterator[str]:
-    yield f"test: {report.present} of {jama.TEST_SIZE} items, {report.missing} missing"
-    yield f"  {report.test_with_figure} of them speak of a figure (kept, as in the published list)"
-    for url in report.missing_urls or ():
-        yield f"  missing: {url}"
-    if report.missing and report.missing_urls is None:
-        yield "  which ones: `ddxgraph data fetch jama` brings the list, then import again"
-    yield f"train: {report.train} items; no address and no question is in the test set"
-    yield f"  excluded for an image: {report.excluded_for_image}"
-    yield f"  dropped, their question being a test item's: {report.dropped_as_test_text}"
-    yield f"repeated rows: {report.repeated}; rows that cannot be used: {len(report.rejected)}"
-    for rejected in report.rejected:
-        yield f"  {rejected}"
-
-
 @contextmanager
-def _progress(quiet: bool) -> Iterator[benchmarkstore.Progress | None]:
+def _progress(quiet: bool) -> Iterator[OnProgress | None]:
     """A bar on stderr while something is downloaded."""
     if quiet or not STDERR.is_interactive:
         yield None

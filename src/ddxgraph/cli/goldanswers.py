@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from ddxgraph.common.errors import BenchmarkError
-from ddxgraph.eval.benchmarks.registry import load
+from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.eval.cases import CaseEntry, CaseFile
 from ddxgraph.eval.scoring.rule import verdict_of
 from ddxgraph.eval.scoring.run import manifest_of

@@ -9,11 +9,12 @@ import pytest
 from benchmarkmaker import SHARED
 from laboratory import made_up_content
 
+from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import BenchmarkError
-from ddxgraph.eval.benchmarks.check import standings
 from ddxgraph.eval.benchmarks.ddxlab import CASES_A_LEVEL, ddxlab_rows
-from ddxgraph.eval.benchmarks.registry import BENCHMARKS, Selection, find, items_of, load
-from ddxgraph.eval.benchmarks.store import fetch
+from ddxgraph.eval.benchmarks.items import items_of, load
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find
+from ddxgraph.eval.benchmarks.store import fetch, standings
 from ddxgraph.lab.labcase import findings_key
 from ddxgraph.lab.level import LEVELS
 from ddxgraph.lab.solver import leaders, posterior

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.eval.benchmarks.medbullets import medbullets_rows
+from ddxgraph.eval.benchmarks.medqa import medqa_rows
 from ddxgraph.eval.benchmarks.rawfile import (
     Published,
     Row,
     differences,
     first_words,
-    medbullets_rows,
-    medqa_rows,
     parse_published,
     print_published,
     problems_of,

@@ -8,12 +8,15 @@ from collections import Counter
 import pytest
 from benchmarkmaker import JAMA_OTHER, JAMA_TEST, SHARED, as_lines, jama_record, medqa_row, mini
 
+from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import BenchmarkError
-from ddxgraph.eval.benchmarks.check import standings
+from ddxgraph.eval.benchmarks.items import absent_from, items_of, load
 from ddxgraph.eval.benchmarks.jama import import_jama, listed_urls
-from ddxgraph.eval.benchmarks.rawfile import medqa_rows, published
-from ddxgraph.eval.benchmarks.registry import BENCHMARKS, Selection, absent_from, data_folder, items_of, load
-from ddxgraph.eval.casesample import sample
+from ddxgraph.eval.benchmarks.medqa import medqa_rows
+from ddxgraph.eval.benchmarks.rawfile import data_folder, published
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS
+from ddxgraph.eval.benchmarks.store import standings
+from ddxgraph.eval.cases import sample
 from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 
 ROWS = [medqa_row(number) for number in range(12)]

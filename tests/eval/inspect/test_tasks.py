@@ -12,10 +12,11 @@ from inspect_ai.event import ModelEvent, SpanBeginEvent
 from inspected import GOLD_TEXT, Items, entry, evaluate, said, with_logprobs
 
 from ddxgraph.batch.manifest import Selection
+from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.eval.benchmarks.jama import import_jama
-from ddxgraph.eval.benchmarks.registry import data_folder, load
+from ddxgraph.eval.benchmarks.rawfile import data_folder
 from ddxgraph.eval.inspect.logs import import_logs
-from ddxgraph.eval.inspect.tasks import TRACE_KEY, jama, journey, medqa, strict, task_of
+from ddxgraph.eval.inspect.tasks import TASKS, TRACE_KEY, journey, strict, task_of
 from ddxgraph.eval.scoring.run import score_run
 from ddxgraph.graph.trace import Trace
 
@@ -288,7 +289,7 @@ def test_a_benchmark_that_is_not_here_is_told_with_the_way_to_it(tmp_path, monke
 
     monkeypatch.setenv("DDXGRAPH_CACHE", str(tmp_path))
     with pytest.raises(PrerequisiteError) as told:
-        medqa(split="dev")
+        TASKS["medqa"](split="dev")
     assert "medqa dev is not on this machine" in told.value.message
     assert "ddxgraph data fetch medqa" in told.value.message
 
@@ -298,7 +299,7 @@ def test_what_an_incomplete_import_lacks_stays_in_the_denominator(tmp_path, monk
     (tmp_path / "jama_raw.json").write_text(json.dumps([jama_record(url) for url in JAMA_TEST]))
     import_jama(tmp_path / "jama_raw.json", data_folder())
     with caplog.at_level("WARNING", logger="ddxgraph"):
-        task = jama(max_backtracks=0)
+        task = TASKS["jama"](max_backtracks=0)
     assert "jama test: 644 of its 646 cases are not on this machine" in caplog.text
     log, _ = evaluate(task, tmp_path / "logs")
     assert log.eval.metadata["ddxgraph"]["absent"] == 644
@@ -321,7 +322,7 @@ def test_of_a_sample_nothing_is_absent(tmp_path, monkeypatch):
     monkeypatch.setenv("DDXGRAPH_CACHE", str(tmp_path / "cache"))
     (tmp_path / "jama_raw.json").write_text(json.dumps([jama_record(url) for url in JAMA_TEST]))
     import_jama(tmp_path / "jama_raw.json", data_folder())
-    assert jama(limit=1).metadata["ddxgraph"]["absent"] == 0
+    assert TASKS["jama"](limit=1).metadata["ddxgraph"]["absent"] == 0
     assert task_of(Items(None, ITEMS.entries), journey()).metadata["ddxgraph"]["absent"] == 0
 
 
@@ -332,7 +333,7 @@ def test_a_benchmark_runs_and_its_folder_is_scored_against_the_published_file(tm
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "data").symlink_to(DATA)
     monkeypatch.setenv("DDXGRAPH_CACHE", str(tmp_path / "cache"))
-    log, _ = evaluate(medqa(split="dev", limit=3, shuffle=1, max_backtracks=0), tmp_path / "logs")
+    log, _ = evaluate(TASKS["medqa"](split="dev", limit=3, shuffle=1, max_backtracks=0), tmp_path / "logs")
     assert log.status == "success"
     assert log.eval.dataset.name == "medqa-dev"
     scored = score_run(import_logs([log.location], tmp_path / "run").folder)

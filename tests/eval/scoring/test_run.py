@@ -16,8 +16,9 @@ from scoring import alter_manifest, case, entries, lines_of, make_run, write_lin
 from ddxgraph import Gold, TraceFileError
 from ddxgraph.batch.manifest import CaseSet, Selection, case_set
 from ddxgraph.common.errors import CaseConflict, ScoreError
+from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.eval.benchmarks.jama import import_jama
-from ddxgraph.eval.benchmarks.registry import data_folder, load
+from ddxgraph.eval.benchmarks.rawfile import data_folder
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.rule import Verdict
 from ddxgraph.eval.scoring.run import ScoredRun, score_run

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddxgraph import Case
+from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import BenchmarkError, GateError
-from ddxgraph.eval.benchmarks.rawfile import medqa_rows
-from ddxgraph.eval.benchmarks.registry import Selection, load
+from ddxgraph.eval.benchmarks.items import load
+from ddxgraph.eval.benchmarks.medqa import medqa_rows
 from ddxgraph.training.gate.config import Decontamination
 from ddxgraph.training.gate.decontamination import Decontaminator, HeldOut, NgramIndex, load_held_out
 from ddxgraph.training.gate.text import WordHasher, ngrams, stem_of

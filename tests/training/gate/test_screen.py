@@ -29,8 +29,9 @@ from gated import (
 from scoring import write_lines
 
 from ddxgraph import Case, Step, Trace, TraceFileError
+from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import GateError
-from ddxgraph.eval.benchmarks.registry import Selection, load
+from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.trace import StrategySettings
 from ddxgraph.training.gate.config import (
