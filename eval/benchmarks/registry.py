@@ -62,7 +62,7 @@ def find(name: str) -> "Benchmark":
     raise BenchmarkError(f"no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
 
 
-def held_out() -> "list[Benchmark]":
+def held_out_benchmarks() -> "list[Benchmark]":
     """The benchmarks whose test split training data must not touch."""
     return [benchmark for benchmark in BENCHMARKS.values() if benchmark.held_out]
 

@@ -7,12 +7,12 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ddxgraph.common.errors import GateError
-from ddxgraph.eval.benchmarks.registry import held_out
+from ddxgraph.eval.benchmarks.registry import held_out_benchmarks
 from ddxgraph.training.configfile import Settings, explained_toml, read_settings
 
 
 def _held_out(name: str) -> str:
-    known = [benchmark.name for benchmark in held_out()]
+    known = [benchmark.name for benchmark in held_out_benchmarks()]
     if name not in known:
         names = [repr(one) for one in known]
         expected = " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

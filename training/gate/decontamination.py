@@ -14,7 +14,7 @@ from ddxgraph.common.errors import BenchmarkError, GateError
 from ddxgraph.eval.benchmarks.benchmark import TEST
 from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.eval.benchmarks.rawfile import data_folder
-from ddxgraph.eval.benchmarks.registry import held_out
+from ddxgraph.eval.benchmarks.registry import held_out_benchmarks
 from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.config import Decontamination
 from ddxgraph.training.gate.text import Hashes, WordHasher, ngrams, question_of, stem_of
@@ -68,7 +68,7 @@ def load_held_out(allow_missing: Collection[str] = (), *, folder: Path | None = 
     place = folder or data_folder()
     present: list[HeldOut] = []
     missing: list[MissingSet] = []
-    benchmarks = held_out()
+    benchmarks = held_out_benchmarks()
     for benchmark in benchmarks:
         name = benchmark.name
         try:
