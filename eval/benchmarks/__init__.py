@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from ddxgraph.common import lazy
 
 if TYPE_CHECKING:
+    from ddxgraph.common.errors import BenchmarkError as BenchmarkError
     from ddxgraph.eval.benchmarks.benchmark import Benchmark as Benchmark
     from ddxgraph.eval.benchmarks.benchmark import Split as Split
     from ddxgraph.eval.benchmarks.items import Items as Items
     from ddxgraph.eval.benchmarks.items import load as load
-    from ddxgraph.eval.benchmarks.rawfile import BenchmarkError as BenchmarkError
     from ddxgraph.eval.benchmarks.rawfile import RawFile as RawFile
     from ddxgraph.eval.benchmarks.rawfile import Row as Row
     from ddxgraph.eval.benchmarks.registry import BENCHMARKS as BENCHMARKS
@@ -27,7 +27,7 @@ else:
         {
             "BENCHMARKS": "ddxgraph.eval.benchmarks.registry",
             "Benchmark": "ddxgraph.eval.benchmarks.benchmark",
-            "BenchmarkError": "ddxgraph.eval.benchmarks.rawfile",
+            "BenchmarkError": "ddxgraph.common.errors",
             "Items": "ddxgraph.eval.benchmarks.items",
             "RawFile": "ddxgraph.eval.benchmarks.rawfile",
             "Row": "ddxgraph.eval.benchmarks.rawfile",

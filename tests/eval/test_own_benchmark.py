@@ -12,10 +12,11 @@ from gated import LETTERS, PLAIN, Walk, case, make_run
 from ddxgraph import Case, GateError, RunSource, gate
 from ddxgraph.batch.manifest import Manifest, Selection
 from ddxgraph.cli.casesource import Asked, OptionOrder, case_source
+from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Importer, Split
 from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.eval.benchmarks.medqa import BENCHMARK as MEDQA
-from ddxgraph.eval.benchmarks.rawfile import BenchmarkError, Problem, RawFile, Row, sha256_of
+from ddxgraph.eval.benchmarks.rawfile import Problem, RawFile, Row, sha256_of
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find, register
 from ddxgraph.eval.report.evaluation import evaluate
 from ddxgraph.eval.report.write import write_report
