@@ -10,7 +10,7 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.candidate import Candidate
 from ddxgraph.training.gate.config import Side
 from ddxgraph.training.gate.decontamination import Decontaminator, Quote
-from ddxgraph.training.gate.reasons import Note
+from ddxgraph.training.gate.reasons import Note, Rejection
 from ddxgraph.training.gate.report import GateReport
 from ddxgraph.training.source import TraceSource
 
@@ -27,11 +27,24 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """A traversal that a rule of the gate rejected."""
+
+    trace: Trace
+    run: str
+    """Name of the run folder."""
+    rejection: Rejection
+    """The first rule that it failed, and why."""
+
+
+@dataclass(frozen=True)
 class Gated:
-    """What the gate let through. Can be iterated again and again; a trace is read as it is asked for."""
+    """The gate's verdicts. Iterates over the accepted traversals, repeatedly; traces are read on demand."""
 
     report: GateReport
     _sources: Sequence[TraceSource] = field(repr=False)
+    _candidates: Sequence[Candidate] = field(repr=False)
+    """All traversals, accepted and rejected, by case, sample and id."""
     _chosen: Sequence[Candidate] = field(repr=False)
     _sides: Sequence[Side] = field(repr=False)
     _decontaminator: Decontaminator = field(repr=False)
@@ -54,11 +67,25 @@ class Gated:
             GateError: a trace file was changed since it was gated.
             TraceFileError: it cannot be read any more.
         """
+        for (candidate, trace), side in zip(self._read(self._chosen), self._sides, strict=True):
+            yield Accepted(trace, self._sources[candidate.source].name, side, candidate.notes)
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Rejected traversals with their reasons, by case, sample and id.
+
+        Raises:
+            GateError: a trace file was changed since it was gated.
+            TraceFileError: it cannot be read any more.
+        """
+        for candidate, trace in self._read([known for known in self._candidates if known.rejection]):
+            if candidate.rejection:
+                yield Rejected(trace, self._sources[candidate.source].name, candidate.rejection)
+
+    def _read(self, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Trace]]:
         files: dict[int, BinaryIO] = {}
         with ExitStack() as stack:
-            for candidate, side in zip(self._chosen, self._sides, strict=True):
+            for candidate in candidates:
                 source = self._sources[candidate.source]
                 if candidate.source not in files:
                     files[candidate.source] = stack.enter_context(source.open())
-                trace = source.trace_at(files[candidate.source], candidate.offset, candidate.id)
-                yield Accepted(trace, source.name, side, candidate.notes)
+                yield candidate, source.trace_at(files[candidate.source], candidate.offset, candidate.id)

@@ -11,7 +11,7 @@ from ddxgraph.training.gate.candidate import Candidate, remaining
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.gate.decontamination import HeldOutSets, load_held_out
 from ddxgraph.training.gate.figures import held_out_reports, input_report, kinds, rule_reports
-from ddxgraph.training.gate.gated import Accepted, Gated
+from ddxgraph.training.gate.gated import Accepted, Gated, Rejected
 from ddxgraph.training.gate.report import GateReport, MissingReport
 from ddxgraph.training.gate.selection import balance, drop_duplicates, limit_per_case
 from ddxgraph.training.gate.sifting import Meter, Progress, Sifting
@@ -19,7 +19,7 @@ from ddxgraph.training.gate.split import question_groups, side_of
 from ddxgraph.training.review.opinions import Opinions, Reviews
 from ddxgraph.training.source import RunSource, TraceSource, as_source
 
-__all__ = ["Accepted", "Gated", "Progress", "RunSource", "gate"]
+__all__ = ["Accepted", "Gated", "Progress", "Rejected", "RunSource", "gate"]
 
 
 def gate(
@@ -86,7 +86,7 @@ def gate(
         question_groups=len(set(groups.values())),
         notes=_notes(chosen),
     )
-    return Gated(report, sources, chosen, sides, sifting.decontaminator)
+    return Gated(report, sources, candidates, chosen, sides, sifting.decontaminator)
 
 
 def _sources(runs: Iterable[RunSource | Path | str]) -> list[TraceSource]:

@@ -147,6 +147,18 @@ def test_every_count_adds_up(tmp_path):
     assert [one.rule for one in found.report.rules] == list(Rule)
 
 
+def test_rejected_traversals_come_with_their_reason(tmp_path):
+    wrong = Walk(answers=lambda number, sample: LETTERS[(number + sample) % 4])
+    folder = make_run(tmp_path / "run", ROWS, wrong, samples=2)
+    screened = gated(folder, config=PLAIN.model_copy(update={"per_case": PerCase(at_most=1)}))
+    rejected = list(screened.rejected())
+    assert [entry.trace for entry in rejected] == [known for known in traces_of(folder) if known.sample == 1]
+    assert {entry.rejection.reason for entry in rejected} == {Reason.WRONG_ANSWER}
+    assert {entry.rejection.rule for entry in rejected} == {Rule.CORRECT}
+    assert {entry.run for entry in rejected} == {"run"}
+    assert len(screened) + len(rejected) == screened.report.read
+
+
 def test_a_test_question_is_caught_as_it_is_and_reworded_at_both_ends(sound):
     words = case(3).vignette.split()
     asked = [
