@@ -15,9 +15,9 @@ from typing import Any, Final, Literal
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
-from matplotlib.patches import PathPatch
+from matplotlib.patches import BoxStyle, FancyArrowPatch, Patch, PathPatch
 from matplotlib.path import Path as Outline
-from matplotlib.transforms import Affine2D
+from matplotlib.transforms import Affine2D, Bbox
 
 from ddxgraph.common.errors import PageError
 
@@ -43,6 +43,10 @@ _MOST_PIXELS: Final = 60e6
 _DASHES: Final[dict[Dash, Any]] = {"solid": "-", "dashed": (0, (5, 3)), "dotted": (0, (1.2, 2.4))}
 _ROUND: Final = 0.5523
 """A cubic curve with its handles so long is a quarter of a circle."""
+_STRIP: Final = 5
+"""Width of the mark along a box's left edge."""
+_HEAD: Final = "-|>,head_length=6,head_width=3"
+"""An arrow's head, in points."""
 _FAMILIES: Final = (
     "DejaVu Sans",
     "Noto Sans CJK SC",
@@ -165,20 +169,41 @@ class Canvas:
         radius: float = 7,
         strip: str | None = None,
     ) -> None:
-        """A box with round corners; `strip` is the colour of a mark along its left edge."""
-        outline = _rounded(*corner, *size, radius)
-        self._patch(outline, facecolor=fill, edgecolor="none", zorder=zorder)
+        """Draw a box with round corners.
+
+        Args:
+            corner: upper left.
+            size: width and height.
+            edge: colour of the edge.
+            fill: colour of the ground.
+            dash: how the edge is drawn.
+            wide: of the edge, in points.
+            zorder: what is higher covers what is lower.
+            radius: of the corners.
+            strip: colour of a mark along the left edge.
+        """
+        (x, y), (width, height) = corner, size
+        round_box = BoxStyle.Round(pad=0, rounding_size=min(radius, width / 2, height / 2))
+        outline = round_box(x, y, width, height, 1)
+        self._add(PathPatch(outline, facecolor=fill, edgecolor="none", zorder=zorder))
         if strip:
-            x, y = corner
-            mark = _left_end(x, y, 5, size[1], radius)
-            self._patch(mark, facecolor=strip, edgecolor="none", zorder=zorder)
-        self._patch(
-            outline, fill=False, edgecolor=edge, lw=wide, linestyle=_DASHES[dash], zorder=zorder + 0.5
+            mark = outline.clip_to_bbox(Bbox.from_extents(x, y, x + _STRIP, y + height))
+            self._add(PathPatch(mark, facecolor=strip, edgecolor="none", zorder=zorder))
+        self._add(
+            PathPatch(
+                outline, fill=False, edgecolor=edge, lw=wide, linestyle=_DASHES[dash], zorder=zorder + 0.5
+            )
         )
 
     def rule(self, start: Point, end: Point, colour: str = RULE) -> None:
-        """A thin line."""
-        self._patch(Outline([start, end]), fill=False, edgecolor=colour, lw=0.8, zorder=1)
+        """Draw a thin line.
+
+        Args:
+            start: one end.
+            end: the other.
+            colour: of the line.
+        """
+        self._add(PathPatch(Outline([start, end]), fill=False, edgecolor=colour, lw=0.8, zorder=1))
 
     def way(
         self,
@@ -189,35 +214,47 @@ class Canvas:
         wide: float = 1.1,
         zorder: float = 2,
     ) -> None:
-        """A way with an arrow's head at its end; its corners are rounded."""
-        (*_, before, tip) = points
-        self._patch(
-            Outline(*_bent(points)),
-            fill=False,
-            edgecolor=colour,
-            linestyle=_DASHES[dash],
-            lw=wide,
-            zorder=zorder,
-        )
-        self._head(before, tip, colour, zorder)
+        """Draw an arrow through points that lie level with or above one another; its corners are rounded.
+
+        Args:
+            points: two or more.
+            colour: of the line and its head.
+            dash: how the line is drawn.
+            wide: of the line, in points.
+            zorder: what is higher covers what is lower.
+        """
+        self._arrow(Outline(*_bent(points)), colour, dash, wide, zorder)
 
     def curve(self, points: Sequence[Point], *, colour: str, dash: Dash = "solid", wide: float = 1.1) -> None:
-        """A way along a cubic curve of four points, with an arrow's head at its end."""
-        outline = Outline(list(points), [Outline.MOVETO, *[Outline.CURVE4] * 3])
-        self._patch(outline, fill=False, edgecolor=colour, linestyle=_DASHES[dash], lw=wide, zorder=2)
-        self._head(points[-2], points[-1], colour, 2)
+        """Draw an arrow along a cubic curve.
 
-    def _head(self, before: Point, tip: Point, colour: str, zorder: float) -> None:
-        """Points from `before` to `tip`, upright or level."""
-        (x, y), (u, v) = before, tip
-        dx, dy = ((v == y) * ((u > x) - (u < x)), (u == x) * ((v > y) - (v < y)))
-        sides = [(u - 8 * dx + 4 * dy * s, v - 8 * dy + 4 * dx * s) for s in (1, -1)]
-        self._patch(
-            Outline([tip, *sides, tip], closed=True), facecolor=colour, edgecolor="none", zorder=zorder + 0.1
+        Args:
+            points: the curve's four control points.
+            colour: of the line and its head.
+            dash: how the line is drawn.
+            wide: of the line, in points.
+        """
+        self._arrow(Outline(list(points), [Outline.MOVETO, *[Outline.CURVE4] * 3]), colour, dash, wide, 2)
+
+    def _arrow(self, outline: Outline, colour: str, dash: Dash, wide: float, zorder: float) -> None:
+        self._add(
+            PathPatch(outline, fill=False, edgecolor=colour, lw=wide, linestyle=_DASHES[dash], zorder=zorder)
         )
+        head = FancyArrowPatch(
+            path=outline,
+            arrowstyle=_HEAD,
+            mutation_scale=1,
+            linestyle="none",
+            edgecolor=colour,
+            facecolor=colour,
+            lw=0,
+            zorder=zorder + 0.1,
+        )
+        self._add(head)
 
-    def _patch(self, outline: Outline, **how: Any) -> None:
-        self._figure.add_artist(PathPatch(outline, transform=self._pixels, **how))
+    def _add(self, patch: Patch) -> None:
+        patch.set_transform(self._pixels)
+        self._figure.add_artist(patch)
 
     def save(self, path: Path, title: str) -> Path:
         """Write it into a file; equal drawings give equal bytes.
@@ -258,33 +295,6 @@ def _length(a: Point, b: Point) -> float:
 def _towards(a: Point, b: Point, by: float) -> Point:
     whole = _length(a, b) or 1
     return a[0] + (b[0] - a[0]) * by / whole, a[1] + (b[1] - a[1]) * by / whole
-
-
-def _rounded(x: float, y: float, w: float, h: float, r: float) -> Outline:
-    right, low = x + w, y + h
-    middle = (x + w / 2, y)
-    corners = [middle, (right, y), (right, low), (x, low), (x, y), middle]
-    vertices, codes = _bent(corners, r)
-    return Outline([*vertices, middle], [*codes, Outline.CLOSEPOLY])
-
-
-def _left_end(x: float, y: float, w: float, h: float, r: float) -> Outline:
-    """The part of a rounded box that lies left of `w`."""
-    inset = r - sqrt(r * r - (r - w) ** 2)
-    arc = [(x + r - r * _cos(t), y + r - r * _sin(t)) for t in range(7)]
-    left = [point for point in arc if point[0] <= x + w]
-    upper = [*reversed(left)]
-    lower = [(px, 2 * y + h - py) for px, py in left]
-    start = (x + w, y + inset)
-    return Outline([start, *upper, *lower, (x + w, y + h - inset), start], closed=True)
-
-
-def _cos(sixth: int) -> float:
-    return (1.0, 0.9659, 0.866, 0.7071, 0.5, 0.2588, 0.0)[sixth]
-
-
-def _sin(sixth: int) -> float:
-    return _cos(6 - sixth)
 
 
 @cache
