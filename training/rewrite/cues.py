@@ -1,118 +1,45 @@
-"""What prose says to give a hypothesis up, to go back, to open all hypotheses again, or to settle on one.
+"""Finds where prose gives a hypothesis up, goes back, opens all hypotheses again, or settles on one.
 
-Patterns for marked texts (`naming`): the wordings of our own templates, and the usual ways of saying it in
-English. What they do not know is not found: a text that says it in another way is refused rather than believed.
+It searches marked texts (`naming`) for the wordings of our templates and for the English phrases in `cues.toml`.
+What neither holds is not found: a text that says it in another way is refused rather than believed.
 
-A cue counts only where it is asserted: not in a question, not negated or hedged in its own clause, and not in a
-clause without a subject of its own after a negated one.
+A phrase counts only where it is asserted: not in a question, not negated or hedged in its own clause, and not in
+a clause without a subject of its own after a negated one.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Final, Literal, NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from ddxgraph.training.rewrite.mentions import NAME, plain
 from ddxgraph.training.styles.phrases import ASIDES, EVENTS, THOUGHTS
 
-Destination = Literal["review_history", "generate_differential", "check_evidence"]
-
-_MENTIONED, _NOTED, _NUMBER = "\x01", "\x02", "\x03"  # slots of a wording while it is put into plain form
-_LIST: Final = rf"(?:the |both |either )?{NAME}(?:(?:,? (?:and|or|nor|as well as) |, ?){NAME})*"
-_GAP: Final = r"[^.;:!?\n]{0,40}?"
-
-_SURELY: Final = (
-    r"(?:(?:now|also|then|therefore|thus|hence|effectively|essentially|already|clearly|firmly|safely"
-    r"|confidently|finally|definitively|reasonably|completely|entirely) )*"
-)
-_GIVEN_UP: Final = (
-    "ruled out|excluded|eliminated|discarded|refuted|rejected|dismissed|dropped|abandoned"
-    "|crossed (?:off|out)|struck (?:off|out|from)"
-)
-_GONE: Final = (
-    "gone|untenable|off the (?:table|list)|out of the (?:running|question)|out(?=[ ,.;]*(?:$|[,.;\n]))"
-)
-_TO_GIVE_UP: Final = (
-    "(?:exclud|eliminat|refut)(?:e|es|ed|ing)|(?:discard|reject|abandon)(?:s|ed|ing)?|dismiss(?:es|ed|ing)?"
-    "|drop(?:s|ped|ping)?"
-)
-_OF_ANY: Final = (
-    rf"(?:rul(?:e|es|ed|ing)) {_SURELY}out {{it}}",
-    r"(?:rul(?:e|es|ed|ing)) {it} out",
-    rf"(?:{_TO_GIVE_UP}) {{it}}",
-    r"(?:giv(?:e|es|ing)|gave) up (?:on )?{it}",
-    r"(?:giv(?:e|es|ing)|gave) {it} up",
-    r"let(?:s|ting)? go of {it}",
-    r"let(?:s|ting)? {it} go\b",
-    r"(?:cross(?:es|ed|ing)?|strik(?:e|es|ing)|struck) {it} (?:off|out|from)\b",
-    r"(?:cross(?:es|ed|ing)?|strik(?:e|es|ing)|struck) (?:off|out) {it}",
-    r"(?:tak(?:e|es|ing)|took|remov(?:e|es|ed|ing)) {it} (?:off|from|out of) (?:the|my) (?:list|differential)",
-    rf"{{it}} (?:is|are|was|were|has been|have been|can be) {_SURELY}(?:{_GIVEN_UP})\b",
-    r"{it} (?:cannot|can't|can not) be (?:right|it|correct|true|the (?:right )?(?:answer|diagnosis|cause))\b",
-)
-"""Ways of giving up what stands for `{it}`: a name, or a pronoun."""
-_OF_NAMES: Final = (
-    rf"{{it}} (?:is|are|was|were|has been|have been) {_SURELY}(?:{_GONE})",
-    r"{it} (?:no longer|does not|doesn't) (?:stands?|holds?(?: up)?|survives?)\b",
-    r"{it} (?:drops|falls|goes) (?:out|away|off)\b",
-    r"no longer (?:believ(?:e|ing) in|consider|suspect|favou?r|entertain|think it is) {it}",
-    r"(?:it|this) (?:cannot|can't|can not) (?:possibly |really )?be {it}(?! (?:alone|only|that)\b)",
-    r"wrong to (?:have )?(?:entertain|consider|believe in|suspect|think of)(?:ed)? {it}",
-    r"no room (?:left )?for {it}",
-)
-_PRONOUN: Final = (
-    r"\b(?:it|(?:this|that)(?: (?:one|option|idea|hypothesis|candidate|possibility|diagnosis))?)"
-)
-
-_BACK: Final = (
-    r"(?:(?:\b(?:go(?:ing|es)?|went|com(?:e|ing)|step(?:ping)?|head(?:ing)?|turn(?:ing)?) )?(?:right |straight )?"
-    r"\bback (?:to|over|through)\b|\breturn(?:s|ed|ing)? to\b|\bstart(?:ing)? over with\b"
-    r"|\bre-?(?:read|visit|think|open|check|weigh|assess|consider|examine|evaluate)(?:s|ed|ing)?\b"
-    r"|\bre(?:examin|evaluat)ing\b|\b(?:another|a (?:second|fresh|closer|new)) look at\b"
-    r"|\blook(?:ing)? (?:again|once more|anew|afresh) at\b|\bread(?:ing)? (?:again|once more|anew|afresh)\b)"
-)
-_WIDEN: Final = r"\b(?:widen|broaden|expand|extend)(?:s|ed|ing)?\b"
-_PLACES: Final[Mapping[Destination, str]] = {
-    "review_history": (
-        rf"{_BACK}{_GAP}\b(?:history|record|vignette|story|chart|presentation|case (?:itself|report))\b"
-    ),
-    "generate_differential": (
-        rf"(?:{_BACK}|{_WIDEN}){_GAP}\b(?:list|differential|candidates?|possibilities|hypotheses|alternatives"
-        r"|drawing board)\b"
-        r"|\b(?:what|which) else (?:it|this) (?:could|might|may) be\b"
-        r"|\b(?:look|search|think)(?:ing)? (?:for|of) (?:other|new|different|more|further) (?:candidates"
-        r"|hypotheses|possibilities|explanations|diagnoses|ones)\b"
-    ),
-    "check_evidence": rf"{_BACK}{_GAP}(?:\b(?:evidence|findings|weighing)\b|{NAME})",
+_NAMES: Final = rf"(?:the |both |either )?{NAME}(?:(?:,? (?:and|or|nor|as well as) |, ?){NAME})*"
+_PRONOUN: Final = r"(?:it|(?:this|that)(?: (?:one|option|idea|hypothesis|candidate|possibility|diagnosis))?)"
+_SLOTS: Final[Mapping[str, str]] = {
+    "name": NAME,
+    "rest": r"\w*",
+    "gap": r"(?!\w)[^.;:!?\n]{0,40}?(?<!\w)",
+    "end": r"(?=[ ,.;]*(?:$|[,.;\n]))",
+    "alone": r"(?! (?:alone|only|that)\b)",
+    "m": _NAMES,  # the slots of our wordings
+    "t": "(?: \u2014 [^\u2014\n]* \u2014)?",
+    "n": r"\d+",
 }
-_REOPENED: Final = (
-    r"\b(?:re-?open|restor|reinstat|reviv|readmit|bring|put|let|tak)\w*\b[^.;!?\n]{0,60}\b(?:all|every|each"
-    r"|everything|whole)\b[^.;!?\n]*"
-    r"|\b(?:all|every|each|everything)\b[^.;!?\n]{0,60}\b(?:open again|back (?:in|on|into)|come back"
-    r"|stands? again|reopened|reinstated|restored)\b"
-)
-_SETTLED: Final = (
-    rf"(?:\bsettl(?:e|ed|ing) on|\bmy (?:final )?answer(?:,? then,?)? is|\bin favou?r of|\bleaves me with"
-    rf"|\bi choose|\bgo(?:ing)? with|\bcommit to|\bconclude(?: that)?(?: it| this)?(?: is)?"
-    rf"|\bthe answer (?:is|must be)(?: therefore)?):? (?:the )?({NAME})"
-)
+_OUR_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "review_history": ("review_history",),
+    "generate_differential": ("generate_differential", "all_refuted", "nothing_to_recheck"),
+    "check_evidence": ("check_evidence", "all_evidence", "too_close"),
+}
+"""Where a move back leads, to the kinds of our wordings for it."""
+
 _FIRST_PERSON: Final = re.compile(
     r"\b(?:i|me|my|we|us|our|let's)\b|^(?:\W*\w+,)?\W*(?:so |and )?(?:right )?back to\b"
 )
-
-_NEGATED: Final = re.compile(
-    r"\b(?:not|never|cannot|no|nor|neither|none|nobody|hardly|barely|scarcely|unable|refuse|refusing|stop|stopped|avoid"
-    r"|doubt|wrong|mistake|mistaken|hasty|premature|almost|nearly|reluctant|hesitate|impossible)\b|n't\b"
-    r"|\btoo (?:early|soon|quick|hasty)\b|\bfar from\b|\binstead of\b|\brather than\b"
-)
-_HEDGED: Final = re.compile(
-    r"\b(?:if|unless|until|before|whether|may|might|could|would|tempted|tempting|difficult|hard)\b|'d\b"
-    r"|\bwithout\s*$"
-)
-_OWED: Final = re.compile(
-    r"\b(?:must|should|need|needs|needed|ought|wants?|wish|hope|try|trying|have|has|had)\b(?! ruled\b)"
-)
-"""To have to rule something out is to keep it in mind; to have to go back is to go."""
 _AIM: Final = re.compile(r"(?:(?<!able )(?<!enough )(?<!me )\bto|\b(?:for|about|of))\s*$")
 """To rule something out, or thoughts of ruling it out, are not to have done it."""
 _BOUNDARY: Final = re.compile(r"[,;:\u2014] ?|\b(?:and so|so|but|hence|therefore|thus|and) ")
@@ -120,13 +47,8 @@ _CONTINUED: Final = re.compile(r"\b(?:that|whether|if|than)\W*$")
 _SUBJECT: Final = re.compile(
     rf"(?:then |now )*(?:(?:i|we|it|this|these|those|which|that(?! (?:it|this|i|we|the|these)\b)|let)\b|{NAME})"
 )
-_TAKEN_BACK: Final = re.compile(
-    r"\W*(?:too (?:soon|early|quickly|hastily)|prematurely|yet\b|only if|unless|but not)"
-)
-_SENTENCE: Final = re.compile(
-    r"(?: \u2014 [^\u2014\n]* \u2014|[^\n])+?(?:[.!?]+[\"\u201d')]*(?=\s)|(?=\n)|$)"
-)
-"""What stands between two dashes does not end a sentence."""
+_SENTENCE: Final = re.compile(r"(?! )(?: \u2014 [^\u2014\n]* \u2014|[^\n])+?(?:[.!?]+[\"\u201d')]*(?=\s)|$)")
+"""Dashes enclose what does not end a sentence. An abbreviation may end one too early, so that less is found."""
 _CLOSED: Final = re.compile(
     r"\s*(?:[.;:!?\u2014]|$|,? ?(?:as|because|since|for|on|given|by|now|at|here|too|altogether)\b)"
 )
@@ -134,212 +56,195 @@ _BEGUN: Final = re.compile(r"(?:^|[,;:\u2014] ?|\b(?:so|and|that|both|then|there
 
 
 class Sighting(NamedTuple):
-    """A cue in a marked text."""
+    """An event as a text tells it: where, and whether it is asserted rather than denied, hedged or asked."""
 
     start: int
     end: int
     asserted: bool
 
 
-class Sentence(NamedTuple):
-    """Where a sentence stands."""
-
-    start: int
-    end: int
-    opens: bool
-    """It begins a paragraph."""
+Key = tuple[str, str]
+"""`hypothesis` or `refutation` and a sign, `backtrack` and its destination, or `reopening` and nothing."""
 
 
-def sentences_of(text: str) -> list[Sentence]:
-    """The sentences of a marked text, in order. An abbreviation may end one too early: that finds less."""
-    found = []
-    for one in _SENTENCE.finditer(text):
-        start = one.end() - len(one.group().lstrip())
-        if start < one.end():
-            found.append(
-                Sentence(
-                    start, one.end(), not text[:start].rstrip(" ") or text[:start].rstrip(" ")[-1] == "\n"
-                )
-            )
-    return found
+def sightings(text: str) -> Mapping[Key, Sequence[Sighting]]:
+    """What a marked text tells, by kind and by what it is about; nothing for a key that it does not tell."""
+    places: dict[Key, list[Sighting]] = defaultdict(list)
+    for mention in re.finditer(NAME, text):
+        places["hypothesis", mention.group()].append(Sighting(*mention.span(), asserted=True))
+    for paragraph in re.finditer(r"[^\n]+", text):
+        before = ""
+        for sentence in _SENTENCE.finditer(text, *paragraph.span()):
+            words, offset = sentence.group(), sentence.start()
+            for key, place in (*_refutations(words, before), *_moves(words), *_reopenings(words)):
+                places[key].append(Sighting(place.start + offset, place.end + offset, place.asserted))
+            before = words
+    return places
 
 
-def refutations(text: str, sentences: Iterable[Sentence]) -> Iterator[tuple[str, Sighting]]:
-    """Hypotheses given up: the sign of each, and where.
+def choices(text: str) -> Iterator[tuple[str, int]]:
+    """Hypotheses settled on: the sign of each, and its place."""
+    for match in _settled().finditer(text):
+        yield match.group()[-1], match.end() - 1
 
-    A pronoun stands for the one hypothesis that is named before it in its sentence, or, if there is none, in the
+
+def gives_up(text: str) -> bool:
+    """Whether a text speaks of giving up at all, whatever it gives up."""
+    return any(pattern.search(text) for pattern in _patterns("given_up"))
+
+
+def _refutations(sentence: str, before: str) -> Iterator[tuple[Key, Sighting]]:
+    """Hypotheses given up, by their signs.
+
+    A pronoun stands for the one hypothesis that is named before it in its sentence or, if there is none, in the
     sentence before it in the same paragraph. Where several are named there, it stands for none.
     """
-    before = ""
-    for sentence in sentences:
-        said = text[sentence.start : sentence.end]
-        for found in _each(_refuting(), said):
-            asserted = _is_asserted(said, found.start(), found.end(), owed=False)
-            for place in _given_up(said, found):
-                start = sentence.start + place
-                yield said[place], Sighting(start, start + 1, asserted)
-        for found in _each(_refuting_it(), said):
-            meant = set(re.findall(NAME, said[: found.start()])) or set(
-                () if sentence.opens else re.findall(NAME, before)
-            )
+    for pattern in (*_patterns("refuted", it=_NAMES), *_patterns("refuted_by_name", it=_NAMES)):
+        for match in pattern.finditer(sentence):
+            asserted = _is_asserted(sentence, match, owed=False)
+            for place in _given_up(sentence, match):
+                yield ("refutation", sentence[place]), Sighting(place, place + 1, asserted)
+    for pattern in _patterns("refuted", it=_PRONOUN):
+        for match in pattern.finditer(sentence):
+            meant = set(re.findall(NAME, sentence[: match.start()]) or re.findall(NAME, before))
             if len(meant) == 1:
-                asserted = _is_asserted(said, found.start(), found.end(), owed=False)
-                start, end = sentence.start + found.start(), sentence.start + found.end()
-                yield meant.pop(), Sighting(start, end, asserted)
-        before = said
+                yield (
+                    ("refutation", meant.pop()),
+                    Sighting(*match.span(), _is_asserted(sentence, match, owed=False)),
+                )
 
 
-def _given_up(said: str, found: re.Match[str]) -> list[int]:
-    """Where the names stand that a cue is about.
+def _given_up(sentence: str, match: re.Match[str]) -> list[int]:
+    """Places of the names that a phrase is about.
 
     In "I rule out A and B fits better" and in "I keep A and B is ruled out" it is about one of two: a list counts
     as a whole only where nothing follows that another name could be the subject of, or where a clause begins with
     it.
     """
-    held = found.group().partition("\u2014")[0]  # what follows a dash is a reason
-    names = [found.start() + one.start() for one in re.finditer(NAME, held)]
-    if len(names) < 2 or said[names[0] : names[-1]].count(" or "):  # noqa: PLR2004 - a list
+    phrase = match.group().partition("\u2014")[0]  # what follows a dash is a reason
+    names = [match.start() + name.start() for name in re.finditer(NAME, phrase)]
+    if len(names) < 2 or " or " in sentence[names[0] : names[-1]]:  # noqa: PLR2004 - a list
         return names[:1]
-    if found.end() == names[-1] + 1:
-        return names if _CLOSED.match(said, found.end()) else names[:1]
-    return names if _BEGUN.search(said[: found.start()]) else names[-1:]
+    if match.end() == names[-1] + 1:
+        return names if _CLOSED.match(sentence, match.end()) else names[:1]
+    return names if _BEGUN.search(sentence[: match.start()]) else names[-1:]
 
 
-def backtracks(text: str, sentences: Iterable[Sentence]) -> Iterator[tuple[Destination, Sighting]]:
-    """Moves back: where to, and where. Each takes the rest of its sentence.
+def _moves(sentence: str) -> Iterator[tuple[Key, Sighting]]:
+    """Moves back, by the stops that they lead to. Each takes the rest of its sentence.
 
-    A sentence of our templates that tells of something else (such as of a check that follows) is none.
+    A sentence of our templates that tells of something else (such as of a check that follows) is none. In other
+    words, who goes back must be the one who speaks.
     """
-    for sentence in sentences:
-        said = text[sentence.start : sentence.end]
-        for to, found in _own_moves(said) or _free_moves(said):
-            asserted = _is_asserted(said, found.start(), found.end(), owed=True)
-            yield to, Sighting(sentence.start + found.start(), sentence.end, asserted)
-
-
-def _own_moves(said: str) -> list[tuple[Destination, re.Match[str]]]:
-    """Moves back in our own words."""
-    return [(to, found) for to in _PLACES if (found := _own_back(to).search(said))]
-
-
-def _free_moves(said: str) -> Iterator[tuple[Destination, re.Match[str]]]:
-    """Moves back in other words; who goes back is the one who tells it."""
-    if _own_other().search(said):
-        return
-    for to, pattern in _PLACES.items():
-        for found in re.finditer(pattern, said):
-            clause = _BOUNDARY.split(said[: found.start()])[-1]
-            whose = clause if clause.strip() else said[: found.end()]
-            if _FIRST_PERSON.search(whose):
-                yield to, found
-
-
-def reopenings(text: str, sentences: Iterable[Sentence]) -> Iterator[Sighting]:
-    """Where all hypotheses stand again."""
-    for sentence in sentences:
-        said = text[sentence.start : sentence.end]
-        own = _own("revived").search(said)
-        found = own or re.search(_REOPENED, said)
-        if found:
-            asserted = _is_asserted(said, found.start(), found.end(), owed=True)
-            yield Sighting(sentence.start + found.start(), sentence.end, asserted)
-
-
-def choices(text: str) -> Iterator[tuple[str, int]]:
-    """Hypotheses settled on: the sign of each, and where."""
-    for found in re.finditer(_SETTLED, text):
-        yield found[1], found.start(1)
-
-
-def gives_up(text: str) -> bool:
-    """Whether a text holds a word of giving up at all, whatever it is about."""
-    return bool(
-        re.search(
-            rf"\brul\w+\b.{{0,40}}\bout\b|\b(?:{_TO_GIVE_UP}|{_GIVEN_UP}|{_GONE})|\bgave up|\bgiv\w+ up", text
+    ours = [(to, match) for to in _OUR_KINDS if (match := _our_moves(to).search(sentence))]
+    for to, match in ours or _free_moves(sentence):
+        yield (
+            ("backtrack", to),
+            Sighting(match.start(), len(sentence), _is_asserted(sentence, match, owed=True)),
         )
-    ) or any(_each((*_refuting(), *_refuting_it()), text))
 
 
-def _is_asserted(said: str, start: int, end: int, *, owed: bool) -> bool:
-    """Whether a cue in a sentence is a plain statement.
+def _free_moves(sentence: str) -> Iterator[tuple[str, re.Match[str]]]:
+    if _our_other_sentences().search(sentence):
+        return
+    for to in _OUR_KINDS:
+        for pattern in _patterns("back", to):
+            for match in pattern.finditer(sentence):
+                clause = _BOUNDARY.split(sentence[: match.start()])[-1]
+                if _FIRST_PERSON.search(clause if clause.strip() else sentence[: match.end()]):
+                    yield to, match
+
+
+def _reopenings(sentence: str) -> Iterator[tuple[Key, Sighting]]:
+    patterns = (_ours(EVENTS["revived"]), *_patterns("reopened"))
+    match = next((match for pattern in patterns if (match := pattern.search(sentence))), None)
+    if match:
+        yield (
+            ("reopening", ""),
+            Sighting(match.start(), len(sentence), _is_asserted(sentence, match, owed=True)),
+        )
+
+
+def _is_asserted(sentence: str, match: re.Match[str], *, owed: bool) -> bool:
+    """Whether a phrase in a sentence is a plain statement.
 
     Args:
-        said: the sentence.
-        start: where the cue begins in it.
-        end: where it ends.
+        sentence: the sentence.
+        match: the phrase in it.
         owed: what one must do counts as done.
     """
-    if said.rstrip("\"\u201d') ").endswith("?") or _TAKEN_BACK.match(said, end):
+    negated, hedged, owing, after = _doubts()
+    if sentence.rstrip("\"\u201d') ").endswith("?") or after.match(sentence, match.end()):
         return False
-    parts = _BOUNDARY.split(said[:start])
-    clause, earlier = parts[-1], " ".join(parts[:-1])
-    wanted = (_NEGATED, _HEDGED) if owed else (_NEGATED, _HEDGED, _OWED)
-    if any(pattern.search(clause) for pattern in wanted):
+    *earlier, clause = _BOUNDARY.split(sentence[: match.start()])
+    if any(pattern.search(clause) for pattern in (negated, hedged, *(() if owed else (owing, _AIM)))):
         return False
-    if not owed and _AIM.search(clause):
-        return False
-    if not _NEGATED.search(earlier):
+    if not negated.search(" ".join(earlier)):
         return True
-    if _CONTINUED.search(earlier):
-        return False
-    return bool(_SUBJECT.match(clause + said[start:end]))
-
-
-def _each(patterns: Iterable[re.Pattern[str]], text: str) -> Iterator[re.Match[str]]:
-    for pattern in patterns:
-        yield from pattern.finditer(text)
+    return not _CONTINUED.search(" ".join(earlier)) and bool(_SUBJECT.match(clause + match.group()))
 
 
 @cache
-def _refuting() -> tuple[re.Pattern[str], ...]:
-    """With names."""
-    free = (re.compile(r"(?<!\w)" + cue.format(it=_LIST)) for cue in (*_OF_ANY, *_OF_NAMES))
-    return (*free, _own("refuted"))
+def _phrases() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("cues.toml").read_text(encoding="utf-8"))
 
 
 @cache
-def _refuting_it() -> tuple[re.Pattern[str], ...]:
-    """With a pronoun."""
-    return tuple(re.compile(r"(?<!\w)" + cue.format(it=_PRONOUN)) for cue in _OF_ANY)
+def _patterns(*keys: str, it: str = "") -> tuple[re.Pattern[str], ...]:
+    """The phrases under a key; `it` is what stands for the hypothesis."""
+    found: Any = _phrases()
+    for key in keys:
+        found = found[key]
+    return tuple(re.compile(rf"(?<!\w){_regex(phrase, it)}(?!\w)") for phrase in found)
+
+
+def _any_of(*keys: str) -> str:
+    return f"(?:{'|'.join(pattern.pattern for pattern in _patterns(*keys))})"
 
 
 @cache
-def _own(kind: str) -> re.Pattern[str]:
-    """The wordings of a kind of event."""
-    return _any_of(EVENTS[kind])
+def _settled() -> re.Pattern[str]:
+    return re.compile(rf"{_any_of('settled')}:? (?:the )?{NAME}")
 
 
 @cache
-def _own_back(to: Destination) -> re.Pattern[str]:
-    """The wordings of moves back to a stop; what a rule of the graph sends back goes to one of two."""
-    kinds = {
-        "review_history": ("review_history",),
-        "generate_differential": ("generate_differential", "all_refuted", "nothing_to_recheck"),
-        "check_evidence": ("check_evidence", "all_evidence", "too_close"),
-    }
-    return _any_of(wording for kind in kinds[to] for wording in EVENTS[f"back:{kind}"])
+def _doubts() -> tuple[re.Pattern[str], ...]:
+    """What takes a statement back: negations, hedges and duties in its clause, and what follows it."""
+    return (
+        re.compile(rf"{_any_of('doubt', 'negated')}|n't\b"),
+        re.compile(rf"{_any_of('doubt', 'hedged')}|'d\b|\bwithout\s*$"),
+        re.compile(_any_of("doubt", "owed")),
+        re.compile(rf"\W*{_any_of('doubt', 'after')}"),
+    )
 
 
 @cache
-def _own_other() -> re.Pattern[str]:
-    """The wordings of all that is no move back."""
-    events = (pool for kind, pool in EVENTS.items() if not kind.startswith(("back:", "weighed:", "noted:")))
-    return _any_of(wording for pool in (*events, *ASIDES.values(), *THOUGHTS.values()) for wording in pool)
+def _our_moves(to: str) -> re.Pattern[str]:
+    return _ours(*(EVENTS[f"back:{kind}"] for kind in _OUR_KINDS[to]))
 
 
-def _any_of(wordings: Iterable[str]) -> re.Pattern[str]:
+@cache
+def _our_other_sentences() -> re.Pattern[str]:
+    """All wordings that are no move back."""
+    events = (
+        pool for kind, pool in EVENTS.items() if kind.partition(":")[0] not in {"back", "weighed", "noted"}
+    )
+    return _ours(*events, *ASIDES.values(), *THOUGHTS.values())
+
+
+@cache
+def _ours(*pools: tuple[str, ...]) -> re.Pattern[str]:
     """Matches the last sentence of a wording: it says what happens, those before it ("Hold on.") how it feels."""
-    slots = {_MENTIONED: _LIST, _NOTED: "(?: \u2014 [^\u2014\n]* \u2014)?", _NUMBER: r"\d+"}
-    patterns = []
-    for wording in wordings:
-        parts = re.split("([" + "".join(slots) + "])", _unslotted(wording))
-        patterns.append("".join(slots.get(part) or re.escape(part) for part in parts))
-    return re.compile("|".join(patterns))
+    last = (re.split(r"(?<=[.?!]) ", wording)[-1] for pool in pools for wording in pool)
+    return re.compile("|".join(_regex(plain(sentence)) for sentence in last))
 
 
-def _unslotted(wording: str) -> str:
-    """A wording's last sentence in plain form, each slot one sign."""
-    last = re.split(r"(?<=[.?!]) ", wording)[-1]
-    for slot, sign in (("{m}", _MENTIONED), ("{t}", _NOTED), ("{n}", _NUMBER)):
-        last = last.replace(slot, sign)
-    return plain(last)
+def _regex(phrase: str, it: str = "") -> str:
+    """A phrase as a regular expression; the notation is explained in `cues.toml`."""
+
+    def filled(slot: re.Match[str]) -> str:
+        fixed = it if slot[1] == "it" else _SLOTS.get(slot[1])
+        return fixed if fixed is not None else f"(?:{_regex(_phrases()['words'][slot[1]], it)})"
+
+    escaped = re.sub(r"\\([(|)])", r"\1", re.escape(phrase)).replace("(", "(?:")
+    return re.sub(r"\\{(\w+)\\}", filled, escaped)
