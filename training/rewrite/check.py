@@ -11,7 +11,7 @@ alone, never on what was taken before. So the greedy choice loses no milestone, 
 
 import re
 import unicodedata
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from ddxgraph.nodes.generate_differential import name_key
 from ddxgraph.nodes.statement import stated
 from ddxgraph.prompts.library import disarm
-from ddxgraph.training.rewrite.cues import choices, gives_up, sightings
+from ddxgraph.training.rewrite.cues import Sighting, phrases, sightings
 from ddxgraph.training.rewrite.mentions import Namer, plain
 from ddxgraph.training.styles.journey import (
     Checked,
@@ -48,12 +48,6 @@ _ANSWER_LINE: Final = re.compile(
 )
 _ANSWER_LETTER: Final = re.compile(r"\b[Aa]nswer(?: is|:) (?:option )?\(?([A-Z])\b(?![' ]\w)\)?")
 _LAID_OUT: Final = re.compile(r"^\s*(?:#|[-*+\u2022] |\d+[.)] |```|\|)|</?think>", re.MULTILINE)
-_OF_ITSELF: Final = re.compile(
-    r"\b(?:re-?writ(?:e|ten|ing)|re-?phras\w+|paraphras\w+|re-?word\w*|as an ai\b|language model|hope this helps"
-    r"|original (?:text|monologue|version)|(?:text|monologue|version) (?:above|below)"
-    r"|here(?:'s| is) (?:the|my|a|your) (?:monologue|text|version|revised|new|natural))"
-)
-_OBLIGES: Final = re.compile(r"\W*(?:sure|certainly|absolutely|of course|here you (?:go|are))\b")
 _OWN: Final = ("rationale", "because", "text", "reason")
 """Fields of events in the model's own words."""
 _QUOTES: Final = ("quote", "finding")
@@ -65,7 +59,7 @@ _PLACES: Final[Mapping[str, str]] = {
 
 
 class FaultKind(StrEnum):
-    """What a rewriting lacks, or has too much of."""
+    """What a rewriting lacks, or has too much of; `missing` is not told, `out_of_order` told in another place."""
 
     NO_ANSWER = "no_answer"
     """The last line is not `Answer:` with an answer."""
@@ -83,10 +77,10 @@ class FaultKind(StrEnum):
     REFUTATION_INVENTED = "refutation_invented"
     """A hypothesis is given up that the journey keeps."""
     BACKTRACK_MISSING = "backtrack_missing"
-    """A move back is not told, or not where it goes to."""
+    """A move back is not told, or not where it leads."""
     BACKTRACK_OUT_OF_ORDER = "backtrack_out_of_order"
     REOPENING_MISSING = "reopening_missing"
-    """All hypotheses had been given up and stand again: that is not told."""
+    """Of all hypotheses, after all were given up."""
     REOPENING_OUT_OF_ORDER = "reopening_out_of_order"
     WRONG_LETTER = "wrong_letter"
     """An option stands with another option's letter."""
@@ -95,7 +89,7 @@ class FaultKind(StrEnum):
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     REPETITIVE = "repetitive"
-    """The same 3 to 40 words five times in a row, as of a model caught in a loop."""
+    """The same 3 to 40 words five times in a row: a loop that the model fell into."""
     OTHER_SCRIPT = "other_script"
     """Letters of a script that the journey does not hold, Latin and Greek aside."""
     NOT_PROSE = "not_prose"
@@ -109,7 +103,7 @@ class FaultKind(StrEnum):
     NO_ROOM = "no_room"
     """The text does not fit the model's context window."""
     TEST_QUESTION = "test_question"
-    """It quotes a question of a test set: asked of the gate (`Gated.quote_in`), not of this check."""
+    """It quotes a question of a test set. The gate finds this (`Gated.quote_in`), not this check."""
 
 
 class Fault(BaseModel):
@@ -119,22 +113,26 @@ class Fault(BaseModel):
 
     kind: FaultKind
     about: str = ""
-    """The hypothesis, the stop that a move back leads to, the number, the test question's id."""
+    """The hypothesis, the destination of a move back, the number, the test question's id."""
+
+    def __str__(self) -> str:
+        kind = self.kind.replace("_", " ")
+        return f"{kind}: {self.about}" if self.about else kind
 
 
 class Milestone(NamedTuple):
-    """What of a journey a rewriting must tell."""
+    """An event that a rewriting must tell."""
 
     kind: str
-    """`hypothesis`, `refutation`, `backtrack`, `reopening`, or `answer`: free-form, so that only its line counts."""
+    """`hypothesis`, `refutation`, `backtrack`, `reopening`; `answer` for a free-form one, stated by its line."""
     about: Name | str
-    """The hypothesis; the stop that a move back leads to."""
+    """The hypothesis, or the destination of a move back."""
     point: str
-    """For the model, in words."""
+    """What to tell, as an instruction to the model."""
 
 
 def milestones(journey: Journey, options: Mapping[str, str]) -> Iterator[Milestone]:
-    """What of a journey a rewriting must tell, in order; see `check_rewrite`."""
+    """What of a journey a rewriting must tell, in order."""
     for event in journey:
         match event:
             case Named(hypothesis=name):
@@ -147,7 +145,7 @@ def milestones(journey: Journey, options: Mapping[str, str]) -> Iterator[Milesto
                 yield Milestone("reopening", "", "Open all hypotheses again.")
             case WentBack(to=to, targets=targets):
                 about = f" for {joined(map(_called, targets))}" if targets else ""
-                yield Milestone("backtrack", to, f"Go back to {_PLACES[to]}{about}.")
+                yield Milestone("backtrack", to, f"Go back to {_PLACES.get(to, to)}{about}.")
             case Concluded(answer=answer):
                 name = next((name for name in names_of(options) if name.letter == answer), Name(answer))
                 yield Milestone("hypothesis" if options else "answer", name, f"Settle on {_called(name)}.")
@@ -155,12 +153,17 @@ def milestones(journey: Journey, options: Mapping[str, str]) -> Iterator[Milesto
                 pass
 
 
+def answer_in(journey: Journey) -> str:
+    """A journey's answer."""
+    return next(event.answer for event in reversed(journey) if isinstance(event, Concluded))
+
+
 def check_rewrite(journey: Journey, text: str, options: Mapping[str, str]) -> tuple[Fault, ...]:
     """Check whether a text tells a journey.
 
-    The text must tell, in the order of the journey, every hypothesis as it is named and as it is taken up, every
-    refutation with the hypothesis's name, every move back with where it goes, every reopening, and the answer by
-    its name; then the line that states the answer. Findings, their weights and thoughts are not looked for.
+    It must tell, in the order of the journey, every hypothesis as it is named and as it is taken up, every
+    refutation with the hypothesis's name, every move back with its destination, every reopening, and the answer
+    by its name; then the line that states the answer. Findings, their weights and thoughts are not looked for.
 
     Args:
         journey: from `journey.journey_of`.
@@ -168,7 +171,7 @@ def check_rewrite(journey: Journey, text: str, options: Mapping[str, str]) -> tu
         options: the case's options; empty for a free-form case.
 
     Returns:
-        The faults; none where the text is accepted.
+        The faults; empty if the text is accepted.
     """
     return tuple(_Check(journey, text, options).faults())
 
@@ -176,8 +179,7 @@ def check_rewrite(journey: Journey, text: str, options: Mapping[str, str]) -> tu
 class _Check:
     def __init__(self, journey: Journey, text: str, options: Mapping[str, str]) -> None:
         self._journey, self._text, self._options = journey, text, options
-        self._answer = next((event.answer for event in reversed(journey) if isinstance(event, Concluded)), "")
-        self._stated = stated(text, options)
+        self._answer, self._stated = answer_in(journey), stated(text, options)
         self._body = text[: text.rindex(self._stated.words)] if self._stated else text
         names = dict.fromkeys((*names_of(options), *(name for event in journey for name in _names(event))))
         self._namer = Namer([*names], {quote for event in journey for quote in _fields(event, _QUOTES)})
@@ -199,14 +201,10 @@ class _Check:
         wanted = stated(answer_line(self._answer), self._options)
         if self._stated is None:
             yield Fault(kind=FaultKind.NO_ANSWER)
-        elif wanted is None or not self._same(self._stated.answer, wanted.answer):
+        elif wanted is None or _key(self._stated.answer, self._options) != _key(wanted.answer, self._options):
             yield Fault(kind=FaultKind.OTHER_ANSWER, about=self._stated.answer)
         if _ANSWER_LINE.search(self._body):
             yield Fault(kind=FaultKind.EXTRA_ANSWER)
-
-    def _same(self, answer: str, wanted: str) -> bool:
-        key = "" if self._options else name_key(wanted)
-        return answer == wanted or (key != "" and name_key(answer) == key)
 
     def _missing(self) -> Generator[Fault, None, int]:
         """Faults of the milestones; returns where the last one that was found ends."""
@@ -221,34 +219,40 @@ class _Check:
             if ends:
                 end = min(ends)
                 continue
-            lack = "out_of_order" if asserted else "negated" if places and kind == "refutation" else "missing"
+            lack = "out_of_order" if asserted else "negated" if kind == "refutation" and places else "missing"
             yield Fault(kind=FaultKind(f"{kind}_{lack}"), about=label)
         return end
 
     def _invented(self, end: int) -> Iterator[Fault]:
         """Hypotheses given up, or settled on in the end, where neither journey nor the model's words do so."""
-        own, given_up, last_words = "", set[Name](), ""
+        own, closing = "", ""
+        given_up = {event.hypothesis for event in self._journey if isinstance(event, Refuted)}
         about: Sequence[Name] = ()
         for event in self._journey:
             about = _names(event)[-1:] or about
-            given_up |= {event.hypothesis} if isinstance(event, Refuted) else set()
             for words in _fields(event, _OWN):
                 own = f"{own} {words}"
-                given_up |= {*about, *self._namer.mentioned(words)} if gives_up(plain(words)) else set()
+                if any(phrases("given_up", plain(words))):
+                    given_up |= {*about, *self._namer.mentioned(words)}
             if isinstance(event, Thought) and event.stop in {"conclude", "reflect"}:
-                last_words = f"{last_words}\n\n{event.text}"
-        for (kind, key), places in self._sightings.items():
-            name = self._namer.name(key) if kind == "refutation" else None
-            if name and name not in given_up and any(place.asserted for place in places):
+                closing = f"{closing}\n\n{event.text}"
+        for name in self._about("refutation", lambda place: place.asserted):
+            if name not in given_up:
                 yield Fault(kind=FaultKind.REFUTATION_INVENTED, about=name.label)
-        considered = self._namer.mentioned(last_words)
-        for sign, place in choices(self._marked.text) if self._options else ():
-            name = self._namer.name(sign)
-            if place >= end and name.letter != self._answer and name not in considered:
+        considered = self._namer.mentioned(closing)
+        for name in self._about("choice", lambda place: place.start >= end):
+            if self._options and name.letter != self._answer and name not in considered:
                 yield Fault(kind=FaultKind.OTHER_ANSWER, about=name.label)
         letters = set(_ANSWER_LETTER.findall(self._body)) - set(_ANSWER_LETTER.findall(own)) - {self._answer}
         for letter in sorted(letters & self._options.keys()):
             yield Fault(kind=FaultKind.OTHER_ANSWER, about=letter)
+
+    def _about(self, kind: str, holds: Callable[[Sighting], bool]) -> list[Name]:
+        """Hypotheses of which a sighting of some kind holds."""
+        signs = [
+            sign for (of, sign), places in self._sightings.items() if of == kind and any(map(holds, places))
+        ]
+        return [self._namer.name(sign) for sign in signs]
 
     def _manner(self) -> Iterator[Fault]:
         """Length, loops, scripts, layout, and talk of itself."""
@@ -264,7 +268,8 @@ class _Check:
             yield Fault(kind=FaultKind.OTHER_SCRIPT, about=script.lower())
         if _LAID_OUT.search(self._text) or disarm(self._text) != self._text:
             yield Fault(kind=FaultKind.NOT_PROSE)
-        if any(talk.group() not in own for talk in _OF_ITSELF.finditer(flat)) or _OBLIGES.match(flat):
+        talk = (match.group() not in own for match in phrases("of_itself", flat))
+        if any(talk) or any(phrases("obliging", flat)):
             yield Fault(kind=FaultKind.SPEAKS_OF_ITSELF)
 
 
@@ -279,13 +284,17 @@ def _names(event: Event) -> Sequence[Name]:
 
 
 def _fields(event: Event, names: Collection[str]) -> list[str]:
-    """Fields of an event that have one of these names."""
     return [str(getattr(event, field.name)) for field in fields(event) if field.name in names]
 
 
 def _words(event: Event) -> list[str]:
     """All that an event holds in words."""
     return [*(name.label for name in _names(event)), *_fields(event, (*_OWN, *_QUOTES, "percent", "answer"))]
+
+
+def _key(answer: str, options: Mapping[str, str]) -> str:
+    """What makes two answers the same: the letter; in a free-form case the words, if they hold any."""
+    return answer if options else name_key(answer) or answer
 
 
 def _numbers(text: str) -> set[str]:

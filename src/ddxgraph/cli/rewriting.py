@@ -24,7 +24,6 @@ from ddxgraph.training.rewrite.rewrite import (
     Rewritten,
     draft_of,
     rewrite,
-    rewriter,
     summary_of,
 )
 from ddxgraph.training.rewrite.store import RewriteLog
@@ -103,7 +102,7 @@ def rewritten(compiled: Iterable[tuple[Trace, Sample]], how: Rewriting) -> Pass:
     chat = options.connected(
         how.base_url, how.model, concurrency=how.concurrency, quiet=how.quiet, timeout_s=how.timeout_s
     )
-    chosen = rewriter(
+    chosen = Rewriter(
         chat,
         sampling=Sampling(temperature=how.temperature, seed=how.seed),
         patience=Patience(away_s=how.patience_s),

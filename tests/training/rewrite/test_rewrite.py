@@ -37,7 +37,6 @@ from ddxgraph.training.rewrite.rewrite import (
     points_of,
     retold,
     rewrite,
-    rewriter,
     summary_of,
     withdrawn,
 )
@@ -117,7 +116,7 @@ def careless(request: Request) -> str:
 
 def rewriting(said: Any, **settings: Any) -> Rewriter:
     model = ScriptedChatModel(script={"rewrite": said}, model_name=settings.pop("name", "a-model"))
-    return rewriter(model, patience=AT_ONCE, **settings)
+    return Rewriter(model, patience=AT_ONCE, **settings)
 
 
 def requests_of(chosen: Rewriter) -> list[Request]:
@@ -339,7 +338,7 @@ async def test_what_does_not_end_after_a_stop_is_dropped(drafts, tmp_path):
     stop_soon = asyncio.get_running_loop().call_soon
     with RewriteLog(tmp_path) as log:
         stop_soon(stop_soon, stop.set)
-        chosen = rewriter(Endless(), patience=AT_ONCE)
+        chosen = Rewriter(Endless(), patience=AT_ONCE)
         found = [one async for one in rewrite(drafts, chosen, log, stop=stop, grace_s=0)]
     assert found == []
 
@@ -373,7 +372,7 @@ def test_only_its_own_monologue_can_be_rewritten(traces):
 
 def test_no_tries_are_refused():
     with pytest.raises(ValueError, match="allow 1 or more"):
-        rewriter(ScriptedChatModel(), attempts=0)
+        Rewriter(ScriptedChatModel(), attempts=0)
 
 
 def test_nothing_to_rewrite(tmp_path):

@@ -54,7 +54,7 @@ from ddxgraph.training.gate.config import (
     Split,
 )
 from ddxgraph.training.gate.screen import gate
-from ddxgraph.training.rewrite.rewrite import Rewriter, Rewritten, draft_of, rewrite, rewriter
+from ddxgraph.training.rewrite.rewrite import Rewriter, Rewritten, draft_of, rewrite
 from ddxgraph.training.rewrite.store import RewriteLog
 from ddxgraph.training.sets.make import JourneySet, Retell, make_journeys, write_journeys
 from ddxgraph.training.sets.manifest import SetSettings, read_set
@@ -370,7 +370,7 @@ class Retelling:
     """Puts a word before every second monologue, and refuses the others."""
 
     def __init__(self) -> None:
-        self.rewriter: Rewriter = rewriter(ScriptedChatModel(model_name="teller"))
+        self.rewriter: Rewriter = Rewriter(ScriptedChatModel(model_name="teller"))
         self.by_trace: dict[str, Rewritten] = {}
 
     def __call__(self, compiled: Any) -> "Retelling":
@@ -419,7 +419,7 @@ def retelling(said: Callable[[str], str], folder: Path) -> Retell:
     def retell(compiled: Any) -> Passed:
         drafts = [draft_of(trace, sample) for trace, sample in compiled]
         model = ScriptedChatModel(script={"rewrite": reply}, model_name="teller")
-        chosen = rewriter(model, patience=AT_ONCE)
+        chosen = Rewriter(model, patience=AT_ONCE)
 
         async def work() -> dict[str, Rewritten]:
             with RewriteLog(folder) as log:
