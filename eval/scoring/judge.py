@@ -5,9 +5,8 @@ strategy sees it. Answers that are letters are never judged, nor those that the 
 """
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Final, NamedTuple, cast
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 
+from ddxgraph.batch.pool import batches
 from ddxgraph.batch.runner import GRACE_S
 from ddxgraph.common.errors import TooManyFailures
 from ddxgraph.eval.cases import CaseEntry
@@ -171,11 +171,10 @@ async def judge_run(
         JudgementError: the file cannot be written.
         TooManyFailures: the judge fails whatever it is asked.
     """
-    todo = _todo(questions, judge, log)
-    pool = _Pool(todo, judge, concurrency, stop or asyncio.Event(), grace_s)
-    limit, failures = max(_LEAST_STREAK, 2 * concurrency), 0
-    try:
-        while batch := await pool.batch():
+    todo, limit, failures = _todo(questions, judge, log), max(_LEAST_STREAK, 2 * concurrency), 0
+    pool = batches(todo, judge.judge, concurrency=concurrency, stop=stop or asyncio.Event(), grace_s=grace_s)
+    async with aclosing(pool) as judged:
+        async for batch in judged:
             log.append(batch)
             for judgement in batch:
                 failures = failures + 1 if judgement.equivalent is None else 0
@@ -185,68 +184,9 @@ async def judge_run(
                 raise TooManyFailures(
                     f"stopped after {failures} failures in a row (the last: {last.message if last else ''})"
                 )
-    finally:
-        await pool.close()
 
 
 def _todo(questions: Iterable[Question], judge: JudgeModel, log: JudgementLog) -> Iterator[Question]:
     known = log.known.get(judge.digest)
     said = judge_of(known) if known else None
     return (one for one in questions if said is None or said.settled(one.digest) is None)
-
-
-class _Pool:
-    """So many questions at a time."""
-
-    def __init__(
-        self,
-        questions: Iterator[Question],
-        judge: JudgeModel,
-        concurrency: int,
-        stop: asyncio.Event,
-        grace_s: float,
-    ) -> None:
-        self._questions, self._judge, self._concurrency = questions, judge, concurrency
-        self._stop, self._grace_s = stop, grace_s
-        self._asked: set[asyncio.Task[Judgement]] = set()
-        self._halt = asyncio.create_task(stop.wait())
-        self._until: float | None = None
-
-    async def batch(self) -> list[Judgement]:
-        """The judgements that have come since the last call, one at least; none at the end."""
-        while True:
-            self._ask_more()
-            if not self._asked:
-                return []
-            waiting: set[asyncio.Task[Any]] = {*self._asked}
-            if not self._halt.done():
-                waiting.add(self._halt)
-            await asyncio.wait(waiting, timeout=self._left_s(), return_when=asyncio.FIRST_COMPLETED)
-            done = [task for task in self._asked if task.done()]
-            if done:
-                self._asked.difference_update(done)
-                return [task.result() for task in done]
-            if self._until is not None and self._left_s() == 0:
-                return []
-
-    async def close(self) -> None:
-        """Drop what is in flight."""
-        tasks: list[asyncio.Task[Any]] = [self._halt, *self._asked]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _ask_more(self) -> None:
-        while not self._stop.is_set() and len(self._asked) < self._concurrency:
-            question = next(self._questions, None)
-            if question is None:
-                return
-            self._asked.add(asyncio.create_task(self._judge.judge(question)))
-
-    def _left_s(self) -> float | None:
-        """Seconds that is waited for what is in flight; None: until it comes."""
-        if not self._stop.is_set():
-            return None
-        if self._until is None:
-            self._until = time.monotonic() + self._grace_s
-        return max(self._until - time.monotonic(), 0.0)
