@@ -9,12 +9,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from ddxgraph.batch.manifest import Manifest
-from ddxgraph.batch.tracefile import TraceLine, line_of, read_lines, read_records
-from ddxgraph.batch.tracelog import TraceLog, make_folder
-from ddxgraph.common.errors import RunFolderError
-from ddxgraph.graph.folderlock import FolderBusy, folder_held
+from ddxgraph.batch.tracefile import TraceLine, TraceLog, read_lines, read_records
+from ddxgraph.common.errors import RunFolderError, fault_of
+from ddxgraph.common.files import FolderBusy, folder_held, make_folder, write_whole
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.graph.trace import Trace
-from ddxgraph.graph.wholefile import write_whole
 
 MANIFEST: Final = "run.json"
 TRACES: Final = "traces.jsonl"
@@ -211,11 +210,7 @@ def _known(path: Path) -> Manifest | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise RunFolderError(
-            f"{path / MANIFEST} is no manifest of version 1 ({place}: {first['msg']})"
-        ) from None
+        raise RunFolderError(f"{path / MANIFEST} is no manifest of version 1 ({fault_of(error)})") from None
     except NotADirectoryError:
         raise _in_the_way(path) from None
     except OSError as error:

@@ -1,18 +1,24 @@
 """Trace files: one trace a line."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, from_json
+from pydantic_core import from_json
 
 from ddxgraph.common.errors import TraceFileError
+from ddxgraph.common.jsonl import LineFile, LineLog, line_of
 from ddxgraph.graph.trace import Trace
 
 BEGINNING: Final = b'{"version":1,"id":"'
-"""How every line begins; tells a trace that was cut short from a file that is none of ours."""
+_FILE: Final = LineFile(
+    record="a trace of version 1",
+    error=TraceFileError,
+    busy="another process is writing {path}; wait for it, or name another file",
+    remedy="nothing was changed: take the line out, or move the file",
+    wait_s=10.0,
+    beginning=BEGINNING,
+)
 
 
 def read_traces(path: Path | str) -> Iterator[Trace]:
@@ -23,8 +29,8 @@ def read_traces(path: Path | str) -> Iterator[Trace]:
     Raises:
         TraceFileError: the file cannot be read, or a line of it is no trace.
     """
-    for number, line in _lines(path):
-        yield _parse(line, f"{path}, line {number}")
+    for number, line in _FILE.lines(Path(path)):
+        yield parse_trace(line, f"{path}, line {number}")
 
 
 class TraceLine(NamedTuple):
@@ -44,7 +50,7 @@ def read_lines(path: Path) -> Iterator[TraceLine]:
     Raises:
         TraceFileError: see `read_traces`.
     """
-    for number, line in _lines(path):
+    for number, line in _FILE.lines(path):
         yield TraceLine(record_of(line, f"{path}, line {number}"), line.strip().decode(), number)
 
 
@@ -73,41 +79,6 @@ def find_trace(path: Path, trace_id: str) -> Trace | None:
     return found
 
 
-def line_of(trace: Trace) -> str:
-    """A trace as its line, without the newline.
-
-    Half a surrogate pair, as an engine may send one, cannot stand in a file: a question mark takes its place,
-    so that one odd reply does not cost the trace.
-    """
-    try:
-        return trace.to_json()
-    except PydanticSerializationError:
-        text = json.dumps(trace.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
-        return text.encode(errors="replace").decode()
-
-
-def _lines(path: Path | str) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines with something in them, without a last one that was cut short."""
-    try:
-        with Path(path).open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                ended = line.endswith(b"\n")
-                if line.strip() and (ended or is_whole(line)):
-                    yield number, line
-                if not ended:  # what a writer adds from here on would look like a line of its own
-                    return
-    except OSError as error:
-        raise TraceFileError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def is_whole(line: bytes) -> bool:
-    """Whether a line is a JSON object from its first byte to its last."""
-    try:
-        return isinstance(from_json(line), dict)
-    except ValueError:
-        return False
-
-
 def record_of(line: bytes, where: str) -> dict[str, Any]:
     """A line as a plain JSON object.
 
@@ -117,7 +88,7 @@ def record_of(line: bytes, where: str) -> dict[str, Any]:
     try:
         record = from_json(line)
     except ValueError as error:
-        raise _no_trace(where, str(error)) from None
+        raise _FILE.refused(where, str(error)) from None
     match record:
         case {
             "version": 1,
@@ -128,19 +99,53 @@ def record_of(line: bytes, where: str) -> dict[str, Any]:
         }:
             return dict(record)
         case _:
-            raise _no_trace(where, "its fields are not a trace's")
+            raise _FILE.refused(where, "its fields are not a trace's")
 
 
-def _parse(line: bytes, where: str) -> Trace:
-    try:
-        return Trace.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _no_trace(where, f"{place}: {first['msg']}" if place else first["msg"]) from None
+def parse_trace(line: bytes, where: str) -> Trace:
+    """A line as a trace.
+
+    Raises:
+        TraceFileError: it is no trace; `where` says which line it is.
+    """
+    return _FILE.parsed(line, Trace, where)
 
 
-def _no_trace(where: str, why: str) -> TraceFileError:
-    return TraceFileError(
-        f"{where}: not a trace of version 1 ({why}); nothing was changed: take the line out, or move the file"
-    )
+def append_trace(path: Path, trace: Trace) -> None:
+    """Append a trace as one line, and wait until it is on the disk; several processes may, in turn.
+
+    Raises:
+        TraceFileError: the file cannot be written; it is then as it was.
+    """
+    with TraceLog(path) as log:
+        log.append([line_of(trace)])
+
+
+class TraceLog(LineLog):
+    """A trace file open for appending; waits while another process has it open.
+
+    Args:
+        path: the file; it and its folders are made where they are missing.
+
+    Raises:
+        TraceFileError: the file cannot be opened for writing, another process does not let go of it, or it begins
+            or ends in something that is no trace.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, _FILE, check=self._check)
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Append lines in one write, and wait until they are on the disk.
+
+        Raises:
+            TraceFileError: they cannot be written (such as on a full disk); the file is then as it was.
+        """
+        lost = "1 trace was" if len(lines) == 1 else f"{len(lines)} traces were"
+        kept = "what had been saved is untouched: mend that, and the same command goes on"
+        self.write(lines, f"{lost} not saved, and {kept}")
+
+    def _check(self, last: bytes) -> None:
+        next(read_lines(self.path), None)
+        if last:
+            record_of(last, f"{self.path}, last line")

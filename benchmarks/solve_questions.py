@@ -16,7 +16,7 @@ from pathlib import Path
 from medqa import cases
 
 from ddxgraph import Budget, Trace, build_graph, connect, solve
-from ddxgraph.batch.tracelog import append_trace
+from ddxgraph.batch.tracefile import append_trace
 
 
 def whole(trace: Trace) -> bool:

@@ -6,6 +6,11 @@ code 1). The first is a `ValueError` as well, the second a `RuntimeError`. An er
 is defined there, as a subclass of one of the two.
 """
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class DdxgraphError(Exception):
     """Base of every error that ddxgraph raises on purpose; the message says what was tried and how to mend it."""
@@ -187,3 +192,29 @@ class PageError(BadInput):
 
 class PortTaken(OSError, BadInput):  # noqa: N818 - reads as what happened
     """The port cannot be listened on."""
+
+
+# Wording
+
+
+def fault_of(error: "ValidationError", whole: str = "") -> str:
+    """The first thing that pydantic found wrong, in one line.
+
+    Args:
+        error: pydantic's.
+        whole: what to call the place when the record as a whole is wrong, such as `line`.
+
+    Returns:
+        Such as `steps.0.node: Field required`.
+    """
+    return faults_of(error, whole)[0]
+
+
+def faults_of(error: "ValidationError", whole: str = "") -> list[str]:
+    """All that pydantic found wrong; see `fault_of`."""
+    faults = []
+    for fault in error.errors(include_url=False, include_context=False):
+        place = ".".join(str(part) for part in fault["loc"] if part != "[key]") or whole
+        message = fault["msg"].removeprefix("Value error, ")
+        faults.append(f"{place}: {message}" if place else message)
+    return faults

@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ddxgraph.common.errors import CaseFileError
+from ddxgraph.common.errors import CaseFileError, faults_of
 from ddxgraph.nodes.case import Case
 
 _KNOWN: Final = (*Case.model_fields, "answer")
@@ -135,7 +135,7 @@ def case_entry(data: Any, where: str) -> CaseEntry:
     try:
         case = Case.model_validate({key: value for key, value in data.items() if key != "answer"})
     except ValidationError as error:
-        raise CaseFileError(f"{where}: {'; '.join(_said(error))}") from None
+        raise CaseFileError(f"{where}: {'; '.join(faults_of(error))}") from None
     return CaseEntry(case, _gold(case, answer, where))
 
 
@@ -148,12 +148,6 @@ def _gold(case: Case, answer: Any, where: str) -> Gold | None:
     if case.options and answer not in case.options:
         raise CaseFileError(f"{where}: answer {answer!r} is none of the options {', '.join(case.letters)}")
     return Gold(case=case.id, answer=answer)
-
-
-def _said(error: ValidationError) -> Iterable[str]:
-    for problem in error.errors(include_url=False):
-        place = ".".join(str(part) for part in problem["loc"] if part != "[key]")
-        yield f"{place}: {problem['msg'].removeprefix('Value error, ')}"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

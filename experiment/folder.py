@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import Change, changes_between
 from ddxgraph.common.errors import LoopError
+from ddxgraph.common.files import StampedFolder, read_json, workplace, write_json
 from ddxgraph.experiment.arms import Arm
 from ddxgraph.experiment.config import ExperimentConfig
 from ddxgraph.graph.trace import code_version
-from ddxgraph.training.stampedfolder import StampedFolder, held, read_json, write_json
 
 MANIFEST: Final = "experiment.json"
 ENGINE_LOG: Final = "engine.log"
@@ -143,7 +143,7 @@ def open_experiment(path: Path, wanted: ExperimentManifest) -> Iterator[Experime
         LoopError: another process works there, the folder is another experiment's or something else's, or it
             cannot be written.
     """
-    with held(path, _LOCK, "an experiment"):
+    with workplace(path, _LOCK, "an experiment"):
         known = read_json(path / MANIFEST, ExperimentManifest)
         if known is None:
             others = sorted(one.name for one in path.iterdir() if one.name not in {_LOCK, ENGINE_LOG})

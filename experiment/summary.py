@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel
 
+from ddxgraph.common.files import write_product
 from ddxgraph.eval import wording
 from ddxgraph.eval.report.plots.picture import Picture, drawing
 from ddxgraph.eval.report.runresult import FROZEN
@@ -23,7 +24,6 @@ from ddxgraph.graph.trace import code_version
 from ddxgraph.lab.solver import posterior
 from ddxgraph.lab.wording import read_question, read_vignette
 from ddxgraph.training.markdown import markdown_environment
-from ddxgraph.training.stampedfolder import write_whole
 
 SUMMARY_VERSION: Final = 1
 JSON, MARKDOWN = "summary.json", "summary.md"
@@ -173,9 +173,9 @@ def write_summary(summary: ExperimentSummary, folder: Path, *, notice: str) -> P
     """
     pictures = _pictures(summary)
     for one in pictures:
-        write_whole(folder / f"{one.name}.svg", one.svg)
-    write_whole(folder / JSON, summary.model_dump_json(indent=1, exclude=_OF_THE_MACHINE) + "\n")
-    write_whole(folder / MARKDOWN, markdown(summary, pictures, notice=notice))
+        write_product(folder / f"{one.name}.svg", one.svg)
+    write_product(folder / JSON, summary.model_dump_json(indent=1, exclude=_OF_THE_MACHINE) + "\n")
+    write_product(folder / MARKDOWN, markdown(summary, pictures, notice=notice))
     return folder / MARKDOWN
 
 

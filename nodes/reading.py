@@ -6,6 +6,8 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from langchain_core.messages import AIMessage
 from pydantic import BaseModel, ValidationError
 
+from ddxgraph.common.errors import fault_of
+
 OutputT = TypeVar("OutputT", bound=BaseModel)
 
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
@@ -31,9 +33,7 @@ def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
     try:
         return Reading(output.model_validate_json(text), "")
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "reply"
-        return Reading(None, f"{where}: {first['msg']}"[:_ERROR_CHARS])
+        return Reading(None, fault_of(error, "reply")[:_ERROR_CHARS])
 
 
 def writable(text: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ddxgraph.common.errors import WeightsError
-from ddxgraph.nodes.cachefolder import cache_folder
+from ddxgraph.common.files import cache_folder
 from ddxgraph.serving.weights import SMOLLM2, Weights, pull
 
 NAME: Final = "smollm2"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ddxgraph.common.errors import WeightsError
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE, cache_folder
+from ddxgraph.common.files import CACHE_VARIABLE, cache_folder
 
 _CHUNK: Final = 1 << 20
 

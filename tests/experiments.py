@@ -13,6 +13,7 @@ from laboratory import made_up_content
 from langchain_core.language_models import BaseChatModel
 from loops import LIVE, Told
 
+from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.benchmarks.rawfile import DATA
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find
 from ddxgraph.experiment.config import read_experiment
@@ -22,7 +23,6 @@ from ddxgraph.experiment.summary import ExperimentSummary, summarise, write_summ
 from ddxgraph.lab.solver import leaders, posterior
 from ddxgraph.lab.teacher import Teacher
 from ddxgraph.lab.wording import read_question, read_vignette
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.training.loop.workshop import Proof
 from ddxgraph.training.sets.manifest import SetManifest, read_set

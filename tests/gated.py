@@ -11,7 +11,7 @@ from journeys import AT_ONCE, answer, differential, reading, reflection, weighin
 from scoring import patient, write_lines
 
 from ddxgraph import Case, Gold, GraphStrategy, Sampling, Trace, read_traces, run
-from ddxgraph.batch.tracefile import line_of
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.training.gate.config import Balance, GateConfig, Split

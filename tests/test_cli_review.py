@@ -33,9 +33,9 @@ from scoring import entries, make_run
 from typer.testing import CliRunner
 
 from ddxgraph import Trace, build_graph, read_traces, solve
-from ddxgraph.batch.tracefile import line_of
 from ddxgraph.cli import app
 from ddxgraph.cli.reviewscreen import TraversalScreen
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.review.file import read_reviews, reviews_of
 from ddxgraph.training.review.review import Review

@@ -17,7 +17,7 @@ from viewed import as_another, back_and_forth, many, once_back, straight, write_
 import ddxgraph.cli.view  # noqa: F401 - its names are changed below
 from ddxgraph import Trace
 from ddxgraph.batch.folder import TRACES
-from ddxgraph.batch.tracefile import line_of
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.view.notice import NOTICE
 
 VIEW = sys.modules["ddxgraph.cli.view"]

@@ -10,8 +10,8 @@ from benchmarkmaker import SHARED
 from commandline import Done, ddxgraph
 
 from ddxgraph.batch.tracefile import read_traces
+from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.report.evaluation import Evaluation
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 from ddxgraph.serving.weights import pull
 
 pytestmark = pytest.mark.alone

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from ddxgraph.common.files import cache_folder
 from ddxgraph.eval.benchmarks.rawfile import DATA
 from ddxgraph.eval.benchmarks.registry import find
 from ddxgraph.eval.benchmarks.store import fetch
 from ddxgraph.experiment.config import shipped
-from ddxgraph.nodes.cachefolder import cache_folder
 
 ROOT = Path(__file__).parents[1]
 PYTHON = Path(os.environ.get("DDXGRAPH_VLLM_PYTHON", ROOT / ".venv-vllm" / "bin" / "python"))

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from ddxgraph import read_cases
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
+from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.serving.weights import SMOLLM2, pull
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

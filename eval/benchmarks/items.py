@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
 from ddxgraph.eval.benchmarks.rawfile import (
     DATA,
@@ -23,7 +24,6 @@ from ddxgraph.eval.benchmarks.rawfile import (
 )
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find
 from ddxgraph.eval.cases import CaseEntry, case_entry, sample, shuffled, withheld
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 
 
 @dataclass(frozen=True)

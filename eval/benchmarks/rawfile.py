@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import BenchmarkError
-from ddxgraph.nodes.cachefolder import cache_folder
+from ddxgraph.common.files import cache_folder
 
 DATA: Final = "data"
 """Name of the data folder within the cache folder."""

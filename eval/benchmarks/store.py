@@ -13,10 +13,10 @@ from typing import BinaryIO, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from ddxgraph.common.errors import BenchmarkError, FetchError
+from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
 from ddxgraph.eval.benchmarks.items import problems_in
 from ddxgraph.eval.benchmarks.rawfile import Problem, RawFile, data_folder, problems_of, refusal
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 
 _CHUNK: Final = 1 << 16
 _TIMEOUT_S: Final = 60.0

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ddxgraph.batch.folder import ERRORS, RunFolder, open_run
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_records
-from ddxgraph.common.errors import InspectLogError
+from ddxgraph.common.errors import InspectLogError, fault_of
 from ddxgraph.eval.inspect.tasks import ORIGIN_KEY, TRACE_KEY, Origin
 from ddxgraph.graph.trace import Trace, plan_digest
 
@@ -124,7 +124,7 @@ def _open(path: Path) -> _Log:
         return _Log(path, header, Origin.model_validate(told))
     except ValidationError as error:
         raise InspectLogError(
-            f"{path} was written by another version of ddxgraph ({_first(error)})"
+            f"{path} was written by another version of ddxgraph ({fault_of(error)})"
         ) from None
 
 
@@ -157,7 +157,7 @@ def _trace(log: _Log, sample: EvalSample) -> Trace | None:
         trace = Trace.model_validate(told)
     except ValidationError as error:
         raise InspectLogError(
-            f"{where}: not a trace of version 1 ({_first(error)}); nothing was changed"
+            f"{where}: not a trace of version 1 ({fault_of(error)}); nothing was changed"
         ) from None
     if (trace.case.id, trace.sample) != (sample.id, sample.epoch - 1):
         raise InspectLogError(
@@ -308,12 +308,6 @@ def _failures_in(errors: Path) -> set[_Attempt]:
 
 def _plan(trace: Trace) -> str:
     return plan_digest(trace.strategy, trace.provenance)
-
-
-def _first(error: ValidationError) -> str:
-    """The first thing that is wrong."""
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def _in_short(said: object) -> str:

@@ -6,14 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
-from filelock import Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.common.errors import JudgementError
-from ddxgraph.graph.appendlog import AppendLog
+from ddxgraph.common.jsonl import LineFile, LineLog, line_of
 from ddxgraph.graph.trace import Provenance
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.failure import Failure
@@ -21,6 +19,12 @@ from ddxgraph.nodes.usage import Usage, total_usage
 
 JUDGEMENTS: Final = "judgements.jsonl"
 LOCK: Final = "judgements.lock"
+_FILE: Final = LineFile(
+    record="a judgement of version 1",
+    error=JudgementError,
+    busy="{folder} is being judged by another process; wait for it",
+    lock=LOCK,
+)
 
 _DIGEST_CHARS: Final = 16
 
@@ -75,29 +79,10 @@ def read_judgements(path: Path) -> Iterator[Judgement]:
     Raises:
         JudgementError: the file cannot be read, or a line of it is no judgement.
     """
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.endswith(b"\n") and line.strip():
-                    yield _parsed(line, f"{path}, line {number}")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise JudgementError(f"cannot read {path}: {error.strerror or error}") from None
+    return _FILE.records(path, Judgement)
 
 
-def _parsed(line: bytes, where: str) -> Judgement:
-    try:
-        return Judgement.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "line"
-        raise JudgementError(
-            f"{where}: not a judgement of version 1 ({place}: {first['msg']}); take the line out"
-        ) from None
-
-
-class JudgementLog:
+class JudgementLog(LineLog):
     """A file of judgements open for appending, by one process at a time; a context manager.
 
     Args:
@@ -108,27 +93,9 @@ class JudgementLog:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / JUDGEMENTS
-        try:
-            self._log = AppendLog(self.path, LOCK)
-        except Timeout:
-            raise JudgementError(f"{folder} is being judged by another process; wait for it") from None
-        except OSError as error:
-            raise self._unwritable(error) from None
-        try:
-            self.known: Mapping[str, Sequence[Judgement]] = _by_judge(read_judgements(self.path))
-            """Judge to its judgements, when the file was opened."""
-        except BaseException:
-            self._log.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._log.close()
+        self.known: Mapping[str, Sequence[Judgement]] = {}
+        """Judge to its judgements, when the file was opened."""
+        super().__init__(folder / JUDGEMENTS, _FILE, check=self._read)
 
     def append(self, judgements: Iterable[Judgement]) -> None:
         """Append judgements, and wait until they are on the disk.
@@ -136,13 +103,10 @@ class JudgementLog:
         Raises:
             JudgementError: they cannot be written; those before them are untouched.
         """
-        try:
-            self._log.append(judgements)
-        except OSError as error:
-            raise self._unwritable(error) from None
+        self.write([line_of(judgement) for judgement in judgements])
 
-    def _unwritable(self, error: OSError) -> JudgementError:
-        return JudgementError(f"cannot write {self.path}: {error.strerror or error}")
+    def _read(self, _last: bytes) -> None:
+        self.known = _by_judge(read_judgements(self.path))
 
 
 def _by_judge(judgements: Iterable[Judgement]) -> dict[str, list[Judgement]]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
 from ddxgraph.batch.manifest import CaseSet, Manifest, case_set
 from ddxgraph.batch.tracefile import read_lines
-from ddxgraph.common.errors import ScoreError
+from ddxgraph.common.errors import ScoreError, fault_of
 from ddxgraph.eval.benchmarks.items import Items, absent_from, load
 from ddxgraph.eval.cases import CaseEntry, Gold
 from ddxgraph.eval.scoring.judgements import JUDGEMENTS, Agreement, Judge, Judged, find_judge, question_digest
@@ -184,9 +184,7 @@ def manifest_of(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "file"
-        raise ScoreError(f"{path} is no manifest of version 1 ({place}: {first['msg']})") from None
+        raise ScoreError(f"{path} is no manifest of version 1 ({fault_of(error, 'file')})") from None
     except (FileNotFoundError, NotADirectoryError):
         raise ScoreError(
             f"{folder} is no run's folder: no {MANIFEST} is in it; name what `ddxgraph run --out` made"

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from ddxgraph.common.errors import AdapterError
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE, cache_folder
+from ddxgraph.common.files import CACHE_VARIABLE, cache_folder
 from ddxgraph.serving.adapters.files import CONFIG_FILE, WEIGHTS_FILE, Adapter, digest
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -16,8 +16,9 @@ from journeys import CASE, FREE
 from ddxgraph.batch.folder import RunFolder, open_run
 from ddxgraph.batch.manifest import Manifest, manifest
 from ddxgraph.batch.runner import jobs_of, run
-from ddxgraph.batch.tracefile import line_of, read_traces
+from ddxgraph.batch.tracefile import read_traces
 from ddxgraph.common.errors import RunFolderError, TraceFileError
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.graph.strategy import GraphStrategy
 from ddxgraph.graph.trace import Provenance, StrategySettings, Trace
 from ddxgraph.nodes.sampling import Sampling
@@ -238,14 +239,14 @@ def corrupt_the_last_line(path: Path) -> str:
         file.write("my notes")
     with (path / "errors.jsonl").open("a") as file:
         file.write(line_of(trace(9))[:80])
-    return f"{path / 'traces.jsonl'} ends in a line that is no trace"
+    return f"{path / 'traces.jsonl'} ends in a line that is not a trace of version 1"
 
 
 def corrupt_the_errors(path: Path) -> str:
     with (path / "traces.jsonl").open("a") as file:
         file.write(line_of(trace(9))[:80])
     (path / "errors.jsonl").write_text("my notes")
-    return f"{path / 'errors.jsonl'} ends in a line that is no trace"
+    return f"{path / 'errors.jsonl'} ends in a line that is not a trace of version 1"
 
 
 @pytest.mark.parametrize(

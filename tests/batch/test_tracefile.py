@@ -11,9 +11,9 @@ import pytest
 from journeys import CASE
 
 from ddxgraph import Trace
-from ddxgraph.batch.tracefile import find_trace, line_of, read_records, read_traces
-from ddxgraph.batch.tracelog import TraceLog, append_trace
+from ddxgraph.batch.tracefile import TraceLog, append_trace, find_trace, read_records, read_traces
 from ddxgraph.common.errors import TraceFileError
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.graph.trace import Provenance, StrategySettings
 
 SETTINGS = StrategySettings()
@@ -241,8 +241,8 @@ def test_a_missing_file_cannot_be_read_and_is_named(tmp_path):
 FILLING = """
 import resource, sys
 from pathlib import Path
-from ddxgraph.batch.tracefile import TraceFileError
-from ddxgraph.batch.tracelog import TraceLog
+from ddxgraph.common.errors import TraceFileError
+from ddxgraph.batch.tracefile import TraceLog
 path, line = Path(sys.argv[1]), sys.argv[2]
 room = path.stat().st_size + 2 * len(line) + 2 + len(line) // 2
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
@@ -310,7 +310,7 @@ APPENDING = """
 import sys
 from pathlib import Path
 from ddxgraph.batch.tracefile import read_traces
-from ddxgraph.batch.tracelog import append_trace
+from ddxgraph.batch.tracefile import append_trace
 path, mine, sample = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 [trace] = read_traces(sample)
 print(flush=True)
@@ -337,7 +337,7 @@ def test_processes_that_append_to_one_file_wait_for_each_other(tmp_path):
 HOLDING = """
 import sys
 from pathlib import Path
-from ddxgraph.batch.tracelog import TraceLog
+from ddxgraph.batch.tracefile import TraceLog
 with TraceLog(Path(sys.argv[1])) as log:
     print(flush=True)
     sys.stdin.read()

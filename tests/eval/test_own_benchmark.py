@@ -13,6 +13,7 @@ from ddxgraph import Case, GateError, RunSource, gate
 from ddxgraph.batch.manifest import Manifest, Selection
 from ddxgraph.cli.casesource import Asked, OptionOrder, case_source
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Importer, Split
 from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.eval.benchmarks.medqa import BENCHMARK as MEDQA
@@ -21,7 +22,6 @@ from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find, register
 from ddxgraph.eval.report.evaluation import evaluate
 from ddxgraph.eval.report.write import write_report
 from ddxgraph.eval.scoring.run import score_run
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 from ddxgraph.training.gate.config import Decontamination
 from ddxgraph.training.gate.decontamination import load_held_out
 from ddxgraph.training.gate.reasons import Reason

@@ -17,7 +17,7 @@ from browser import faults, launched, opened
 from viewed import add, as_another, back_and_forth, many, once_back, write_cases, write_run
 
 from ddxgraph.batch.folder import TRACES
-from ddxgraph.batch.tracefile import line_of
+from ddxgraph.common.jsonl import line_of
 
 pytestmark = pytest.mark.slow
 

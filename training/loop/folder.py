@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.batch.manifest import Change, changes_between
 from ddxgraph.common.errors import LoopError
+from ddxgraph.common.files import StampedFolder, read_json, workplace, write_json
 from ddxgraph.graph.trace import code_version
 from ddxgraph.training.loop.cases import CaseDigest
 from ddxgraph.training.loop.config import LoopConfig
-from ddxgraph.training.stampedfolder import StampedFolder, held, read_json, write_json
 
 MANIFEST: Final = "loop.json"
 LOCK: Final = "loop.lock"
@@ -136,7 +136,7 @@ def open_loop(path: Path, wanted: LoopManifest) -> Iterator[LoopFolder]:
         LoopError: another process works there, the folder is another loop's or something else's, or it cannot be
             written.
     """
-    with held(path, LOCK, "a loop"):
+    with workplace(path, LOCK, "a loop"):
         known = _known(path)
         if known is None:
             _check_new(path)

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.common.errors import LoopUnfinished, NotDone
+from ddxgraph.common.files import read_json, write_json
 from ddxgraph.eval.scoring.run import ScoredRun, score_run
 from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
@@ -30,7 +31,6 @@ from ddxgraph.training.sets.make import make_journeys
 from ddxgraph.training.sets.manifest import SET, SetManifest, read_set
 from ddxgraph.training.sft.job import CARD
 from ddxgraph.training.source import RunSource
-from ddxgraph.training.stampedfolder import read_json, write_json
 
 _REASONS: Final = 3
 """Reasons of the gate that are named where it lets nothing through."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.common.errors import NotDone
+from ddxgraph.common.files import write_json
 from ddxgraph.training.loop.workshop import Watch, Workshop
-from ddxgraph.training.stampedfolder import write_json
 
 
 class NotInForce(NotDone):

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from ddxgraph.batch.folder import MANIFEST as RUN
 from ddxgraph.common.errors import TrainingError
+from ddxgraph.common.files import read_json, write_product
 from ddxgraph.eval import wording
 from ddxgraph.eval.report.comparison import Comparison
 from ddxgraph.eval.report.runresult import FROZEN, Accuracy, RunResult, run_result
@@ -25,7 +26,6 @@ from ddxgraph.training.loop.workshop import Proof
 from ddxgraph.training.markdown import markdown_environment
 from ddxgraph.training.sets.manifest import SET, read_set
 from ddxgraph.training.sft.card import read_training_card
-from ddxgraph.training.stampedfolder import read_json, write_whole
 
 SUMMARY_VERSION: Final = 1
 JSON, MARKDOWN, PAGE = SUMMARIES
@@ -241,9 +241,9 @@ def write_summary(summary: LoopSummary, folder: Path, *, notice: str) -> Path:
     Raises:
         LoopError: they cannot be written.
     """
-    write_whole(folder / JSON, summary.model_dump_json(indent=1) + "\n")
-    write_whole(folder / MARKDOWN, markdown(summary, notice=notice))
-    write_whole(folder / PAGE, page(summary, notice=notice))
+    write_product(folder / JSON, summary.model_dump_json(indent=1) + "\n")
+    write_product(folder / MARKDOWN, markdown(summary, notice=notice))
+    write_product(folder / PAGE, page(summary, notice=notice))
     return folder / PAGE
 
 

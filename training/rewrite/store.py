@@ -8,20 +8,24 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple
 
-from filelock import Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.common.errors import RewriteError
-from ddxgraph.graph.appendlog import AppendLog
+from ddxgraph.common.jsonl import LineFile, LineLog, line_of
 from ddxgraph.graph.trace import Provenance
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.training.rewrite.check import Fault
 
 REWRITES: Final = "rewrites.jsonl"
 LOCK: Final = "rewrites.lock"
+_FILE: Final = LineFile(
+    record="a rewriting of version 1",
+    error=RewriteError,
+    busy="another process is rewriting into {folder}; wait for it",
+    lock=LOCK,
+)
 
 _DIGEST_CHARS: Final = 16
 
@@ -84,26 +88,10 @@ def read_rewrites(path: Path) -> Iterator[RewriteTry]:
     Raises:
         RewriteError: the file cannot be read, or a line of it is no reply.
     """
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise RewriteError(f"cannot read {path}: {error.strerror or error}") from None
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            yield RewriteTry.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise RewriteError(
-                f"{path}, line {number}: no rewriting of version 1 "
-                f"({'.'.join(map(str, first['loc'])) or 'line'}: {first['msg']}); take the line out"
-            ) from None
+    return _FILE.records(path, RewriteTry)
 
 
-class RewriteLog:
+class RewriteLog(LineLog):
     """A folder's file of rewritings, open for appending, by one process at a time; a context manager.
 
     Args:
@@ -114,50 +102,22 @@ class RewriteLog:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / REWRITES
-        try:
-            self._log = AppendLog(self.path, LOCK)
-        except Timeout:
-            raise RewriteError(f"another process is rewriting into {folder}; wait for it") from None
-        except OSError as error:
-            raise self._unwritable(error) from None
         self._tries: dict[RewriteKey, list[RewriteTry]] = {}
-        try:
-            for one in read_rewrites(self.path):
-                self._tries.setdefault(one.key, []).append(one)
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; harmless when repeated."""
-        self._log.close()
+        super().__init__(folder / REWRITES, _FILE, check=self._read)
 
     def tries(self, key: RewriteKey) -> list[RewriteTry]:
         """What has come of a text so far, in order."""
         return list(self._tries.get(key, ()))
 
-    def append(self, one: RewriteTry) -> None:
+    def append(self, reply: RewriteTry) -> None:
         """Append a reply, and wait until it is on the disk.
 
         Raises:
             RewriteError: it cannot be written; those before it are untouched.
         """
-        if self._log.closed:
-            raise RewriteError(f"{self.path} is closed: keep the log open while monologues are rewritten")
-        try:
-            self._log.append([one])
-        except OSError as error:
-            raise self._unwritable(error) from None
-        self._tries.setdefault(one.key, []).append(one)
+        self.write([line_of(reply)])
+        self._tries.setdefault(reply.key, []).append(reply)
 
-    def _unwritable(self, error: OSError) -> RewriteError:
-        return RewriteError(f"cannot write {self.path}: {error.strerror or error}")
+    def _read(self, _last: bytes) -> None:
+        for reply in read_rewrites(self.path):
+            self._tries.setdefault(reply.key, []).append(reply)

@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Any, BinaryIO, Final, Literal, Self
 
 from ddxgraph.batch.folder import MANIFEST
-from ddxgraph.batch.tracelog import sync_folder
 from ddxgraph.common.errors import JourneySetError
+from ddxgraph.common.files import sync_folder
 from ddxgraph.training.sets.manifest import SET, SetFile, SetManifest, SetSettings, read_set
 
 State = Literal["written", "same"]

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ddxgraph.common.errors import JourneySetError
+from ddxgraph.common.errors import JourneySetError, fault_of
 from ddxgraph.training.gate.config import GateConfig, Side
 from ddxgraph.training.gate.report import InputReport
 from ddxgraph.training.sets.figures import Figures
@@ -131,10 +131,7 @@ def read_set(folder: Path) -> SetManifest:
     except OSError as error:
         raise JourneySetError(f"cannot read {folder / SET}: {error.strerror or error}") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        why = f"{place}: {first['msg']}" if place else first["msg"]
         raise JourneySetError(
-            f"{folder / SET} is not that of a set of version {SET_VERSION} ({why}): make the set again "
-            "in another folder"
+            f"{folder / SET} is not that of a set of version {SET_VERSION} ({fault_of(error)}): make the set "
+            "again in another folder"
         ) from None

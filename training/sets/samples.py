@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ddxgraph.common.errors import SampleFileError
+from ddxgraph.common.errors import SampleFileError, fault_of
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.training.gate.reasons import Note
@@ -199,11 +199,9 @@ def _parse(line: bytes, form: Format, where: str) -> Record:
             return Record(chat.messages, chat.meta)
         shared = _ShareGptLine.model_validate_json(line)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        why = f"{place}: {first['msg']}" if place else first["msg"]
         raise SampleFileError(
-            f"{where}: no sample in the format {form!r} ({why}); make the set again, or take the line out"
+            f"{where}: no sample in the format {form!r} ({fault_of(error)}); make the set again, or take the "
+            "line out"
         ) from None
     said = tuple(
         Message.model_validate({"role": _CHAT[one.by], "content": one.value}) for one in shared.conversations

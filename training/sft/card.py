@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ddxgraph.common.errors import TrainingError
+from ddxgraph.common.errors import TrainingError, fault_of
 from ddxgraph.training.markdown import markdown_environment
 from ddxgraph.training.sft.job import CARD, TrainingJob
 from ddxgraph.training.sft.tokens import SideCounts
@@ -114,8 +114,7 @@ def read_training_card(folder: Path) -> TrainingCard:
     except OSError as error:
         raise TrainingError(f"cannot read {path}: {error.strerror or error}") from None
     except ValidationError as error:
-        why = error.errors(include_url=False)[0]["msg"]
-        raise TrainingError(f"{path} is no training card of this version ({why})") from None
+        raise TrainingError(f"{path} is no training card of this version ({fault_of(error)})") from None
 
 
 def libraries() -> dict[str, str]:

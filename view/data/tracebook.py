@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pydantic import ValidationError
-
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
-from ddxgraph.batch.tracefile import is_whole, record_of
+from ddxgraph.batch.tracefile import parse_trace, record_of
 from ddxgraph.common.errors import TraceFileError
+from ddxgraph.common.jsonl import is_whole
 from ddxgraph.graph.trace import Trace
 from ddxgraph.view.data.judged import Judge, Judged, unjudged
 from ddxgraph.view.data.tracerow import TraceRow, row_of
@@ -116,15 +115,9 @@ class TraceBook:
             with path.open("rb") as file:
                 file.seek(start)
                 line = file.read(length)
-            return Trace.model_validate_json(line)
         except OSError as error:
             raise TraceFileError(f"cannot read {path}: {error.strerror or error}") from None
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise TraceFileError(
-                f"{path}, trace {entry.id}: not a trace of version 1 ({where}: {first['msg']}); take the line out"
-            ) from None
+        return parse_trace(line, f"{path}, trace {entry.id}")
 
     def _new(self, path: Path) -> Iterator[Entry]:
         """The whole lines that a file has gained."""

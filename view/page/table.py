@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from markupsafe import Markup
 
 from ddxgraph.common.errors import PageError
-from ddxgraph.graph.wholefile import write_whole
+from ddxgraph.common.files import write_whole
 from ddxgraph.view.data.tracerow import Column
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.blocks import Blocks, Spot

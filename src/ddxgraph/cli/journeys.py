@@ -16,6 +16,7 @@ from ddxgraph.cli.extras import need
 from ddxgraph.cli.journeyinspect import inspect
 from ddxgraph.cli.journeyresult import complain, print_gate, print_set, to_json
 from ddxgraph.cli.speech import STDOUT, Exit, fail, spoken
+from ddxgraph.common.errors import fault_of
 from ddxgraph.eval.cases import CaseFile
 from ddxgraph.eval.scoring.run import manifest_of
 from ddxgraph.training.gate.config import GateConfig, Length, default_toml, read_config
@@ -172,8 +173,7 @@ def _rules(config: Path | None, min_backtracks: int | None) -> GateConfig:
             {**rules.length.model_dump(), "enabled": True, "min_backtracks": min_backtracks}
         )
     except ValidationError as error:
-        why = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-        fail(f"--min-backtracks {min_backtracks}: {why} (in {config})", Exit.BAD_INPUT)
+        fail(f"--min-backtracks {min_backtracks}: {fault_of(error)} (in {config})", Exit.BAD_INPUT)
     return rules.model_copy(update={"length": length})
 
 

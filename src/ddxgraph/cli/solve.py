@@ -9,8 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ddxgraph.batch.checkpoints import name_of, open_checkpoints
-from ddxgraph.batch.tracefile import find_trace
-from ddxgraph.batch.tracelog import append_trace
+from ddxgraph.batch.tracefile import append_trace, find_trace
 from ddxgraph.cli import options
 from ddxgraph.cli.speech import STDERR, STDOUT, Exit, say, spoken
 from ddxgraph.common.errors import CaseFileError, CheckpointError

@@ -12,7 +12,7 @@ from ddxgraph.cli.bar import bar
 from ddxgraph.cli.extras import need
 from ddxgraph.cli.goldanswers import gold_answers
 from ddxgraph.cli.speech import Exit, fail, say, spoken
-from ddxgraph.graph.wholefile import write_whole
+from ddxgraph.common.files import write_whole
 from ddxgraph.view.data.tracebook import Entry, TraceBook
 from ddxgraph.view.page.journey import journey_page
 from ddxgraph.view.page.pair import pair_page, write_pair_page

@@ -11,6 +11,7 @@ from laboratory import made_up_content
 
 from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.benchmarks.ddxlab import CASES_A_LEVEL, ddxlab_rows
 from ddxgraph.eval.benchmarks.items import items_of, load
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find
@@ -19,7 +20,6 @@ from ddxgraph.lab.labcase import findings_key
 from ddxgraph.lab.level import LEVELS
 from ddxgraph.lab.solver import leaders, posterior
 from ddxgraph.lab.wording import read_question, read_vignette
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 
 DDXPLUS = SHARED / "ddxplus"
 needs_ddxplus = pytest.mark.skipif(not DDXPLUS.is_dir(), reason="DDXPlus is not beside the checkout")

@@ -10,6 +10,7 @@ from benchmarkmaker import JAMA_OTHER, JAMA_TEST, SHARED, as_lines, jama_record,
 
 from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.benchmarks.items import absent_from, items_of, load
 from ddxgraph.eval.benchmarks.jama import import_jama, listed_urls
 from ddxgraph.eval.benchmarks.medqa import medqa_rows
@@ -17,7 +18,6 @@ from ddxgraph.eval.benchmarks.rawfile import data_folder, published
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS
 from ddxgraph.eval.benchmarks.store import standings
 from ddxgraph.eval.cases import sample
-from ddxgraph.nodes.cachefolder import CACHE_VARIABLE
 
 ROWS = [medqa_row(number) for number in range(12)]
 WHOLE = Selection(benchmark="mini")

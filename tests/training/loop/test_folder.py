@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from ddxgraph.common.errors import LoopError
+from ddxgraph.common.files import read_json, write_json
 from ddxgraph.training.loop.cases import CaseDigest
 from ddxgraph.training.loop.config import LoopConfig
 from ddxgraph.training.loop.folder import LoopManifest, open_loop
 from ddxgraph.training.loop.workshop import Proof
-from ddxgraph.training.stampedfolder import read_json, write_json
 
 CASES = CaseDigest(count=4, sha256="0" * 64)
 

@@ -8,10 +8,10 @@ from loops import CONFIG, LIVE, STAGES, Bench, Told, go, summary_of, trace_ids, 
 from ddxgraph import Sampling
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.common.errors import LoopUnfinished, RunFolderError
+from ddxgraph.common.files import read_json
 from ddxgraph.training.loop.keep import Decision
 from ddxgraph.training.loop.workshop import Proof
 from ddxgraph.training.sets.samples import read_samples
-from ddxgraph.training.stampedfolder import read_json
 
 DEAD = Proof(live=False, verdict="ignored", message="it answers as its base model does")
 

@@ -10,8 +10,8 @@ from filelock import FileLock
 from scoring import entries, make_run
 
 from ddxgraph import read_traces
-from ddxgraph.batch.tracefile import line_of
 from ddxgraph.common.errors import ReviewError
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.training.review.file import LOCK, REVIEWS, all_reviews, append_review, read_reviews, reviews_of
 from ddxgraph.training.review.review import Review, content_digest
 

@@ -66,7 +66,7 @@ def test_a_line_that_is_no_rewriting_is_named(line, said, tmp_path):
     path = tmp_path / REWRITES
     path.write_bytes(path.read_bytes() + line + b"\n")
     before = path.read_bytes()
-    with pytest.raises(RewriteError, match=r"line 2: no rewriting of version 1") as refused:
+    with pytest.raises(RewriteError, match=r"line 2: not a rewriting of version 1") as refused:
         RewriteLog(tmp_path)
     assert said in str(refused.value)
     assert path.read_bytes() == before

@@ -7,8 +7,8 @@ from viewed import add, as_another, back_and_forth, many, straight, write_run
 
 from ddxgraph import Trace
 from ddxgraph.batch.folder import ERRORS, TRACES
-from ddxgraph.batch.tracefile import line_of
 from ddxgraph.common.errors import TraceFileError
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.view.data.judged import Judged
 from ddxgraph.view.data.tracebook import TraceBook
 

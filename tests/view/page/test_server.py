@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from viewed import add, as_another, back_and_forth, book, many, once_back, write_cases, write_run
 
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
-from ddxgraph.batch.tracefile import line_of
 from ddxgraph.common.errors import PortTaken, TraceFileError
+from ddxgraph.common.jsonl import line_of
 from ddxgraph.view.data.tracebook import TraceBook
 from ddxgraph.view.data.tracerow import COLUMNS
 from ddxgraph.view.page.server import listen, view_app

@@ -1,0 +1,239 @@
+"""Files and folders that survive a crash: written whole or not at all, and held by one process at a time."""
+
+import errno
+import hashlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ddxgraph.common.errors import LoopError, NotDone, fault_of
+
+CACHE_VARIABLE: Final = "DDXGRAPH_CACHE"
+STAMP: Final = "stage.json"
+"""In a run folder that is complete."""
+
+_NO_SYNC: Final = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP})
+"""Errors of file systems that cannot sync a folder."""
+_HOLDER_CHARS: Final = 200
+"""Most characters of a lock file that an error quotes."""
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def cache_folder() -> Path:
+    """Where weights, adapters and benchmarks are kept: the folder that `DDXGRAPH_CACHE` names, else the user's
+    cache folder. This does not create it."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else user_cache_path("ddxgraph", appauthor=False)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all; its folder must exist.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents, and wait until they are on the disk.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        sync_folder(place.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's entries are on the disk, if the file system can do that.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    if not hasattr(os, "O_DIRECTORY"):  # Windows
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # a folder may be writable but not readable
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+class FolderBusy(NotDone):
+    """Another process holds the folder.
+
+    Args:
+        holder: that process, in words.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+@contextmanager
+def folder_held(folder: Path, name: str) -> Iterator[None]:
+    """Hold a folder. The operating system lets go of it when this process ends, however it ends.
+
+    Args:
+        folder: the folder; it must exist.
+        name: name of its lock file, which says who holds the folder. The file stays, empty, when nobody does.
+
+    Raises:
+        FolderBusy: another process holds it.
+        OSError: the lock file cannot be written.
+    """
+    path = folder / name
+    lock = FileLock(path, timeout=0, on_acquired=_sign)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FolderBusy(_holder(path)) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # a free lock names nobody
+            os.truncate(path, 0)
+        lock.release()
+
+
+def _sign(lock: int) -> None:
+    """Write into the lock file who holds it."""
+    os.ftruncate(lock, 0)
+    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0)
+
+
+def _holder(lock: Path) -> str:
+    try:
+        return lock.read_text(encoding="utf-8", errors="replace")[:_HOLDER_CHARS] or "another process"
+    except OSError:
+        return "another process"
+
+
+# The working folder of a loop or an experiment: what it holds can be read by the same call after a crash.
+
+
+class Stamp(BaseModel):
+    """Says of a run that it is complete and is what the settings ask for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    loop: str
+    """SHA-256 (hex) of the manifest of the folder that the run lies in. It differs in a run that was copied from
+    another folder."""
+
+
+class StampedFolder:
+    """A folder with a manifest, in which complete runs are stamped.
+
+    Args:
+        path: the folder.
+        manifest: name of the file in it that says what the folder is.
+    """
+
+    def __init__(self, path: Path, manifest: str) -> None:
+        self.path = path
+        self._stamp = Stamp(loop=hashlib.sha256((path / manifest).read_bytes()).hexdigest())
+
+    def stamp(self, run: Path) -> None:
+        """Mark a run as complete.
+
+        Raises:
+            LoopError: the stamp cannot be written.
+        """
+        write_json(run / STAMP, self._stamp)
+
+    def is_stamped(self, run: Path) -> bool:
+        """Whether a run was completed here."""
+        return read_json(run / STAMP, Stamp) == self._stamp
+
+
+def read_json(path: Path, kind: type[ModelT]) -> ModelT | None:
+    """Read what `write_json` wrote; None if there is no file.
+
+    Raises:
+        LoopError: the file is damaged or cannot be read.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise LoopError(
+            f"{path} cannot be read ({fault_of(error, 'file')}): it was changed, or is of another version; "
+            "move it away, and it is made again"
+        ) from None
+    except OSError as error:
+        raise LoopError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def write_json(path: Path, product: BaseModel) -> None:
+    """Write a product of a loop as JSON; see `write_product`."""
+    write_product(path, product.model_dump_json(indent=2) + "\n")
+
+
+def write_product(path: Path, text: str) -> None:
+    """Write a file of a loop so that it is there whole or not at all, and its folder where that is missing.
+
+    Raises:
+        LoopError: it cannot be written.
+    """
+    try:
+        make_folder(path.parent)
+        write_whole(path, text)
+    except OSError as error:
+        raise LoopError(
+            f"cannot write {path}: {error.strerror or error}; mend that, and the same command goes on"
+        ) from None
+
+
+@contextmanager
+def workplace(path: Path, lock: str, what: str) -> Iterator[None]:
+    """Make the folder of a loop where it is missing, and hold it.
+
+    Args:
+        path: the folder.
+        lock: name of its lock file.
+        what: what works there, such as `a loop`.
+
+    Raises:
+        LoopError: another process works there, or it cannot be written.
+    """
+    with ExitStack() as stack:
+        try:
+            make_folder(path)
+            stack.enter_context(folder_held(path, lock))
+        except FolderBusy as busy:
+            raise LoopError(f"{what} is at work in {path} ({busy.holder}); wait for it, or stop it") from None
+        except (FileExistsError, NotADirectoryError):
+            raise LoopError(
+                f"{path} cannot be the folder of {what}: a file is in its place; name another"
+            ) from None
+        except OSError as error:
+            raise LoopError(f"cannot write in {path}: {error.strerror or error}") from None
+        yield
