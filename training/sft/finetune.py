@@ -14,8 +14,9 @@ from ddxgraph.training.sft.job import base_digest
 from ddxgraph.training.sft.tokens import read_journeys
 
 if TYPE_CHECKING:
+    from ddxgraph.training.sft.base import Base, Start
     from ddxgraph.training.sft.card import TrainingCard
-    from ddxgraph.training.sft.train import Base, Hooks
+    from ddxgraph.training.sft.train import Hooks
 
 
 def finetune(
@@ -82,7 +83,7 @@ def base_of(name: str) -> "Base":
     Raises:
         TrainingError, WeightsError: it cannot be read or had.
     """
-    from ddxgraph.training.sft.train import Base  # noqa: PLC0415 - needs the extra
+    from ddxgraph.training.sft.base import Base  # noqa: PLC0415 - needs the extra
 
     place = model_folder(name)
     folder = Path(place).expanduser()
@@ -107,9 +108,11 @@ def _commit(model_id: str) -> str:
     return str(getattr(found, "_commit_hash", None) or "unknown")
 
 
-def _begun(start: Path) -> tuple[Path, str]:
+def _begun(start: Path) -> "Start":
+    from ddxgraph.training.sft.base import Start  # noqa: PLC0415 - needs the extra
+
     try:
-        return start, read_adapter(start).sha256
+        return Start(start, read_adapter(start).sha256)
     except AdapterError as error:
         raise TrainingError(f"cannot start from {start}: {error}") from error
 

@@ -11,22 +11,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import torch
 from accelerate import PartialState
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+from transformers import PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from ddxgraph.common.errors import Stopped, TrainConfigError, TrainingDataError, TrainingError
+from ddxgraph.common.errors import Stopped, TrainConfigError, TrainingError
 from ddxgraph.graph.trace import code_version
 from ddxgraph.training.sets.manifest import SetManifest
+from ddxgraph.training.sft.base import (
+    Base,
+    Start,
+    adapted_model,
+    attention_of,
+    precision_of,
+    template_of,
+    tokenizer_of,
+)
 from ddxgraph.training.sft.callbacks import SAMPLES, Sampler, TrainProgress, Watch
 from ddxgraph.training.sft.card import Hardware, TrainingCard, libraries, losses_of, read_training_card
 from ddxgraph.training.sft.config import TrainConfig
@@ -48,15 +55,6 @@ _NO_ROOM: Final = ("PytorchStreamWriter", "inline_container", "No space left")
 """What torch says, as a RuntimeError, when a file cannot be written."""
 _LITTLE: Final = 1 << 22
 """Bytes; a disk with less left is full."""
-
-
-class Base(NamedTuple):
-    """The base model."""
-
-    path: str
-    """A folder, or a hub's id."""
-    sha256: str
-    """Of its files; of a hub's model its commit."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def train(
     out: Path,
     base: Base,
     *,
-    start: tuple[Path, str] | None = None,
+    start: Start | None = None,
     hooks: Hooks = Hooks(),
 ) -> TrainingCard:
     """Train an adapter on a set of journeys; the same call goes on where an earlier one was broken off.
@@ -95,7 +93,7 @@ def train(
         config: all settings; `base_model` is taken from `base`.
         out: the adapter's folder.
         base: the base model.
-        start: an adapter to go on from, and its SHA-256; a new one where None.
+        start: an adapter to go on from; a new one where None.
         hooks: see there.
 
     Returns:
@@ -114,8 +112,8 @@ def train(
         forget(work)  # what a kill right after the adapter went to its place had left
         return read_training_card(out)
     with _in_words(work), _claimed_by_main(out, job):
-        tokenizer = _tokenizer(base)
-        template = _template(config)
+        tokenizer = tokenizer_of(base)
+        template = template_of(config)
         check_template(tokenizer, template)
         sides = [
             token_side(data, manifest, side, tokenizer, config.data, template, hooks.tokenizing)
@@ -143,9 +141,7 @@ def _claimed_by_main(out: Path, job: TrainingJob) -> Iterator[None]:
         processes.wait_for_everyone()
 
 
-def _job(
-    manifest: SetManifest, config: TrainConfig, base: Base, start: tuple[Path, str] | None
-) -> TrainingJob:
+def _job(manifest: SetManifest, config: TrainConfig, base: Base, start: Start | None) -> TrainingJob:
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     settings = config.optimization
     if settings.batch_size % (settings.micro_batch_size * processes):
@@ -160,7 +156,7 @@ def _job(
         data=data_hashes(manifest),
         style=manifest.settings.style,
         prompt_hashes=tuple(manifest.prompt_hashes),
-        start_sha256=start[1] if start else None,
+        start_sha256=start.sha256 if start else None,
         processes=processes,
     )
 
@@ -196,92 +192,6 @@ def _unwritten(work: Path, error: Exception) -> TrainingError:
         f"cannot write a checkpoint or the adapter beside {work}: {why}; checkpoints that were whole are "
         "untouched: mend that, and the same command goes on"
     )
-
-
-def _tokenizer(base: Base) -> Any:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base.path)
-    except (OSError, ValueError) as error:
-        raise _no_base(base, error) from error
-    if not tokenizer.is_fast:
-        raise TrainingDataError(
-            f"the tokenizer of {base.path} tells no place of a token in its text; give a base model with a "
-            "tokenizer.json"
-        )
-    return tokenizer
-
-
-def _template(config: TrainConfig) -> str | None:
-    path = config.data.chat_template
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TrainConfigError(f"data.chat_template: cannot read {path}: {error}") from None
-
-
-def _no_base(base: Base, error: Exception) -> TrainingError:
-    why = str(error).strip().split("\n", 1)[0]
-    return TrainingError(
-        f"cannot load the base model {base.path!r}: {why}; name a folder with config.json, weights in "
-        "safetensors and a tokenizer, or a hub's id"
-    )
-
-
-def _precision(config: TrainConfig) -> str:
-    if config.machine.precision == "auto":
-        return "bfloat16" if torch.cuda.is_available() else "float32"
-    return config.machine.precision
-
-
-def _attention(config: TrainConfig) -> str:
-    if config.machine.attention != "auto":
-        return config.machine.attention
-    return "flash_attention_2" if torch.cuda.is_available() and find_spec("flash_attn") else "sdpa"
-
-
-def _model(config: TrainConfig, base: Base, start: tuple[Path, str] | None) -> Any:
-    torch.manual_seed(config.seed)  # the adapter's first weights
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            base.path,
-            dtype=getattr(torch, _precision(config)),
-            attn_implementation=_attention(config),
-            use_safetensors=True,
-        )
-    except (OSError, ValueError, ImportError) as error:
-        raise _no_base(base, error) from error
-    if start:
-        return _continued(model, start[0], config)
-    modules = config.lora.modules
-    adapter = LoraConfig(
-        r=config.lora.rank,
-        lora_alpha=config.lora.alpha,  # type: ignore[arg-type]  # a float is as good
-        lora_dropout=config.lora.dropout,
-        target_modules=modules if isinstance(modules, str) else list(modules),
-        task_type="CAUSAL_LM",
-    )
-    try:
-        return get_peft_model(model, adapter)
-    except ValueError as error:
-        raise TrainConfigError(f"lora.modules: {str(error).splitlines()[0]}") from None
-
-
-def _continued(model: Any, start: Path, config: TrainConfig) -> Any:
-    try:
-        model = PeftModel.from_pretrained(model, start, is_trainable=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise TrainingError(
-            f"cannot start from the adapter in {start}: {str(error).splitlines()[0]}; it must be one of this "
-            "base model"
-        ) from error
-    rank = model.peft_config["default"].r
-    if rank != config.lora.rank:
-        raise TrainConfigError(
-            f"lora.rank = {config.lora.rank}, but the adapter to start from, {start}, has rank {rank}: set that"
-        )
-    return model
 
 
 class _Trainer(SFTTrainer):
@@ -335,7 +245,7 @@ class _Trainer(SFTTrainer):
 def trainer_for(
     job: TrainingJob,
     base: Base,
-    start: tuple[Path, str] | None,
+    start: Start | None,
     tokenizer: Any,
     sides: Sequence[TokenSide],
     work: Path,
@@ -348,7 +258,7 @@ def trainer_for(
     if config.watch.samples:
         callbacks.append(_sampler(config, tokenizer, held if held.samples else learnt, held, work))
     trainer = _Trainer(
-        model=_model(config, base, start),
+        model=adapted_model(config, base, start),
         args=_arguments(job, work, evaluated=bool(held.samples)),
         train_dataset=_dataset(learnt.samples),
         eval_dataset=_dataset(held.samples) if held.samples else None,
@@ -401,7 +311,7 @@ def _arguments(job: TrainingJob, work: Path, *, evaluated: bool) -> SFTConfig:
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
-        bf16=_precision(config) == "bfloat16",
+        bf16=precision_of(config) == "bfloat16",
         use_cpu=not torch.cuda.is_available(),
         gradient_checkpointing=checkpointing,
         logging_steps=watch.log_steps,
@@ -449,8 +359,8 @@ def _card(
             if on_gpu
             else f"processor, {torch.get_num_threads()} threads",
             devices=job.processes,
-            precision=_precision(job.config),
-            attention=_attention(job.config),
+            precision=precision_of(job.config),
+            attention=attention_of(job.config),
         ),
         libraries=libraries(),
         code_version=code_version(),
