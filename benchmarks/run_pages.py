@@ -24,7 +24,7 @@ from typing import Any
 from driver import MIB, peak_mib
 from journey_sets import Cases, write_run
 
-from ddxgraph.cli.goldanswers import gold_answers
+from ddxgraph.cli.cases import gold_answers
 from ddxgraph.view.data.tracebook import TraceBook
 from ddxgraph.view.page.run import write_run_page
 

@@ -12,7 +12,7 @@ import pytest
 from scripted_server import HttpError, Page, scripted_server
 
 from ddxgraph import read_cases
-from ddxgraph.cli.doctor import ORDINARY, needed, rows
+from ddxgraph.cli.serving.findings import ORDINARY, needed, rows
 from ddxgraph.common.errors import CaseTooLong
 from ddxgraph.graph.plan import plan
 from ddxgraph.serving.doctor.finding import NAMES, Finding, Status

@@ -10,8 +10,7 @@ from scoring import alter_manifest
 from viewed import many, write_cases, write_run
 
 from ddxgraph import Case
-from ddxgraph.cli import goldanswers
-from ddxgraph.cli.goldanswers import gold_answers
+from ddxgraph.cli.cases import gold_answers
 from ddxgraph.common.errors import CaseFileError, ScoreError
 from ddxgraph.eval.benchmarks.items import items_of
 from ddxgraph.view.data.judged import Judged
@@ -127,7 +126,9 @@ def test_a_benchmark_that_is_there_judges_its_runs(tmp_path, monkeypatch):
     bench = mini(tmp_path / "digests", rows)
     (tmp_path / "mini").mkdir()
     (tmp_path / "mini" / "test.jsonl").write_bytes(as_lines(rows))
-    monkeypatch.setattr(goldanswers, "load", lambda wanted: items_of(bench, wanted, tmp_path))
+    monkeypatch.setattr(
+        "ddxgraph.eval.benchmarks.items.load", lambda wanted: items_of(bench, wanted, tmp_path)
+    )
     run = write_run(tmp_path / "run", many(1))
     for number, shuffle in ((2, None), (3, 7)):
         chosen = selection("mini", "test", shuffle=shuffle, limit=None)

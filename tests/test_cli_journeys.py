@@ -16,8 +16,8 @@ from gated import LETTERS, case, entry, make_run
 from journeys import prompt_of
 from scripted_server import scripted_server
 
-from ddxgraph.cli.journeyinspect import printable
-from ddxgraph.cli.journeys import StyleName
+from ddxgraph.cli.journeys.inspect import printable
+from ddxgraph.cli.journeys.make import StyleName
 from ddxgraph.training.gate.config import GateConfig, read_config
 from ddxgraph.training.sets.inspection import Inspection
 from ddxgraph.training.styles.compile import STYLES
@@ -237,7 +237,8 @@ def test_help_names_the_commands_of_its_own(journeys):
     done = journeys("--help")
     assert done.returncode == 0
     told = " ".join(done.stdout.split())
-    assert "ddxgraph journeys inspect DIR looks at a set" in told
+    assert "│ inspect Show a set of journeys" in told
+    assert "│ default-config Print the gate's default settings" in told
     assert "--min-backtracks" in told
     looked = journeys("inspect", "--help")
     assert "journeys inspect [OPTIONS] {DIR}" in looked.stdout

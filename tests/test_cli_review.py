@@ -34,7 +34,7 @@ from typer.testing import CliRunner
 
 from ddxgraph import Trace, build_graph, read_traces, solve
 from ddxgraph.cli import app
-from ddxgraph.cli.reviewscreen import TraversalScreen
+from ddxgraph.cli.review.screen import TraversalScreen
 from ddxgraph.common.jsonl import line_of
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.review.file import read_reviews, reviews_of

@@ -10,7 +10,7 @@ from journeys import CASE, STRAIGHT, prompt_of, reflection
 from scripted_server import HttpError, Served, scripted_server
 
 from ddxgraph import Trace, build_graph, solve
-from ddxgraph.cli.rewriting import Pass, Rewriting, rewritten
+from ddxgraph.cli.journeys.rewriting import Pass, Rewriting, rewritten
 from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.training.styles.compile import Sample, compile_journey
 

@@ -282,7 +282,7 @@ def test_a_full_disk_is_said(place, monkeypatch):
     def full(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(VIEW, "write_whole", full)
+    monkeypatch.setattr("ddxgraph.common.files.write_whole", full)
     assert refused("runs/base", "--trace", "case-001") == "cannot write the page: No space left on device"
 
 

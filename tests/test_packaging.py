@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("common", "eval", "experiment", "graph", "lab", "nodes", "prompts", "serving", "training", "view")
+ROOMS = (
+    "batch",
+    "common",
+    "eval",
+    "experiment",
+    "graph",
+    "lab",
+    "nodes",
+    "prompts",
+    "serving",
+    "training",
+    "view",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +65,13 @@ def test_the_wheel_holds_every_module_prompt_page_table_and_preset_of_every_room
     wanted = {
         f"ddxgraph/{path.relative_to(ROOT).as_posix()}"
         for room in ROOMS
-        for path in (ROOT / room).iterdir()
+        for path in (ROOT / room).rglob("*")
         if path.suffix in {".css", ".csv", ".digests", ".jinja", ".js", ".py", ".toml", ".yaml"}
     }
     assert len(wanted) > 30
     assert wanted <= names
     source = ROOT / "src" / "ddxgraph"
-    own = [*source.glob("*.py"), *(source / "cli").glob("*.py")]
+    own = [*source.glob("*.py"), *(source / "cli").rglob("*.py")]
     assert len(own) > 10
     assert {"ddxgraph/py.typed", *(path.relative_to(ROOT / "src").as_posix() for path in own)} <= names
 

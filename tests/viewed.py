@@ -13,7 +13,7 @@ from walks import LEG, TWO_WAYS_BACK, doubting, walked
 from ddxgraph import Budget, Case, Trace
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
 from ddxgraph.batch.manifest import Manifest, case_set
-from ddxgraph.cli.goldanswers import gold_answers
+from ddxgraph.cli.cases import gold_answers
 from ddxgraph.common.jsonl import line_of
 from ddxgraph.nodes.failure import Failure, FailureKind
 from ddxgraph.view.data.tracebook import TraceBook

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 from commandline import ddxgraph
+from ddxgraph.cli.casesource import Asked, OptionOrder, case_source
 from gated import LETTERS, PLAIN, Walk, case, make_run
 
 from ddxgraph import Case, GateError, RunSource, gate
 from ddxgraph.batch.manifest import Manifest, Selection
-from ddxgraph.cli.casesource import Asked, OptionOrder, case_source
 from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Importer, Split

@@ -1,63 +1,113 @@
-"""The command line: progress on stderr, results on stdout, no traceback."""
+"""The command line: progress on stderr, results on stdout, no traceback.
 
-from typing import Annotated
+A command's module is imported when the command is named, and imports in turn only what `--help` needs; what does
+the work is imported when the command runs. So help is fast.
+"""
+
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from ddxgraph.cli import (
-    adapters,
-    data,
-    doctor,
-    experiment,
-    graph,
-    improve,
-    inspect,
-    journeys,
-    judge,
-    review,
-    run,
-    schema,
-    serve,
-    solve,
-    train,
-    view,
-    weights,
-)
-from ddxgraph.cli import eval as eval_
-from ddxgraph.cli.branching import branching
-from ddxgraph.graph.trace import code_version
+from ddxgraph.cli.commands import Direct, Late, group
 from ddxgraph.view.notice import NOTICE
 
-app = typer.Typer(
+
+class Entry(NamedTuple):
+    """A command of the top level."""
+
+    place: str
+    """Its function or Typer application below `ddxgraph.cli`, as `module:attribute`."""
+    summary: str
+    """The first paragraph of its own help."""
+
+
+COMMANDS: Final = {
+    "Cases": {
+        "solve": Entry("solve:solve", "Take one case through the graph."),
+        "run": Entry("run:run", "Take many cases through a strategy, several at a time, into a run folder."),
+        "view": Entry(
+            "view:view",
+            "Show a journey or a run in a browser: path, credence, evidence, where it turned back and why.",
+        ),
+        "graph": Entry(
+            "graph:graph",
+            "Show the reasoning graph itself: its stops, and where each may lead. Needs no model.",
+        ),
+        "schema": Entry("schema:schema", "Print the JSON schema of a trace: one line of a trace file."),
+    },
+    "Benchmarks and scores": {
+        "data": Entry("data:app", "Benchmarks on this machine: fetch, import, check."),
+        "eval": Entry(
+            "eval:evaluate",
+            "Score runs and compare them: accuracy with intervals, paired tests, cost, calibration, curves.",
+        ),
+        "judge": Entry(
+            "judge:judge",
+            "Have a model judge whether free-form answers are equivalent to the gold answers.",
+        ),
+        "inspect": Entry("inspect:app", "Logs of Inspect AI."),
+    },
+    "Journeys and training": {
+        "review": Entry(
+            "review.review:review",
+            "Have an expert accept, reject or correct the traversals of a run, one by one.",
+        ),
+        "journeys": Entry(
+            "journeys.make:app",
+            "Make journey-learning data from successful traversals: gate, compile, write with a card.",
+        ),
+        "train": Entry("training.train:app", "Fine-tune a LoRA adapter on a set of journeys."),
+        "improve": Entry(
+            "training.improve:app",
+            "Improve a model in rounds: generate, gate, compile, train, serve, verify, evaluate, compare.",
+        ),
+        "experiment": Entry(
+            "training.experiment:app",
+            "Train students on a teacher's journeys, told in several styles, and test them on generated cases.",
+        ),
+    },
+    "Models": {
+        "serve": Entry(
+            "serving.serve:app",
+            "Start an engine with the flags that the graph relies on, and stop it on Ctrl-C.",
+        ),
+        "adapters": Entry(
+            "serving.adapters:app",
+            "LoRA adapters on a running engine, and the proof that they are in force.",
+        ),
+        "doctor": Entry(
+            "serving.doctor:doctor",
+            "Check whether the graph can run on the model in use, and describe this machine.",
+        ),
+        "models": Entry("serving.models:app", "Weights of the embedded model."),
+    },
+}
+"""Heading of the help to its commands, name to entry. The help of the top level needs nothing else."""
+
+
+class _Commands(Direct):
+    """The group of all commands, each imported when it is named."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for panel, entries in COMMANDS.items():
+            for name, (place, summary) in entries.items():
+                self.add_command(Late(name, f"{__name__}.{place}", summary, panel))
+
+
+app = group(
+    f"Take clinical cases through a reasoning graph and keep the journey.\n\n{NOTICE}",
     name="ddxgraph",
-    help=f"Take clinical cases through a reasoning graph and keep the journey.\n\n{NOTICE}",
+    cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
-    rich_markup_mode="markdown",
 )
-app.command("solve")(solve.solve)
-app.command("run")(run.run)
-app.command("view")(view.view)
-app.command("eval")(eval_.evaluate)
-app.command("judge")(judge.judge)
-app.command("review")(review.review)
-app.command("journeys", cls=branching(journeys.branches))(journeys.journeys)
-app.command("train", cls=branching(train.branches))(train.train)
-app.command("improve", cls=branching(improve.branches))(improve.improve)
-app.command("experiment", cls=branching(experiment.branches))(experiment.experiment)
-app.add_typer(data.data)
-app.add_typer(inspect.inspect)
-app.command("serve", context_settings={"allow_extra_args": True})(serve.serve)
-app.add_typer(adapters.adapters)
-app.command("doctor")(doctor.doctor)
-app.command("graph")(graph.graph)
-app.command("schema")(schema.schema)
-app.add_typer(weights.models)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from ddxgraph.graph.trace import code_version
+
         typer.echo(f"ddxgraph {code_version()}")
         raise typer.Exit
 
@@ -65,7 +115,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass

@@ -4,35 +4,35 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from ddxgraph.cli import options
-from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval.benchmarks.benchmark import Benchmark
-from ddxgraph.eval.benchmarks.rawfile import data_folder
+from ddxgraph.cli.commands import group
+from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.common.errors import BadInput
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find
-from ddxgraph.eval.benchmarks.store import Fetched, Standing, standings
-from ddxgraph.eval.benchmarks.store import Progress as OnProgress
-from ddxgraph.eval.benchmarks.store import fetch as fetch_files
 
-_MOST_SHOWN = 20
-"""Rows that differ, of one file, in a person's listing; `--json` has them all."""
+if TYPE_CHECKING:
+    from ddxgraph.eval.benchmarks.benchmark import Benchmark
+    from ddxgraph.eval.benchmarks.store import Fetched, Progress, Standing
 
-data = typer.Typer(
-    name="data", help="The benchmarks on this machine: fetch, import, check.", no_args_is_help=True
-)
+_MOST_SHOWN: Final = 20
+"""Rows of one file that differ and are listed; `--json` has them all."""
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help=f"{', '.join(BENCHMARKS)}.")]
+app = group("Benchmarks on this machine: fetch, import, check.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help=f"The benchmark's name: {', '.join(BENCHMARKS)}.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 
 
-@data.command("list")
+@app.command("list")
 @spoken
 def list_(as_json: Json = False) -> None:
-    """List the benchmarks: splits, cases, what is here, licence, where it is from."""
+    """List the benchmarks: splits, cases, what is on this machine, licence, source."""
+    from ddxgraph.eval.benchmarks.store import standings
+
     if as_json:
         typer.echo(
             json.dumps([_described(benchmark) for benchmark in BENCHMARKS.values()], ensure_ascii=False)
@@ -45,61 +45,72 @@ def list_(as_json: Json = False) -> None:
         STDOUT.print(f"  licence: {benchmark.licence}; from {benchmark.home}", markup=False, style="dim")
 
 
-@data.command()
+@app.command()
 @spoken
 def fetch(
     name: Name,
-    split: Annotated[str | None, typer.Option(help="Of this split alone.")] = None,
+    split: Annotated[str | None, typer.Option(help="Only this split. By default all splits.")] = None,
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="PATH", help="Take the files from this folder, archive (zip) or file."
+            "--from",
+            metavar="PATH",
+            help="Take the files from this folder, zip archive or file instead of downloading them.",
         ),
     ] = None,
-    url: Annotated[str, typer.Option(help="Fetch from this address of a file or an archive (zip).")] = "",
+    url: Annotated[
+        str,
+        typer.Option(help="Download this file or zip archive. By default the benchmark's known addresses."),
+    ] = "",
     quiet: options.Quiet = False,
 ) -> None:
-    """Bring a benchmark's raw files here, checked by hash and row by row. What is here is not fetched again.
+    """Fetch a benchmark's raw files and check them, by hash and row by row. Files that are here are kept.
 
     Exit code: 0 done, 1 a download failed or something is still missing, 2 bad input or not the published file.
     """
+    from ddxgraph.eval.benchmarks.rawfile import data_folder
+    from ddxgraph.eval.benchmarks.store import fetch as fetch_files
+
     benchmark = find(name)
     if source and url:
-        fail("give --from or --url, not both", Exit.BAD_INPUT)
-    with _progress(quiet) as told:
-        fetched = fetch_files(benchmark, split, source=source, url=url, progress=told)
-    for one in fetched:
-        _report(one, source)
+        raise BadInput("give --from or --url, not both")
+    with _progress(quiet) as update:
+        fetched = fetch_files(benchmark, split, source=source, url=url, progress=update)
+    for file in fetched:
+        _report(file, source)
     if benchmark.importer and benchmark.importer.last(data_folder()) is None:
         say(f"the items themselves are not here: {benchmark.obtain}")
-    lacking = [one for one in fetched if one.state in {"no home", "not found"}]
-    if lacking and (len(lacking) == len(fetched) or split or any(not one.raw.optional for one in lacking)):
+    lacking = [file for file in fetched if file.state in {"no home", "not found"}]
+    if lacking and (len(lacking) == len(fetched) or split or any(not file.raw.optional for file in lacking)):
         fail(_how(benchmark, lacking, source), Exit.NOT_DONE)
-    homeless = [one for one in lacking if one.state == "no home"]
+    homeless = [file for file in lacking if file.state == "no home"]
     if homeless:
         say(_how(benchmark, homeless, source))
 
 
-@data.command("import")
+@app.command("import")
 @spoken
 def import_(
     name: Name,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What the public scraper wrote: CSV or JSON.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The public scraper's output: CSV or JSON.")],
     urls: Annotated[
         Path | None,
         typer.Option(
-            help="JAMA_test_urls.json, the list of test items, to name missing ones; else the fetched one."
+            help="The published list of test items (JAMA_test_urls.json), by which missing items are named. By "
+            "default the one that `ddxgraph data fetch jama` brought."
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import JAMA from a file of your own: the 646 test items, and apart from them what may be trained on.
+    """Import JAMA from your own file: the 646 test items, and separately the items that may be trained on.
 
     Exit code: 0 all test items are here, 1 some are missing, 2 bad input.
     """
+    from ddxgraph.eval.benchmarks.rawfile import data_folder
+
     benchmark = find(name)
     if benchmark.importer is None:
-        fail(f"{name} is not imported: {benchmark.obtain}", Exit.BAD_INPUT)
+        raise BadInput(f"{name} is not imported: {benchmark.obtain}")
     report = benchmark.importer.bring(file, data_folder(), urls)
     if as_json:
         typer.echo(report.to_json())
@@ -114,42 +125,46 @@ def import_(
         )
 
 
-@data.command()
+@app.command()
 @spoken
 def verify(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Of this benchmark; else all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Only this benchmark. By default all.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check every raw file against what was published, row by row.
+    """Check every raw file against the published one, row by row.
 
     Exit code: 0 whole, 1 a file differs, is incomplete, or (where a benchmark is named) is not here, 2 bad input.
     """
+    from ddxgraph.eval.benchmarks.store import standings
+
     chosen = [find(name)] if name else list(BENCHMARKS.values())
-    found = [standing for benchmark in chosen for standing in standings(benchmark)]
+    files = [standing for benchmark in chosen for standing in standings(benchmark)]
     if as_json:
-        typer.echo(json.dumps([_standing(standing) for standing in found], ensure_ascii=False))
+        typer.echo(json.dumps([_standing(standing) for standing in files], ensure_ascii=False))
     else:
-        for standing in found:
+        for standing in files:
             _print_checked(standing)
-    bad = [standing for standing in found if _is_bad(standing, named=name is not None)]
+    bad = [standing for standing in files if _is_bad(standing, named=name is not None)]
     if bad:
         mend = "; ".join(dict.fromkeys(_mend(standing) for standing in bad))
-        fail(f"{len(bad)} of {len(found)} files are missing or not as published: {mend}", Exit.NOT_DONE)
+        fail(f"{len(bad)} of {len(files)} files are missing or not as published: {mend}", Exit.NOT_DONE)
 
 
-def _is_bad(standing: Standing, *, named: bool) -> bool:
+def _is_bad(standing: "Standing", *, named: bool) -> bool:
     if standing.state == "absent":
         return named and not standing.optional
     return standing.state != "ok"
 
 
-def _mend(standing: Standing) -> str:
+def _mend(standing: "Standing") -> str:
     if standing.state == "differs":
         return f"delete {standing.path} and get it again: {find(standing.benchmark).obtain}"
     return f"{standing.benchmark}: {find(standing.benchmark).obtain}"
 
 
-def _print_checked(standing: Standing) -> None:
+def _print_checked(standing: "Standing") -> None:
     STDOUT.print(f"{standing.benchmark} {_line(standing)}", markup=False)
     for problem in standing.problems[:_MOST_SHOWN]:
         STDOUT.print(f"  {problem}", markup=False)
@@ -157,16 +172,16 @@ def _print_checked(standing: Standing) -> None:
         STDOUT.print(f"  and {len(standing.problems) - _MOST_SHOWN} more (--json has them all)", markup=False)
 
 
-def _line(standing: Standing) -> str:
+def _line(standing: "Standing") -> str:
     if not standing.split:
-        return f"{standing.path.name}: {_said(standing)}"
+        return f"{standing.path.name}: {_state(standing)}"
     kind = " with five options" if standing.five_options else ""
     cases = f"{standing.size} cases" if standing.size else "any number of cases"
     note = f" ({standing.note})" if standing.note else ""
-    return f"{standing.split}{kind}, {cases}: {_said(standing)}{note}"
+    return f"{standing.split}{kind}, {cases}: {_state(standing)}{note}"
 
 
-def _said(standing: Standing) -> str:
+def _state(standing: "Standing") -> str:
     match standing.state:
         case "ok":
             return "ok"
@@ -178,7 +193,9 @@ def _said(standing: Standing) -> str:
             return f"{standing.path} is not as published"
 
 
-def _described(benchmark: Benchmark) -> dict[str, Any]:
+def _described(benchmark: "Benchmark") -> dict[str, Any]:
+    from ddxgraph.eval.benchmarks.store import standings
+
     return {
         "name": benchmark.name,
         "title": benchmark.title,
@@ -189,7 +206,7 @@ def _described(benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
-def _standing(standing: Standing) -> dict[str, Any]:
+def _standing(standing: "Standing") -> dict[str, Any]:
     return {
         **standing._asdict(),
         "path": str(standing.path),
@@ -197,20 +214,21 @@ def _standing(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _report(one: Fetched, source: Path | None) -> None:
-    match one.state:
+def _report(file: "Fetched", source: Path | None) -> None:
+    match file.state:
         case "fetched":
-            STDOUT.print(f"{one.path}: {one.raw.rows} rows, as published", markup=False)
+            STDOUT.print(f"{file.path}: {file.raw.rows} rows, as published", markup=False)
         case "there":
-            STDOUT.print(f"{one.path}: here already, as published", markup=False)
+            STDOUT.print(f"{file.path}: here already, as published", markup=False)
         case "not found":
-            say(f"{one.raw.path} is not in {source or 'what came'}")
+            say(f"{file.raw.path} is not in {source or 'what came'}")
         case "no home":
             pass  # said once for all of them, with what to do
 
 
-def _how(benchmark: Benchmark, lacking: Sequence[Fetched], source: Path | None) -> str:
-    names = ", ".join(one.raw.path for one in lacking)
+def _how(benchmark: "Benchmark", lacking: "Sequence[Fetched]", source: Path | None) -> str:
+    """How to get the files that are lacking."""
+    names = ", ".join(file.raw.path for file in lacking)
     if source and source.is_file():
         return f"{names} could not be told in {source}; say which split it is with --split"
     if lacking[0].state == "no home":
@@ -222,21 +240,23 @@ def _how(benchmark: Benchmark, lacking: Sequence[Fetched], source: Path | None) 
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[OnProgress | None]:
+def _progress(quiet: bool) -> "Iterator[Progress | None]":
     """A bar on stderr while something is downloaded."""
     if quiet or not STDERR.is_interactive:
         yield None
         return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
     bars, tasks = Progress(*columns, console=STDERR, transient=True), dict[str, TaskID]()
 
-    def told(name: str, had: int, total: int | None) -> None:
+    def update(name: str, had: int, total: int | None) -> None:
         if name not in tasks:
             bars.start()
             tasks[name] = bars.add_task(name, total=total)
         bars.update(tasks[name], completed=had, total=total)
 
     try:
-        yield told
+        yield update
     finally:
         bars.stop()

@@ -10,10 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ddxgraph.cli import options
-from ddxgraph.cli.bar import bar
-from ddxgraph.cli.extras import need
-from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
-from ddxgraph.eval.cases import CaseFile
+from ddxgraph.cli.terminal import STDOUT, Exit, bar, fail, need, say, spoken
 from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
@@ -24,49 +21,51 @@ if TYPE_CHECKING:
 
 @spoken
 def evaluate(  # noqa: PLR0917 - one parameter an option
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="One or more run folders.")],
     report: Annotated[
         Path | None,
-        typer.Option(help="Folder for the report: Markdown, one HTML page, plots, JSON."),
+        typer.Option(
+            help="Write a report (Markdown, one HTML page, plots, JSON) to this folder. By default none."
+        ),
     ] = None,
     cases: options.GoldCases = None,
     baseline: Annotated[
         Path | None,
-        typer.Option(help="Compare with this run alone; otherwise every two runs are compared."),
+        typer.Option(help="Compare the others with this run only. By default every two runs are compared."),
     ] = None,
     judge: options.Judge = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evaluation as JSON on stdout.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Score runs and put them side by side: accuracy with intervals, paired tests, cost, calibration, curves.
+    """Score runs and compare them: accuracy with intervals, paired tests, cost, calibration, curves.
 
-    An unparsed answer and an abstention count as not correct. What failed for no fault of the model is unscored;
-    the result is then incomplete, has bounds only, and says so wherever it stands.
+    An unparsed answer and an abstention count as not correct. A traversal that failed for a reason unrelated to
+    the model is unscored. The result is then incomplete: it has bounds only, and says so wherever it is shown.
 
     Exit code: 0 done, 1 a result is incomplete (the report is written all the same), 2 bad input.
     """
     need("evaluating", ("numpy", "scipy", "matplotlib"), "eval")
-    from ddxgraph.eval.report.evaluation import evaluate as put_together  # noqa: PLC0415 - needs the extra
-    from ddxgraph.eval.report.write import check_folder, to_json, write_report  # noqa: PLC0415
+    from ddxgraph.eval.report.evaluation import evaluate as compare
+    from ddxgraph.eval.report.write import check_folder, to_json, write_report
 
     if report:
         check_folder(report)
     folders = _folders(runs, baseline)
     scored = _scored(folders, cases, judge, quiet)
     first = next((run for run in scored if baseline and run.path.resolve() == baseline.resolve()), None)
-    with bar("computing", quiet) as told:
-        found = put_together(scored, baseline=first, seed=seed, progress=told)
+    with bar("computing", quiet) as update:
+        evaluation = compare(scored, baseline=first, seed=seed, progress=update)
     if report:
-        with bar("drawing", quiet) as told:
-            page = write_report(found, report, notice=NOTICE, progress=told)
+        with bar("drawing", quiet) as update:
+            page = write_report(evaluation, report, notice=NOTICE, progress=update)
         say(f"the report is {page}")
     if as_json:
-        typer.echo(to_json(found), nl=False)
+        typer.echo(to_json(evaluation), nl=False)
     else:
-        _print(found)
-    if found.incomplete:
-        names = ", ".join(run.name for run in found.incomplete)
+        _print(evaluation)
+    if evaluation.incomplete:
+        names = ", ".join(run.name for run in evaluation.incomplete)
         fail(
             f"INCOMPLETE: {names}: some traces are unscored, and the figures are bounds; the command that made "
             "the run tries them again",
@@ -83,20 +82,21 @@ def _folders(runs: Sequence[Path], baseline: Path | None) -> list[Path]:
 
 
 def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quiet: bool) -> "list[ScoredRun]":
-    from ddxgraph.eval.scoring.run import manifest_of, score_run  # noqa: PLC0415
+    from ddxgraph.eval.cases import CaseFile
+    from ddxgraph.eval.scoring.run import manifest_of, score_run
 
     file = CaseFile(cases) if cases else None
-    found = []
+    scored = []
     for folder in folders:
         own = None if manifest_of(folder).selection else file  # a benchmark's cases come from the data folder
-        with bar(folder.resolve().name, quiet) as told:
-            found.append(score_run(folder, own, judge=options.whose(judge), progress=told))
-    return found
+        with bar(folder.resolve().name, quiet) as update:
+            scored.append(score_run(folder, own, judge=options.selected_judge(judge), progress=update))
+    return scored
 
 
 def _table(items: str, runs: "Sequence[RunResult]") -> Table:
-    from ddxgraph.eval.report.evaluation import reasons  # noqa: PLC0415
-    from ddxgraph.eval.wording import figure, interval, number, percent  # noqa: PLC0415
+    from ddxgraph.eval.report.evaluation import reasons
+    from ddxgraph.eval.wording import figure, interval, number, percent
 
     table = Table(
         box=SIMPLE_HEAD,
@@ -126,24 +126,25 @@ def _table(items: str, runs: "Sequence[RunResult]") -> Table:
     return table
 
 
-def _print(found: "Evaluation") -> None:
-    from ddxgraph.eval.wording import p_value, signed, signed_interval  # noqa: PLC0415
+def _print(evaluation: "Evaluation") -> None:
+    from ddxgraph.eval.wording import p_value, signed, signed_interval
 
-    for sentence in found.headline:
+    for sentence in evaluation.headline:
         STDOUT.print(Text(sentence, style="bold red" if sentence.startswith("INCOMPLETE") else ""))
-    for items in dict.fromkeys(run.items for run in found.runs):
-        table = _table(items, [run for run in found.runs if run.items == items])
+    for items in dict.fromkeys(run.items for run in evaluation.runs):
+        table = _table(items, [run for run in evaluation.runs if run.items == items])
         STDOUT.print(table, soft_wrap=False)
-    for one in found.comparisons.made:
-        left_out = f", {one.left_out} cases left out as unscored" if one.left_out else ""
+    for pair in evaluation.comparisons.made:
+        left_out = f", {pair.left_out} cases left out as unscored" if pair.left_out else ""
         STDOUT.print(
             Text(
-                f"{one.b} less {one.a}: {signed(one.difference)} points ({signed_interval(one)}), {one.test} "
-                f"p {p_value(one.p_value)}, adjusted {p_value(one.p_holm)}, on {one.n} cases{left_out}"
+                f"{pair.b} less {pair.a}: {signed(pair.difference)} points ({signed_interval(pair)}), "
+                f"{pair.test} p {p_value(pair.p_value)}, adjusted {p_value(pair.p_holm)}, on {pair.n} cases"
+                f"{left_out}"
             )
         )
-    for other in found.comparisons.not_made:
-        STDOUT.print(Text(f"not compared: {other.a} and {other.b}: {other.why}"))
+    for skipped in evaluation.comparisons.not_made:
+        STDOUT.print(Text(f"not compared: {skipped.a} and {skipped.b}: {skipped.why}"))
     STDOUT.print(
         Text(
             "no answer: unparsed or abstained; tokens (output) and s (seconds): mean of a trace; "

@@ -1,47 +1,42 @@
-"""`ddxgraph inspect`: what Inspect AI has run of this package's tasks."""
+"""`ddxgraph inspect`: logs of Inspect AI as run folders."""
 
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
+from ddxgraph.cli.commands import group
+from ddxgraph.cli.terminal import STDOUT, need, say, spoken
 
-inspect = typer.Typer(name="inspect", help="Logs of Inspect AI.", no_args_is_help=True)
+app = group("Logs of Inspect AI.", no_args_is_help=True)
 
 
-@inspect.callback()
+@app.callback()
 def _inspect() -> None:
     pass
 
 
-@inspect.command("import")
+@app.command("import")
 @spoken
 def import_(
     logs: Annotated[
         list[Path], typer.Argument(help="Logs of one run: .eval or .json files.", metavar="LOG...")
     ],
     out: Annotated[
-        Path, typer.Option(help="The run's folder, such as runs/inspect; made where it is missing.")
+        Path, typer.Option(help="The run's folder, such as runs/inspect. It is made if it does not exist.")
     ],
 ) -> None:
-    """Turn logs of `inspect eval ddxgraph/...` into a run folder, which `ddxgraph eval` takes.
+    """Convert logs of `inspect eval ddxgraph/...` to a run folder, which `ddxgraph eval` reads.
 
-    Several logs are merged where they are of one run, such as a log and that of its `inspect eval-retry`.
-    Doing it again changes nothing.
+    Logs of one run, such as a log and that of its `inspect eval-retry`, are merged. Repeating the command changes
+    nothing.
 
-    Exit code: 0 imported, 2 a log or the folder is not fit for it.
+    Exit code: 0 imported, 2 a log or the folder cannot be used.
     """
-    if importlib.util.find_spec("inspect_ai") is None:
-        fail("Inspect AI is not installed; run `pip install 'ddxgraph[inspect]'`", Exit.BAD_INPUT)
-    from ddxgraph.common.errors import InspectLogError  # noqa: PLC0415 - an extra
-    from ddxgraph.eval.inspect.logs import import_logs  # noqa: PLC0415 - an extra
+    need("importing logs", ("inspect_ai",), "inspect")
+    from ddxgraph.eval.inspect.logs import import_logs
 
-    try:
-        done = import_logs(logs, out)
-    except InspectLogError as error:
-        fail(str(error), Exit.BAD_INPUT)
+    done = import_logs(logs, out)
     for remark in done.remarks:
         say(remark)
     known = f", {done.before} were there already" if done.before else ""

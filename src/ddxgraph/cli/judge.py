@@ -5,55 +5,54 @@ import json
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ddxgraph.cli import options
-from ddxgraph.cli.bar import counting_bar
 from ddxgraph.cli.signals import stopped_by_signals
-from ddxgraph.cli.speech import STDOUT, Exit, fail, say, spoken
+from ddxgraph.cli.terminal import STDOUT, Exit, counting_bar, fail, say, spoken
 from ddxgraph.common.errors import TooManyFailures
-from ddxgraph.eval.cases import CaseFile
-from ddxgraph.eval.scoring.judge import JudgeModel, Question, judge_model, judge_run, questions_of
-from ddxgraph.eval.scoring.judgements import JudgementLog
-from ddxgraph.eval.scoring.run import ScoredRun, manifest_of, score_run
-from ddxgraph.nodes.patience import Patience
+
+if TYPE_CHECKING:
+    from ddxgraph.eval.scoring.judge import JudgeModel, Question
+    from ddxgraph.eval.scoring.run import ScoredRun
 
 
 @spoken
 def judge(  # noqa: PLR0917 - one parameter an option
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    cases: Annotated[
-        Path | None, typer.Option(help="The case file that the run was made of, with its gold answers.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Answers at a time.")] = 8,
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    cases: options.GoldCases = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Answers that are judged at a time.")] = 8,
     check_matches: Annotated[
         bool,
         typer.Option(
             "--check-matches",
-            help="Also show the judge what the normalised match finds equal, to see whether it agrees.",
+            help="Also ask about answers that equal the gold answer once normalised, to see if the judge agrees.",
         ),
     ] = False,
-    patience: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for an engine that is away, such as restarting.")
-    ] = 600.0,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for one reply.")] = 600.0,
+    patience: options.Patience = 600.0,
+    timeout: options.Timeout = 600.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: options.Quiet = False,
     base_url: options.BaseUrl = None,
     model: options.ModelName = None,
 ) -> None:
-    """Have a model say whether free-form answers are equivalent to the gold answers.
+    """Have a model judge whether free-form answers are equivalent to the gold answers.
 
-    It is shown the case, the gold answer and the answer: those answers only that are not equal to the gold
-    answer once normalised. Letters need no judge. What it says is added to judgements.jsonl in the run's
-    folder; the same command goes on where it was broken off, and asks again what failed.
+    The judge sees the case, the gold answer and the answer. It is asked only about answers that differ from the
+    gold answer once normalised; letters need no judge. Verdicts are appended to judgements.jsonl in the run's
+    folder. Repeat the command to resume: questions that failed are asked again.
 
     Exit code: 0 all judged, 1 the judge failed at some, 2 bad input, 130 interrupted.
     """
+    from ddxgraph.eval.cases import CaseFile
+    from ddxgraph.eval.scoring.judge import judge_model, questions_of
+    from ddxgraph.eval.scoring.run import manifest_of, score_run
+    from ddxgraph.nodes.patience import Patience
+
     known = manifest_of(run)
-    rows = list(CaseFile(cases)) if cases and known.selection is None else None  # a benchmark has its own
+    rows = list(CaseFile(cases)) if cases and known.selection is None else None  # a benchmark brings its own
     questions = questions_of(run, rows, check_matches=check_matches)
     if not questions:
         say(f"{run} holds no answer that a judge is needed for")
@@ -72,18 +71,21 @@ class _Ended:
     """How the judging ended."""
 
     asked: int = 0
-    """Answers put to the judge now."""
+    """Answers that this call put to the judge."""
     left: int = 0
     """Answers that it has not settled."""
     known: bool = False
-    """The judge has said something of this run, now or before."""
+    """The judge has judged something of this run, now or before."""
     interrupted: bool = False
     gave_up: str = ""
 
 
 async def _work(
-    folder: Path, questions: list[Question], judge: JudgeModel, concurrency: int, quiet: bool
+    folder: Path, questions: "list[Question]", judge: "JudgeModel", concurrency: int, quiet: bool
 ) -> _Ended:
+    from ddxgraph.eval.scoring.judge import judge_run
+    from ddxgraph.eval.scoring.judgements import JudgementLog
+
     gave_up, asked = "", 0
     async with AsyncExitStack() as held:
         log = held.enter_context(JudgementLog(folder))
@@ -110,12 +112,12 @@ async def _work(
     return _Ended(asked, len(left), bool(before) or asked > 0, stop.is_set() and bool(left), gave_up)
 
 
-def _summarise(ended: _Ended, run: ScoredRun | None, as_json: bool) -> None:
-    """Print what came of it, and exit."""
+def _summarise(ended: _Ended, run: "ScoredRun | None", as_json: bool) -> None:
+    """Print the result, and exit."""
     judged = run.judged if run else None
     if as_json:
-        said = asdict(judged) if judged else None
-        typer.echo(json.dumps({"asked": ended.asked, "left": ended.left, "judged": said}))
+        figures = asdict(judged) if judged else None
+        typer.echo(json.dumps({"asked": ended.asked, "left": ended.left, "judged": figures}))
     elif run and judged:
         low, high = run.bounds
         accuracy = f"{low:.1%}" if low == high else f"between {low:.1%} and {high:.1%}"

@@ -3,58 +3,62 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from langchain_core.language_models import BaseChatModel
 
-from ddxgraph.batch.checkpoints import open_checkpoints
-from ddxgraph.batch.folder import RunFolder, open_run
-from ddxgraph.batch.manifest import CaseSet, manifest
-from ddxgraph.batch.runner import jobs_of
-from ddxgraph.batch.runner import run as run_cases
-from ddxgraph.batch.tally import Tally
-from ddxgraph.cli import casesource, options
-from ddxgraph.cli.casesource import Asked, CaseSource, GoldLetters, OptionOrder, case_source, read_through
-from ddxgraph.cli.retries import retries_counted
+from ddxgraph.cli import cases as selecting
+from ddxgraph.cli import options
+from ddxgraph.cli.cases import CaseOptions, CaseSource, GoldLetters, OptionOrder, case_source, read_through
 from ddxgraph.cli.signals import stopped_by_signals
-from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.cli.strategies import StrategyName, strategy_of
-from ddxgraph.common.errors import TooManyFailures
-from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.strategy import Strategy
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.view.terminal.progress import RunProgress, duration, figures, means, troubles
+from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.common.errors import BadInput, TooManyFailures
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from ddxgraph.batch.folder import RunFolder
+    from ddxgraph.batch.manifest import CaseSet
+    from ddxgraph.batch.tally import Tally
+    from ddxgraph.graph.strategy import Strategy
 
 
 @spoken
 def run(  # noqa: PLR0917 - one parameter an option
-    cases: casesource.CasesArgument,
+    cases: selecting.CasesArgument,
     out: Annotated[
-        Path, typer.Option(help="The run's folder, such as runs/pilot; made where it is missing.")
+        Path, typer.Option(help="The run's folder, such as runs/pilot. It is made if it does not exist.")
     ],
-    split: casesource.SplitName = None,
-    subset: casesource.Subset = None,
-    five_options: casesource.FiveOptions = False,
-    limit: casesource.Limit = None,
-    limit_seed: casesource.LimitSeed = None,
-    free_form: casesource.FreeForm = False,
-    option_order: casesource.Options = OptionOrder.AS_IS,
-    shuffle_seed: casesource.ShuffleSeed = None,
-    strategy: Annotated[StrategyName, typer.Option(help="How to take a case.")] = StrategyName.GRAPH,
+    split: selecting.SplitName = None,
+    subset: selecting.Subset = None,
+    five_options: selecting.FiveOptions = False,
+    limit: selecting.Limit = None,
+    limit_seed: selecting.LimitSeed = None,
+    free_form: selecting.FreeForm = False,
+    option_order: selecting.Options = OptionOrder.AS_IS,
+    shuffle_seed: selecting.ShuffleSeed = None,
+    strategy: Annotated[
+        StrategyName,
+        typer.Option(
+            help="How to take a case: the reasoning graph, or one generation in the style that is named."
+        ),
+    ] = StrategyName.GRAPH,
     samples: Annotated[int, typer.Option(min=1, help="Traversals of each case.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Traversals at a time.")] = 8,
-    max_tokens: options.MaxTokens = options.BUDGET.max_tokens,
-    max_calls: options.MaxCalls = options.BUDGET.max_calls,
-    max_backtracks: options.MaxBacktracks = options.BUDGET.max_backtracks,
+    max_tokens: options.MaxTokens = options.MAX_TOKENS,
+    max_calls: options.MaxCalls = options.MAX_CALLS,
+    max_backtracks: options.MaxBacktracks = options.MAX_BACKTRACKS,
     reply_tokens: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Most tokens of a single generation; else its style's own. Not for the graph."
+            min=1,
+            help="Most tokens of a reply, for strategies of one generation. By default the strategy's own limit.",
         ),
     ] = None,
     temperature: options.Temperature = 0.0,
@@ -63,46 +67,46 @@ def run(  # noqa: PLR0917 - one parameter an option
         bool,
         typer.Option(
             "--fork",
-            help="Where the folder is another run's, use NAME-2 beside it, with the traces that hold.",
+            help="If the folder holds a run with other settings, write to NAME-2 beside it, and copy the traces "
+            "that are still valid.",
         ),
     ] = False,
-    patience: Annotated[
-        float, typer.Option(min=0, help="Seconds to wait for an engine that is away, such as restarting.")
-    ] = 600.0,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for one reply.")] = 600.0,
+    patience: options.Patience = 600.0,
+    timeout: options.Timeout = 600.0,
     checkpoints: options.Checkpoints = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
     quiet: options.Quiet = False,
     base_url: options.BaseUrl = None,
     model: options.ModelName = None,
 ) -> None:
-    """Take many cases through a strategy, many at a time, into a run folder.
+    """Take many cases through a strategy, several at a time, into a run folder.
 
-    The same command goes on where it was broken off: what is in the folder is not done again, what failed is
-    tried again. Ctrl-C stops within seconds and loses nothing that has ended.
+    Repeat the command to resume an interrupted run: finished traversals are kept, failed ones are tried again.
+    Ctrl-C stops within seconds and loses no finished traversal.
 
     Exit code: 0 all done, 1 some failed, 2 bad input, 130 interrupted.
     """
+    from ddxgraph.graph.budget import Budget
+    from ddxgraph.nodes.patience import Patience
+    from ddxgraph.nodes.sampling import Sampling
+
     if samples > 1 and temperature == 0:
         say(
             "the samples of a case will be alike: at temperature 0 the seed decides nothing; see --temperature"
         )
     if reply_tokens is not None and strategy is StrategyName.GRAPH:
-        fail("--reply-tokens is for a single generation; the graph has --max-tokens", Exit.BAD_INPUT)
+        raise BadInput("--reply-tokens is for a single generation; the graph has --max-tokens")
     if checkpoints is not None and strategy is not StrategyName.GRAPH:
-        fail(
-            f"--checkpoints keeps the graph's steps, and {strategy} has one only; leave it out",
-            Exit.BAD_INPUT,
-        )
-    settings = _Settings(
-        strategy=strategy,
-        reply_tokens=reply_tokens,
+        raise BadInput(f"--checkpoints keeps the graph's steps, and {strategy} has one only; leave it out")
+    strategy_with = partial(
+        strategy_of,
+        strategy,
         budget=Budget(max_tokens=max_tokens, max_calls=max_calls, max_backtracks=max_backtracks),
         sampling=Sampling(temperature=temperature, seed=seed),
         patience=Patience(away_s=patience),
-        checkpoints=checkpoints,
+        reply_tokens=reply_tokens,
     )
-    asked = Asked(
+    wanted = CaseOptions(
         split=split,
         subset=subset,
         five_options=five_options,
@@ -112,23 +116,11 @@ def run(  # noqa: PLR0917 - one parameter an option
         options=option_order,
         shuffle_seed=shuffle_seed,
     )
-    source = case_source(cases, asked)
+    source = case_source(cases, wanted)
     known, gold = read_through(source)
     chat = options.connected(base_url, model, concurrency=concurrency, quiet=quiet, timeout_s=timeout)
-    batch = _Batch(source, known, gold, chat, settings, samples, concurrency)
+    batch = _Batch(source, known, gold, chat, strategy_with, checkpoints, samples, concurrency)
     _summarise(batch.run(out, fork=fork, quiet=quiet), as_json)
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """How each case is taken."""
-
-    strategy: StrategyName
-    reply_tokens: int | None
-    budget: Budget
-    sampling: Sampling
-    patience: Patience
-    checkpoints: str | None
 
 
 @dataclass(frozen=True)
@@ -136,7 +128,7 @@ class _Ended:
     """How a run ended."""
 
     folder: Path
-    tally: Tally
+    tally: "Tally"
     interrupted: bool
     gave_up: str
 
@@ -144,16 +136,23 @@ class _Ended:
 @dataclass(frozen=True)
 class _Batch:
     cases: CaseSource
-    known: CaseSet
+    known: "CaseSet"
     gold: GoldLetters
-    model: BaseChatModel
-    settings: _Settings
+    model: "BaseChatModel"
+    strategy: "Callable[..., Strategy]"
+    """Called with the keyword `checkpointer`."""
+    checkpoints: str | None
     samples: int
     concurrency: int
 
     def run(self, out: Path, *, fork: bool, quiet: bool) -> _Ended:
         """Run to the end, or until interrupted."""
-        settled = self._strategy(None).settle(self.model)
+        from ddxgraph.batch.folder import open_run
+        from ddxgraph.batch.manifest import manifest
+        from ddxgraph.batch.runner import jobs_of
+        from ddxgraph.batch.tally import Tally
+
+        settled = self.strategy(checkpointer=None).settle(self.model)
         wanted = manifest(self.known, self.samples, settled, self.cases.selection)
         tally = Tally(total=wanted.total)
         # Taking stock of a large folder takes a while: done outside the event loop, Ctrl-C breaks it off at once.
@@ -171,18 +170,22 @@ class _Batch:
             tally.started = time.monotonic()  # the pace is that of the traversals
             return asyncio.run(self._work(folder, tally, quiet))
 
-    async def _work(self, folder: RunFolder, tally: Tally, quiet: bool) -> _Ended:
+    async def _work(self, folder: "RunFolder", tally: "Tally", quiet: bool) -> _Ended:
+        from ddxgraph.batch.checkpoints import open_checkpoints
+        from ddxgraph.batch.runner import run as run_cases
+        from ddxgraph.view.terminal.progress import RunProgress
+
         gave_up = ""
         async with AsyncExitStack() as held:
-            where = self.settings.checkpoints
+            where = self.checkpoints
             saver = await held.enter_async_context(open_checkpoints(where)) if where else None
             progress = held.enter_context(RunProgress(STDERR, tally, folder.path.name)) if not quiet else None
-            held.enter_context(retries_counted(tally, progress.update if progress else None))
+            held.enter_context(options.retries_counted(tally, progress.update if progress else None))
             stop = held.enter_context(stopped_by_signals(progress.note if progress else None))
             given = run_cases(
                 self.cases,
                 self.model,
-                strategy=self._strategy(saver),
+                strategy=self.strategy(checkpointer=saver),
                 samples=self.samples,
                 concurrency=self.concurrency,
                 out=folder,
@@ -205,22 +208,12 @@ class _Batch:
         left = tally.total - tally.before - tally.ended
         return _Ended(folder.path, tally, interrupted=stop.is_set() and left > 0, gave_up=gave_up)
 
-    def _strategy(self, saver: Any) -> Strategy:
-        return strategy_of(
-            self.settings.strategy,
-            budget=self.settings.budget,
-            sampling=self.settings.sampling,
-            patience=self.settings.patience,
-            reply_tokens=self.settings.reply_tokens,
-            checkpointer=saver,
-        )
-
     def _correct(self, case_id: str, answer: str | None) -> bool | None:
         gold = self.gold.get(case_id)
         return None if gold is None else answer == gold
 
 
-def _greet(folder: RunFolder, tally: Tally) -> None:
+def _greet(folder: "RunFolder", tally: "Tally") -> None:
     if folder.cut:
         say(f"a crash had cut short the last line of {folder.path}; that traversal is done again")
     if tally.before:
@@ -231,6 +224,8 @@ def _greet(folder: RunFolder, tally: Tally) -> None:
 
 def _summarise(ended: _Ended, as_json: bool) -> None:
     """Print how it went, and exit."""
+    from ddxgraph.view.terminal.progress import duration, figures, means, troubles
+
     tally = ended.tally
     if as_json:
         typer.echo(json.dumps(_summary(ended)))

@@ -4,27 +4,27 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any, Final
-
-from ddxgraph.batch.runner import GRACE_S
 
 _Handler = Callable[[int, FrameType | None], None]
 
 _SIGNALS: Final = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Ctrl-C, the stop of a batch system, the end of a login session; Windows lacks the last."""
+"""Ctrl-C, a batch system's stop, the end of a login session; Windows lacks the last."""
 FROM_OUTSIDE: Final = _SIGNALS[1:]
-"""Those that are not the user's own Ctrl-C."""
+"""All but the user's own Ctrl-C."""
 
 
 @contextmanager
 def stopped_by_signals(note: Callable[[str], None] | None) -> Iterator[asyncio.Event]:
-    """An event that Ctrl-C sets, or what else asks to stop; a second one drops what is in flight.
+    """An event that the first Ctrl-C (or other signal to stop) sets; a second one cancels what is in flight.
 
-    Once asked, nothing more is broken off until the process ends: neither the saving of what has ended, nor the
-    telling of it. For a command's last work.
+    After the first, no signal interrupts the process until it ends: what has ended is saved and reported. Use it
+    for a command's last work.
     """
+    from ddxgraph.batch.runner import GRACE_S
+
     stop, dropped = asyncio.Event(), asyncio.Event()
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
 
@@ -53,7 +53,10 @@ def stopped_by_signals(note: Callable[[str], None] | None) -> Iterator[asyncio.E
 
 @contextmanager
 def asked_to_stop(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C, or what else asks to stop, has come; a second breaks off. For work without a loop."""
+    """A function that tells whether Ctrl-C (or another signal to stop) has come; a second one interrupts.
+
+    For work without an event loop.
+    """
     asked = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -66,9 +69,22 @@ def asked_to_stop(note: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
         yield asked.is_set
 
 
+def stopped_as_ctrl_c() -> AbstractContextManager[None]:
+    """Handle signals from outside as Ctrl-C."""
+    return signals_handled(FROM_OUTSIDE, _as_ctrl_c)
+
+
+def _as_ctrl_c(_number: int, _frame: FrameType | None) -> None:
+    # Through the handler of SIGINT if there is one, so that a run saves what has ended.
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def signals_handled(names: Iterable[str], handler: _Handler) -> Iterator[None]:
-    """Have a handler called on these signals; what is ignored, as under nohup, or unknown stays so."""
+    """Handle these signals, except those that are ignored (as under nohup) or unknown here."""
     before = _handle(names, handler)
     try:
         yield
@@ -77,7 +93,7 @@ def signals_handled(names: Iterable[str], handler: _Handler) -> Iterator[None]:
 
 
 def _handle(names: Iterable[str], handler: _Handler) -> dict[int, Any]:
-    """What handled the signals before."""
+    """Install the handler and return the earlier ones by signal number."""
     before = {}
     for name in names:
         number = getattr(signal, name, None)

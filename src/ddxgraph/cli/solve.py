@@ -4,25 +4,21 @@ import asyncio
 import sys
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ddxgraph.batch.checkpoints import name_of, open_checkpoints
-from ddxgraph.batch.tracefile import append_trace, find_trace
 from ddxgraph.cli import options
-from ddxgraph.cli.speech import STDERR, STDOUT, Exit, say, spoken
-from ddxgraph.common.errors import CaseFileError, CheckpointError
-from ddxgraph.eval.cases import CaseEntry, case_entry, parse_cases, read_cases
-from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.plan import Plan, plan
-from ddxgraph.graph.topology import compile_plan
-from ddxgraph.graph.trace import Trace
-from ddxgraph.graph.traversal import Traversal
-from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.view.terminal.journey import print_result
-from ddxgraph.view.terminal.live import LiveJourney
+from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, say, spoken
+from ddxgraph.common.errors import BadInput, CheckpointError
+
+if TYPE_CHECKING:
+    from ddxgraph.eval.cases import CaseEntry
+    from ddxgraph.graph.plan import Plan
+    from ddxgraph.graph.trace import Trace
+    from ddxgraph.graph.traversal import Traversal
+    from ddxgraph.nodes.case import Case
+    from ddxgraph.view.terminal.live import LiveJourney
 
 
 @spoken
@@ -30,16 +26,19 @@ def solve(  # noqa: PLR0917 - one parameter an option
     case: Annotated[
         str | None, typer.Argument(help="A case file (JSON), or - to read one from standard input.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="The case in words, instead of a file.")] = None,
+    text: Annotated[str | None, typer.Option(help="The case as text, instead of a file.")] = None,
     option: Annotated[
-        list[str] | None, typer.Option(help="An answer option as LETTER=TEXT, with --text; repeat it.")
+        list[str] | None,
+        typer.Option(help="An answer option of --text, as LETTER=TEXT. Repeat it for each option."),
     ] = None,
-    max_tokens: options.MaxTokens = options.BUDGET.max_tokens,
-    max_calls: options.MaxCalls = options.BUDGET.max_calls,
-    max_backtracks: options.MaxBacktracks = options.BUDGET.max_backtracks,
+    max_tokens: options.MaxTokens = options.MAX_TOKENS,
+    max_calls: options.MaxCalls = options.MAX_CALLS,
+    max_backtracks: options.MaxBacktracks = options.MAX_BACKTRACKS,
     temperature: options.Temperature = 0.0,
     seed: options.Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Append the trace to this JSONL file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Append the trace to this JSONL file. By default it is not saved.")
+    ] = None,
     checkpoints: options.Checkpoints = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the trace as JSON on stdout.")] = False,
     quiet: options.Quiet = False,
@@ -48,12 +47,17 @@ def solve(  # noqa: PLR0917 - one parameter an option
 ) -> None:
     """Take one case through the graph.
 
-    On a terminal the path, the differential and what is waited for stand below the steps, and move; in a pipe
-    there are the steps alone.
+    On a terminal, the path, the differential and the call in flight are shown live below the steps; in a pipe,
+    the steps alone. If --out already holds the trace, it is shown from there and not computed again.
 
-    Exit code: 0 answered, 1 not answered, 2 bad input, 130 interrupted. A trace that stands in --out already is
-    shown from there and not computed again.
+    Exit code: 0 answered, 1 not answered, 2 bad input, 130 interrupted.
     """
+    from ddxgraph.batch.tracefile import find_trace
+    from ddxgraph.graph.budget import Budget
+    from ddxgraph.graph.plan import plan
+    from ddxgraph.nodes.sampling import Sampling
+    from ddxgraph.view.terminal.live import LiveJourney
+
     entry = _entry(case, text, option or [])
     settled = plan(
         options.connected(base_url, model, concurrency=1, quiet=quiet),
@@ -73,9 +77,14 @@ def solve(  # noqa: PLR0917 - one parameter an option
 
 
 async def _walk(
-    settled: Plan, case: Case, view: LiveJourney | None, out: Path | None, checkpoints: str | None
-) -> Trace:
-    """Walk to the end on an event loop, so that Ctrl-C drops the call in flight instead of waiting for it."""
+    settled: "Plan", case: "Case", view: "LiveJourney | None", out: Path | None, checkpoints: str | None
+) -> "Trace":
+    """Traverse the graph on an event loop, so that Ctrl-C cancels the call in flight."""
+    from ddxgraph.batch.checkpoints import name_of, open_checkpoints
+    from ddxgraph.batch.tracefile import append_trace
+    from ddxgraph.graph.topology import compile_plan
+    from ddxgraph.graph.traversal import Traversal
+
     kept = name_of(checkpoints) if checkpoints else ""
     async with AsyncExitStack() as held:
         saver = await held.enter_async_context(open_checkpoints(checkpoints)) if checkpoints else None
@@ -102,14 +111,18 @@ async def _walk(
         return trace
 
 
-async def _forget(checkpoints: str, trace: Trace) -> None:
-    """Take the steps of a trace that is saved as a whole out of the checkpoints."""
+async def _forget(checkpoints: str, trace: "Trace") -> None:
+    """Delete the checkpoints of a trace that is saved as a whole."""
+    from ddxgraph.batch.checkpoints import open_checkpoints
+
     async with open_checkpoints(checkpoints) as saver:
         await saver.adelete_thread(trace.id)
 
 
-def _keep(walk: Traversal, out: Path | None) -> None:
-    """Save what an interrupted walk has."""
+def _keep(walk: "Traversal", out: Path | None) -> None:
+    """Save the steps of an interrupted traversal."""
+    from ddxgraph.batch.tracefile import append_trace
+
     if out is None:
         return
     try:
@@ -119,38 +132,42 @@ def _keep(walk: Traversal, out: Path | None) -> None:
     say(f"the steps so far are in {out}; the same command starts the case again")
 
 
-def _finish(entry: CaseEntry, trace: Trace, as_json: bool) -> NoReturn:
+def _finish(entry: "CaseEntry", trace: "Trace", as_json: bool) -> NoReturn:
+    from ddxgraph.view.terminal.journey import print_result
+
     if as_json:
         typer.echo(trace.to_json())
     else:
         print_result(STDOUT, trace)
         if entry.gold and trace.answer is not None and trace.case.options:
-            said = "correct" if entry.gold.answer == trace.answer else "not correct"
-            STDOUT.print(f"[dim]The case file's own answer is {entry.gold.answer}: {said}.[/dim]")
+            verdict = "correct" if entry.gold.answer == trace.answer else "not correct"
+            STDOUT.print(f"[dim]The case file's own answer is {entry.gold.answer}: {verdict}.[/dim]")
     raise typer.Exit(Exit.DONE if trace.outcome == "answered" else Exit.NOT_DONE)
 
 
-def _entry(case: str | None, text: str | None, given: list[str]) -> CaseEntry:
+def _entry(case: str | None, text: str | None, given: list[str]) -> "CaseEntry":
+    from ddxgraph.eval.cases import case_entry, parse_cases, read_cases
+
     if (case is None) == (text is None):
-        raise CaseFileError("give either a case file (or - for standard input) or --text")
+        raise BadInput("give either a case file (or - for standard input) or --text")
     if text is not None:
         return case_entry({"vignette": text, "options": _options(given)}, "--text")
     if given:
-        raise CaseFileError("--option goes with --text; a case file holds its own options")
+        raise BadInput("--option goes with --text; a case file holds its own options")
     entries = list(parse_cases(sys.stdin.read(), "standard input") if case == "-" else read_cases(str(case)))
     if len(entries) > 1:
-        raise CaseFileError(f"{case} holds {len(entries)} cases; solve takes one, run takes many")
+        raise BadInput(f"{case} holds {len(entries)} cases; solve takes one, run takes many")
     return entries[0]
 
 
 def _options(pairs: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for pair in pairs:
         letter, equals, text = pair.partition("=")
         letter = letter.strip()
         if not equals:
-            raise CaseFileError(f"--option {pair!r}: write it as LETTER=TEXT, such as --option 'A=Influenza'")
-        if letter in found:
-            raise CaseFileError(f"--option {letter} is given twice")
-        found[letter] = text
-    return found
+            raise BadInput(f"--option {pair!r}: write it as LETTER=TEXT, such as --option 'A=Influenza'")
+        if letter in texts:
+            raise BadInput(f"--option {letter} is given twice")
+        texts[letter] = text
+    return texts

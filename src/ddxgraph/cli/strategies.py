@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.generation import GenerationStrategy, Style
-from ddxgraph.graph.strategy import GraphStrategy, Strategy
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.sampling import Sampling
+if TYPE_CHECKING:
+    from ddxgraph.graph.budget import Budget
+    from ddxgraph.graph.generation import Style
+    from ddxgraph.graph.strategy import Strategy
+    from ddxgraph.nodes.patience import Patience
+    from ddxgraph.nodes.sampling import Sampling
 
 
 class StrategyName(StrEnum):
@@ -21,7 +22,7 @@ class StrategyName(StrEnum):
     LONGMONOLOG = "longmonolog"
 
 
-_STYLES: Final[Mapping[StrategyName, Style]] = {
+_STYLES: "Final[Mapping[StrategyName, Style]]" = {
     StrategyName.VANILLA: "vanilla",
     StrategyName.COT: "cot",
     StrategyName.LONGSTEP: "longstep",
@@ -32,12 +33,12 @@ _STYLES: Final[Mapping[StrategyName, Style]] = {
 def strategy_of(
     name: StrategyName,
     *,
-    budget: Budget,
-    sampling: Sampling,
-    patience: Patience,
+    budget: "Budget",
+    sampling: "Sampling",
+    patience: "Patience",
     reply_tokens: int | None = None,
     checkpointer: Any = None,
-) -> Strategy:
+) -> "Strategy":
     """The strategy that a run's settings describe.
 
     Args:
@@ -48,6 +49,9 @@ def strategy_of(
         reply_tokens: most tokens of a single generation; None: the style's own. The graph has limits instead.
         checkpointer: keeps the graph's walks. A single generation has nothing to keep before it has ended.
     """
+    from ddxgraph.graph.generation import GenerationStrategy
+    from ddxgraph.graph.strategy import GraphStrategy
+
     if name is StrategyName.GRAPH:
         return GraphStrategy(budget=budget, sampling=sampling, patience=patience, checkpointer=checkpointer)
     return GenerationStrategy(

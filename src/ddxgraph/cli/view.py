@@ -3,65 +3,65 @@
 import re
 import webbrowser
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ddxgraph.cli import options
-from ddxgraph.cli.bar import bar
-from ddxgraph.cli.extras import need
-from ddxgraph.cli.goldanswers import gold_answers
-from ddxgraph.cli.speech import Exit, fail, say, spoken
-from ddxgraph.common.files import write_whole
-from ddxgraph.view.data.tracebook import Entry, TraceBook
-from ddxgraph.view.page.journey import journey_page
-from ddxgraph.view.page.pair import pair_page, write_pair_page
-from ddxgraph.view.page.run import write_run_page
-from ddxgraph.view.page.table import INDEX, is_single
+from ddxgraph.cli.cases import gold_answers
+from ddxgraph.cli.terminal import bar, need, say, spoken
+from ddxgraph.common.errors import BadInput, PortTaken
+
+if TYPE_CHECKING:
+    from ddxgraph.view.data.tracebook import Entry, TraceBook
 
 _ONE_FILE: Final = 1_000
-"""Traces up to which a run is one file by default; more go into a folder, loaded as they are opened."""
+"""Most traces that become a single page by default. More go into a folder, and are loaded as they are opened."""
 _TWO: Final = 2
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_CHARS: Final = 60
 _CASE_CHARS: Final = 40
-"""Of a case's id in a name: what is left is room for the ids of its traces, which tell the names apart."""
+"""Characters of a case's id in a file name; the rest is for trace ids, which tell the names apart."""
 
 
 @spoken
 def view(  # noqa: PLR0917 - one parameter an option
-    source: Annotated[Path, typer.Argument(help="A run's folder, or a trace file (JSONL).")],
+    source: Annotated[Path, typer.Argument(help="A run folder or a trace file (JSONL).")],
     other: Annotated[
-        Path | None, typer.Argument(help="Another, to be shown beside it with the differences marked.")
+        Path | None, typer.Argument(help="Another one, to show side by side with the differences marked.")
     ] = None,
     trace: Annotated[
         list[str] | None,
         typer.Option(
-            help="One trace: the beginning of its id, or its case's id. Given twice, two of them side by side."
+            help="Show only the trace whose id begins so, or whose case has this id. Given twice, two traces are "
+            "shown side by side. By default all are shown."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Where to write: PAGE.html, or a folder for the pages of a large run."),
+        typer.Option(
+            help="Write to this file (PAGE.html) or, for a large run, folder. By default a name made from "
+            "SOURCE, in the working folder."
+        ),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     blind: Annotated[
-        bool, typer.Option("--blind", help="Hide the gold answers until the page is asked for them.")
+        bool, typer.Option("--blind", help="Hide the gold answers until the reader asks for them.")
     ] = False,
     cases: options.GoldCases = None,
     serve: Annotated[
         bool,
-        typer.Option("--serve", help="Serve the page on this machine and follow the run while it grows."),
+        typer.Option("--serve", help="Serve the page on this machine, and follow the run while it grows."),
     ] = False,
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port of --serve; 0 takes a free one.")
+        int, typer.Option(min=0, max=65_535, help="Port of --serve; 0 picks a free one.")
     ] = 8_765,
     quiet: options.Quiet = False,
 ) -> None:
-    """Look at a journey or a run in a browser: the path, the credence, the evidence, where it turned back, why.
+    """Show a journey or a run in a browser: path, credence, evidence, where it turned back and why.
 
     The page is one file that needs no network. A run of more than 1,000 traces becomes a folder; open its
-    index.html. Gold answers come from the benchmark that the run took, or from --cases.
+    index.html. Gold answers come from the run's benchmark, or from --cases.
 
     Exit code: 0 done, 2 bad input.
     """
@@ -69,7 +69,7 @@ def view(  # noqa: PLR0917 - one parameter an option
     first = _book(source, cases, quiet)
     if serve:
         if other or wanted or out:
-            fail("--serve follows one run: leave the second, --trace and --out out", Exit.BAD_INPUT)
+            raise BadInput("--serve follows one run: leave the second, --trace and --out out")
         _serve(first, port, blind=blind, browse=open_)
         return
     second = _book(other, cases, quiet) if other else first
@@ -78,13 +78,15 @@ def view(  # noqa: PLR0917 - one parameter an option
         page = _written(first, second, pair, out, two=other is not None, blind=blind, quiet=quiet)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
-        fail(f"cannot write the page: {error.strerror or error}{where}", Exit.BAD_INPUT)
+        raise BadInput(f"cannot write the page: {error.strerror or error}{where}") from error
     typer.echo(str(page))
     if open_:
         webbrowser.open(page.resolve().as_uri())
 
 
-def _book(source: Path, cases: Path | None, quiet: bool) -> TraceBook:
+def _book(source: Path, cases: Path | None, quiet: bool) -> "TraceBook":
+    from ddxgraph.view.data.tracebook import TraceBook
+
     judge, unknown = gold_answers(source, cases)
     book = TraceBook(source, judge)
     book.refresh()
@@ -93,14 +95,14 @@ def _book(source: Path, cases: Path | None, quiet: bool) -> TraceBook:
     return book
 
 
-def _entries(first: TraceBook, second: TraceBook, wanted: list[str], *, two: bool) -> list[Entry]:
-    """The traces that are asked for one by one: none, one, or two to be put side by side."""
+def _entries(first: "TraceBook", second: "TraceBook", wanted: list[str], *, two: bool) -> "list[Entry]":
+    """The traces to show by themselves: none, one, or two side by side."""
     if len(wanted) > _TWO:
-        fail(f"{len(wanted)} traces: at most two stand side by side", Exit.BAD_INPUT)
+        raise BadInput(f"{len(wanted)} traces: at most two stand side by side")
     if two and wanted:  # the same case in both, or one of each
         return [first.named(wanted[0]), second.named(wanted[-1])]
     if wanted:
-        return [first.named(one) for one in wanted]
+        return [first.named(trace) for trace in wanted]
     books = [first, second] if two else [first]
     if all(len(book) == 1 and not book.source.is_dir() for book in books):
         return [book.entries[0] for book in books]
@@ -108,15 +110,19 @@ def _entries(first: TraceBook, second: TraceBook, wanted: list[str], *, two: boo
 
 
 def _written(
-    first: TraceBook,
-    second: TraceBook,
-    chosen: list[Entry],
+    first: "TraceBook",
+    second: "TraceBook",
+    chosen: "list[Entry]",
     out: Path | None,
     *,
     two: bool,
     blind: bool,
     quiet: bool,
 ) -> Path:
+    from ddxgraph.view.page.journey import journey_page
+    from ddxgraph.view.page.pair import pair_page, write_pair_page
+    from ddxgraph.view.page.run import write_run_page
+
     if len(chosen) == 1:
         entry = chosen[0]
         page = journey_page(first.trace(entry), entry.judged, blind=blind)
@@ -128,13 +134,16 @@ def _written(
     many = len(first) > _ONE_FILE or len(second) > _ONE_FILE
     name = _safe(f"{first.name}-and-{second.name}" if two else first.name)
     place = out or Path(f"{name}-pages" if many else f"{name}.html")
-    with bar("writing", quiet) as told:
+    with bar("writing", quiet) as update:
         if two:
-            return write_pair_page(first, second, place, blind=blind, progress=told)
-        return write_run_page(first, place, blind=blind, progress=told)
+            return write_pair_page(first, second, place, blind=blind, progress=update)
+        return write_run_page(first, place, blind=blind, progress=update)
 
 
 def _one_file(page: str, out: Path | None, name: str) -> Path:
+    from ddxgraph.common.files import write_whole
+    from ddxgraph.view.page.table import INDEX, is_single
+
     place = out or Path(f"{_safe(name)}.html")
     if not is_single(place):
         place /= INDEX
@@ -144,19 +153,18 @@ def _one_file(page: str, out: Path | None, name: str) -> Path:
 
 
 def _safe(name: str) -> str:
-    """A name that may be a file's: a case's id is anybody's text."""
+    """A safe file name; the id of a case may be any text."""
     return _UNSAFE.sub("-", name).strip("-.")[:_NAME_CHARS] or "trace"
 
 
-def _serve(book: TraceBook, port: int, *, blind: bool, browse: bool) -> None:
+def _serve(book: "TraceBook", port: int, *, blind: bool, browse: bool) -> None:
     need("--serve", ("starlette", "uvicorn"), "view")
-    from ddxgraph.common.errors import PortTaken  # noqa: PLC0415 - needs the extra
-    from ddxgraph.view.page.server import LOOPBACK, listen, serve_view  # noqa: PLC0415 - needs the extra
+    from ddxgraph.view.page.server import LOOPBACK, listen, serve_view
 
     try:
         opened = listen(port)
     except PortTaken as error:
-        fail(str(error.strerror), Exit.BAD_INPUT)
+        raise BadInput(str(error.strerror)) from error  # without the number of the error
     address = f"http://{LOOPBACK}:{opened.getsockname()[1]}/"
 
     def ready() -> None:

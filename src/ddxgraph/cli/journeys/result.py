@@ -1,4 +1,4 @@
-"""What `ddxgraph journeys` has to say at its end."""
+"""The result of `ddxgraph journeys`, printed or as JSON."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,17 +8,18 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from ddxgraph.cli.speech import STDOUT, Exit, fail
-from ddxgraph.training.gate.reasons import MEANING
-from ddxgraph.training.gate.report import GateReport
+from ddxgraph.cli.terminal import STDOUT, Exit, counted, fail
 
 if TYPE_CHECKING:
     from ddxgraph.training.gate.gated import Gated
+    from ddxgraph.training.gate.report import GateReport
     from ddxgraph.training.sets.make import JourneySet
 
 
-def print_gate(report: GateReport) -> None:
-    """Print how many traversals each rule took out, and why."""
+def print_gate(report: "GateReport") -> None:
+    """Print how many traversals each rule of the gate rejected, and why."""
+    from ddxgraph.training.gate.reasons import MEANING
+
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("gate")
     table.add_column("out", justify="right", no_wrap=True)
@@ -39,7 +40,7 @@ def print_gate(report: GateReport) -> None:
         STDOUT.print(Text(warning, style="bold yellow"))
 
 
-def _warnings(report: GateReport) -> Iterator[str]:
+def _warnings(report: "GateReport") -> Iterator[str]:
     for missing in report.missing:
         yield f"NOT COMPARED WITH {missing.name.upper()}, which is not on this machine: make no claim on it."
     for held in report.held_out:
@@ -57,7 +58,7 @@ def _warnings(report: GateReport) -> Iterator[str]:
 
 
 def print_set(made: "JourneySet") -> None:
-    """Print what a set holds and where it lies."""
+    """Print what a set holds and where it is."""
     manifest = made.manifest
     STDOUT.print()
     if not manifest.samples:
@@ -72,7 +73,7 @@ def print_set(made: "JourneySet") -> None:
         length = f"; {words.median:.0f} words ({words.least} to {words.most})" if words else ""
         STDOUT.print(
             Text(
-                f"  {side}: {_counted(figures.samples, 'sample')} of {_counted(figures.cases, 'case')}, "
+                f"  {side}: {counted(figures.samples, 'sample')} of {counted(figures.cases, 'case')}, "
                 f"{figures.telling} telling a backtrack{length}"
             )
         )
@@ -80,19 +81,15 @@ def print_set(made: "JourneySet") -> None:
         first = manifest.uncompiled[0]
         STDOUT.print(
             Text(
-                f"  {_counted(len(manifest.uncompiled), 'accepted journey')} cannot be told so, such as "
+                f"  {counted(len(manifest.uncompiled), 'accepted journey')} cannot be told so, such as "
                 f"{first.trace}: {first.why}"
             )
         )
     STDOUT.print(Text(f"  next: ddxgraph journeys inspect {made.folder}", style="dim"))
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def to_json(gated: "Gated", sets: "Sequence[JourneySet]") -> str:
-    """What came of it, for machines."""
+    """The sets and the gate's report as JSON."""
     return json.dumps(
         {
             "sets": [
@@ -106,7 +103,7 @@ def to_json(gated: "Gated", sets: "Sequence[JourneySet]") -> str:
 
 
 def complain(gated: "Gated", sets: "Sequence[JourneySet]") -> None:
-    """End the command where there is nothing to train on."""
+    """End the command with an error if there is nothing to train on."""
     if not len(gated):
         fail(
             f"no journey was accepted; {sets[0].folder / 'gate.md'} says why each was not: look at the rules "
@@ -117,7 +114,7 @@ def complain(gated: "Gated", sets: "Sequence[JourneySet]") -> None:
     if empty:
         side = "all of them are for validation" if empty[0].manifest.samples else "none could be compiled"
         fail(
-            f"{empty[0].folder} has nothing to train on: {_counted(len(gated), 'journey')} accepted, but {side}; "
+            f"{empty[0].folder} has nothing to train on: {counted(len(gated), 'journey')} accepted, but {side}; "
             "gate more runs, or lower validation_share under [split]",
             Exit.NOT_DONE,
         )

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from rich.text import Text
 
-from ddxgraph.cli.reviewscreen import WIDTH, TraversalScreen, harmless
-from ddxgraph.cli.speech import STDERR
+from ddxgraph.cli.review.screen import WIDTH, TraversalScreen, harmless
+from ddxgraph.cli.terminal import STDERR
 from ddxgraph.eval.scoring.rule import Verdict, verdict_of
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case

@@ -3,25 +3,31 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 
+from ddxgraph.cli.commands import group
+from ddxgraph.cli.options import Quiet
 from ddxgraph.cli.signals import FROM_OUTSIDE, signals_handled
-from ddxgraph.cli.speech import STDERR, Exit, fail, say, spoken
-from ddxgraph.common.errors import ServeError
-from ddxgraph.serving import server
-from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE
+from ddxgraph.cli.terminal import Exit, say, spoken
+from ddxgraph.cli.training.progress import starting
+from ddxgraph.common.errors import BadInput, ServeError
 
-_TOLD_EVERY_S: Final = 60.0
+if TYPE_CHECKING:
+    from ddxgraph.serving.server import ServedEndpoint
+
+app = group()
+Engine = Literal["vllm", "embedded"]
+"""As `serving.server.Engine`, without its import."""
 
 
+@app.command(context_settings={"allow_extra_args": True})
 @spoken
 def serve(  # noqa: PLR0917 - one parameter an option
     context: typer.Context,
@@ -29,57 +35,69 @@ def serve(  # noqa: PLR0917 - one parameter an option
         str | None,
         typer.Option(
             metavar="PATH_OR_ID",
-            help="A folder or a hub's id; embedded: a .gguf file; smollm2: the shipped one.",
+            help="The model: a folder or an id of the Hugging Face Hub; for the embedded engine a .gguf file; or "
+            "smollm2, the one that ships, which is the default.",
         ),
     ] = None,
     adapter: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=PATH", help="A LoRA adapter to load, and what to call it; repeat it."),
+        typer.Option(metavar="NAME=PATH", help="Load this LoRA adapter under this name. Repeat it for more."),
     ] = None,
-    engine: Annotated[server.Engine, typer.Option(help="What to serve with.")] = "vllm",
+    engine: Annotated[Engine, typer.Option(help="The engine: vLLM, or the embedded llama.cpp.")] = "vllm",
     host: Annotated[
-        str, typer.Option(help="Address to listen on; other than loopback only with --api-key-env.")
+        str, typer.Option(help="Address to listen on. Any other than loopback needs --api-key-env.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks a free one.")
     ] = 8000,
     name: Annotated[
-        str | None, typer.Option(help="What requests call the model; else the last part of --model.")
+        str | None, typer.Option(help="The model's name in requests. By default the last part of --model.")
     ] = None,
     lora_rank: Annotated[
         int,
-        typer.Option(min=0, help="Room for adapters up to this rank, loaded later; 0: for --adapter alone."),
+        typer.Option(
+            min=0, help="Highest rank of adapters that can be loaded later. 0: only those of --adapter."
+        ),
     ] = 0,
     slots: Annotated[int, typer.Option(min=1, help="Conversations at a time, on the embedded engine.")] = 8,
     reasoning_parser: Annotated[
-        str | None, typer.Option(help="vLLM's parser that takes a model's thoughts out of its replies.")
+        str | None,
+        typer.Option(
+            help="vLLM's parser that separates a model's thoughts from its replies. By default none."
+        ),
     ] = None,
     api_key_env: Annotated[
         str | None,
-        typer.Option(metavar="VARIABLE", help="Environment variable that holds the key to ask for."),
+        typer.Option(
+            metavar="VARIABLE",
+            help="Environment variable with the key that clients must send. By default none is asked for.",
+        ),
     ] = None,
     allow_adapters: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="DIR", help="A folder, beside the adapter store, that clients may load adapters from."
+            metavar="DIR",
+            help="Let clients load adapters from this folder too. By default only from the adapter store.",
         ),
     ] = None,
     python: Annotated[
-        Path | None, typer.Option(help="Interpreter of the environment in which the engine is installed.")
+        Path | None, typer.Option(help="Python of the environment that has the engine. By default this one.")
     ] = None,
     log: Annotated[
-        Path | None, typer.Option(help="File for the engine's log; else one in your log folder.")
+        Path | None, typer.Option(help="File for the engine's log. By default one in your log folder.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Start an engine with the flags that the graph relies on, and stop it on Ctrl-C.
 
-    Once it answers, two lines to export are printed. What follows -- goes to vLLM as it is:
+    As soon as it answers, the variables to export are printed. Arguments after -- are passed to vLLM:
 
         ddxgraph serve --model Qwen/Qwen2.5-7B-Instruct -- --max-model-len 16384
 
     Exit code: 0 stopped, 1 the engine cannot start or has ended by itself, 2 bad input.
     """
+    from ddxgraph.serving import server
+
     named = _adapters(adapter or [])
     start = partial(
         server.serve,
@@ -110,37 +128,17 @@ def serve(  # noqa: PLR0917 - one parameter an option
 
 
 class _Stopped(BaseException):
-    """Asked to stop; no `Exception`, so that nothing on the way takes it for a failure."""
+    """A signal asks to stop. Not an `Exception`, so that nothing on the way takes it for a failure."""
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    """Have a batch system's stop, and the end of a login session, end the engine as Ctrl-C does."""
+    """End the engine on signals from outside as on Ctrl-C."""
     raise _Stopped
 
 
-@contextmanager
-def starting(*, quiet: bool) -> Iterator[server.Progress | None]:
-    """A line that moves while the engine starts; where stderr is no terminal, a line a minute."""
-    if quiet:
-        yield None
-        return
-    with ExitStack() as held:
-        status = held.enter_context(STDERR.status("starting the engine")) if STDERR.is_terminal else None
-        told = 0.0
+def _announce(endpoint: "ServedEndpoint", adapters: list[str], key_variable: str | None) -> None:
+    from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE
 
-        def progress(seconds: float, line: str) -> None:
-            nonlocal told
-            if status:
-                room = max(STDERR.width - 30, 20)
-                status.update(f"starting the engine, {seconds:.0f} s: [dim]{escape(line[:room])}[/dim]")
-            elif seconds - told >= _TOLD_EVERY_S:
-                told = seconds
-                say(f"starting the engine, {seconds:.0f} s")
-
-        yield progress
-
-
-def _announce(endpoint: server.ServedEndpoint, adapters: list[str], key_variable: str | None) -> None:
     say(f"serving at {endpoint.base_url}, log in {endpoint.log}; Ctrl-C stops it")
     for variable, value in endpoint.environment().items():
         typer.echo(f"export {variable}={shlex.quote(value)}")
@@ -152,20 +150,20 @@ def _announce(endpoint: server.ServedEndpoint, adapters: list[str], key_variable
 
 
 def _adapters(pairs: list[str]) -> Mapping[str, str]:
-    found: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for pair in pairs:
         name, path = split_pair(pair, "--adapter")
-        if name in found:
-            fail(f"--adapter {name} is given twice", Exit.BAD_INPUT)
-        found[name] = path
-    return found
+        if name in folders:
+            raise BadInput(f"--adapter {name} is given twice")
+        folders[name] = path
+    return folders
 
 
 def split_pair(pair: str, option: str) -> tuple[str, str]:
     """An adapter's name and folder, from NAME=PATH."""
     name, equals, path = pair.partition("=")
     if not (equals and name.strip() and path):
-        fail(f"{option} {pair!r}: write it as NAME=PATH, such as journeys=adapters/journeys", Exit.BAD_INPUT)
+        raise BadInput(f"{option} {pair!r}: write it as NAME=PATH, such as journeys=adapters/journeys")
     return name.strip(), str(Path(path).expanduser())
 
 

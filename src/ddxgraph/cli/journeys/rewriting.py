@@ -1,33 +1,23 @@
-"""Options and work of `--rewrite`: a model puts monologues into natural prose, and a check lets them pass."""
+"""Options and work of `--rewrite`: a model puts monologues into natural prose, which must pass a check."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
 from ddxgraph.cli import options
-from ddxgraph.cli.bar import counting_bar
 from ddxgraph.cli.signals import stopped_by_signals
-from ddxgraph.cli.speech import Exit, fail, say
+from ddxgraph.cli.terminal import Exit, counting_bar, fail, say
 from ddxgraph.common.errors import RewritesUnfinished
-from ddxgraph.graph.trace import Trace
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.training.rewrite.rewrite import (
-    Draft,
-    Rewriter,
-    RewriteSummary,
-    Rewritten,
-    draft_of,
-    rewrite,
-    summary_of,
-)
-from ddxgraph.training.rewrite.store import RewriteLog
-from ddxgraph.training.styles.compile import Sample
+
+if TYPE_CHECKING:
+    from ddxgraph.graph.trace import Trace
+    from ddxgraph.training.rewrite.rewrite import Draft, Rewriter, RewriteSummary, Rewritten
+    from ddxgraph.training.styles.compile import Sample
 
 PANEL: Final = "Rewriting by a model"
 
@@ -36,7 +26,7 @@ Rewrite: TypeAlias = Annotated[
     typer.Option(
         "--rewrite",
         help="Have a model put each monologue into natural prose. A rewriting that does not tell the same "
-        "journey is refused, and the template stands.",
+        "journey is refused, and the template's text is used.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -44,13 +34,13 @@ Rewrites: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Where rewritings are kept (rewrites.jsonl), so that they are asked for once; else the folder of "
-        "the first run.",
+        help="Folder that keeps rewritings (rewrites.jsonl), so that each is asked for once. By default the "
+        "folder of the first run.",
         rich_help_panel=PANEL,
     ),
 ]
 RewriteAttempts: TypeAlias = Annotated[
-    int, typer.Option(min=1, help="Most tries of each rewriting.", rich_help_panel=PANEL)
+    int, typer.Option(min=1, help="Most attempts at each rewriting.", rich_help_panel=PANEL)
 ]
 RewriteTemperature: TypeAlias = Annotated[
     float,
@@ -68,7 +58,7 @@ class Rewriting:
     """How monologues are rewritten."""
 
     folder: Path
-    """Where the rewritings are kept."""
+    """Keeps the rewritings."""
     base_url: str | None = None
     model: str | None = None
     temperature: float = 0.7
@@ -84,21 +74,25 @@ class Rewriting:
 
 @dataclass(frozen=True)
 class Pass:
-    """What came of a pass over all monologues."""
+    """The result of a pass over all monologues."""
 
-    rewriter: Rewriter
-    by_trace: dict[str, Rewritten]
-    """Trace id to what came of its monologue, in the order of the samples."""
-    summary: RewriteSummary
+    rewriter: "Rewriter"
+    by_trace: "dict[str, Rewritten]"
+    """Trace id to its rewriting, in the order of the samples."""
+    summary: "RewriteSummary"
 
 
-def rewritten(compiled: Iterable[tuple[Trace, Sample]], how: Rewriting) -> Pass:
-    """Have every monologue rewritten, or what is left of them; ends the command where not all could be.
+def rewritten(compiled: "Iterable[tuple[Trace, Sample]]", how: Rewriting) -> Pass:
+    """Have every monologue rewritten that has not been yet. Ends the command if some could not be.
 
     Args:
         compiled: each trace with its `longmonolog` sample; traces are not kept.
         how: the settings.
     """
+    from ddxgraph.nodes.patience import Patience
+    from ddxgraph.nodes.sampling import Sampling
+    from ddxgraph.training.rewrite.rewrite import Rewriter, draft_of, summary_of
+
     chat = options.connected(
         how.base_url, how.model, concurrency=how.concurrency, quiet=how.quiet, timeout_s=how.timeout_s
     )
@@ -109,15 +103,15 @@ def rewritten(compiled: Iterable[tuple[Trace, Sample]], how: Rewriting) -> Pass:
         attempts=how.attempts,
     )
     drafts = [draft_of(trace, sample) for trace, sample in compiled]
-    found = asyncio.run(_work(drafts, chosen, how))
-    by_trace = {draft.trace: found[draft.trace] for draft in drafts}
-    done = Pass(chosen, by_trace, summary_of(by_trace.values()))
+    done = asyncio.run(_work(drafts, chosen, how))
+    by_trace = {draft.trace: done[draft.trace] for draft in drafts}
+    summary = summary_of(by_trace.values())
     if not how.quiet:
-        say(in_words(done.summary))
-    return done
+        say(in_words(summary))
+    return Pass(chosen, by_trace, summary)
 
 
-def in_words(summary: RewriteSummary) -> str:
+def in_words(summary: "RewriteSummary") -> str:
     """The summary in a sentence."""
     if summary.share is None:
         return "no monologue to rewrite"
@@ -130,8 +124,11 @@ def in_words(summary: RewriteSummary) -> str:
     )
 
 
-async def _work(drafts: Sequence[Draft], chosen: Rewriter, how: Rewriting) -> dict[str, Rewritten]:
-    found: dict[str, Rewritten] = {}
+async def _work(drafts: "Sequence[Draft]", chosen: "Rewriter", how: Rewriting) -> "dict[str, Rewritten]":
+    from ddxgraph.training.rewrite.rewrite import rewrite
+    from ddxgraph.training.rewrite.store import RewriteLog
+
+    by_trace: dict[str, Rewritten] = {}
     async with AsyncExitStack() as held:
         log = held.enter_context(RewriteLog(how.folder))
         bar = held.enter_context(counting_bar(how.quiet))
@@ -141,14 +138,14 @@ async def _work(drafts: Sequence[Draft], chosen: Rewriter, how: Rewriting) -> di
             aclosing(rewrite(drafts, chosen, log, concurrency=how.concurrency, stop=stop))
         )
         try:
-            async for one in settled:
-                found[one.trace] = one
+            async for rewriting in settled:
+                by_trace[rewriting.trace] = rewriting
                 bar.advance(task)
         except RewritesUnfinished as error:
             fail(f"{error}; mend that, and the same command goes on", Exit.NOT_DONE)
         except asyncio.CancelledError:
             if not stop.is_set():
                 raise
-    if len(found) < len({draft.trace for draft in drafts}):
+    if len(by_trace) < len({draft.trace for draft in drafts}):
         fail("stopped; the same command goes on from there", Exit.INTERRUPTED)
-    return found
+    return by_trace

@@ -5,109 +5,112 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from ddxgraph.cli import options
-from ddxgraph.cli.serve import split_pair
-from ddxgraph.cli.speech import STDERR, STDOUT, Exit, fail, say, spoken
-from ddxgraph.common.errors import EndpointError
-from ddxgraph.serving.adapters.canary import (
-    PROMPTS,
-    TOLERANCE,
-    Agreement,
-    CanarySet,
-    read_canaries,
-    write_canaries,
-)
-from ddxgraph.serving.adapters.files import Adapter, read_adapter
-from ddxgraph.serving.adapters.liveness import CANARY_TIMEOUT_S, Liveness, check_loaded
-from ddxgraph.serving.adapters.liveness import verify as verify_served
-from ddxgraph.serving.adapters.loaded import load_adapter, loaded_adapters, unload_adapter
-from ddxgraph.serving.adapters.reference import make_canaries
-from ddxgraph.serving.api import ServerApi
-from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, resolve
+from ddxgraph.cli.commands import group
+from ddxgraph.cli.serving.serve import split_pair
+from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.common.errors import BadInput, EndpointError
 
-adapters = typer.Typer(
-    name="adapters",
-    help="LoRA adapters on a running engine, and the proof that they are live.",
-    no_args_is_help=True,
-)
+if TYPE_CHECKING:
+    from ddxgraph.serving.adapters.canary import Agreement, CanarySet
+    from ddxgraph.serving.adapters.files import Adapter
+    from ddxgraph.serving.adapters.liveness import Liveness
+    from ddxgraph.serving.api import ServerApi
+
+app = group("LoRA adapters on a running engine, and the proof that they are in force.", no_args_is_help=True)
+TOLERANCE: Final = 0.1
+"""As `serving.adapters.canary.TOLERANCE`, without its import."""
 
 Base = Annotated[
     str | None,
     typer.Option(
-        "--base", metavar="PATH_OR_ID", help="What it was trained on; else what the adapter itself names."
+        "--base",
+        metavar="PATH_OR_ID",
+        help="The base model that the adapter was trained on. By default the one that it names.",
     ),
 ]
-Folder = Annotated[Path, typer.Argument(metavar="PATH", help="The adapter's folder.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="What the server calls the adapter.")]
+Folder = Annotated[Path, typer.Argument(metavar="PATH", help="Folder of the adapter.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The adapter's name on the server.")]
 
 
-@adapters.command()
+@app.command()
 @spoken
 def load(
-    pair: Annotated[
-        str, typer.Argument(metavar="NAME=PATH", help="A name for it, and the adapter's folder.")
-    ],
+    pair: Annotated[str, typer.Argument(metavar="NAME=PATH", help="A name for the adapter, and its folder.")],
     base_url: options.BaseUrl = None,
 ) -> None:
-    """Load an adapter into the running server: copied into the adapter store, and from there."""
+    """Copy an adapter to the adapter store, and load it into the running server."""
+    from ddxgraph.serving.adapters.files import read_adapter
+    from ddxgraph.serving.adapters.loaded import load_adapter
+
     name, path = split_pair(pair, "load")
     loaded = load_adapter(_api(base_url), name, read_adapter(Path(path)))
     STDOUT.print(f"{loaded.name} on {loaded.base}: sha256 {loaded.sha256}", markup=False)
     say(f"a server's word is no proof: ddxgraph adapters verify {name} {path}")
 
 
-@adapters.command()
+@app.command()
 @spoken
 def unload(name: Name, base_url: options.BaseUrl = None) -> None:
-    """Take an adapter out of the running server."""
+    """Unload an adapter from the running server."""
+    from ddxgraph.serving.adapters.loaded import unload_adapter
+
     unload_adapter(_api(base_url), name)
     STDOUT.print(f"{name} is unloaded", markup=False)
 
 
-@adapters.command("list")
+@app.command("list")
 @spoken
 def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
     base_url: options.BaseUrl = None,
 ) -> None:
     """List the adapters that the running server says it has."""
-    found = loaded_adapters(_api(base_url))
+    from ddxgraph.serving.adapters.loaded import loaded_adapters
+
+    adapters = loaded_adapters(_api(base_url))
     if as_json:
-        typer.echo(json.dumps([loaded._asdict() for loaded in found]))
+        typer.echo(json.dumps([adapter._asdict() for adapter in adapters]))
         return
-    if not found:
+    if not adapters:
         say("no adapters")
         return
     rows = [("name", "base", "sha256")]
-    rows += [(each.name, each.base, each.sha256 or f"unknown ({each.path})") for each in found]
+    rows += [(each.name, each.base, each.sha256 or f"unknown ({each.path})") for each in adapters]
     names, bases = (max(len(row[column]) for row in rows) for column in (0, 1))
-    for name, base, sha256 in rows:  # no table of Rich's, which cuts a hash off at 80 columns
+    for name, base, sha256 in rows:  # a table of Rich would cut off a hash at 80 columns
         STDOUT.print(f"{name:{names}}  {base:{bases}}  {sha256}", markup=False)
 
 
-@adapters.command()
+@app.command()
 @spoken
 def verify(
     name: Name,
     path: Folder,
     base: Base = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Nats by which log-probabilities may differ, on average.")
+        float,
+        typer.Option(min=0, help="Mean difference of log-probabilities that is still accepted, in nats."),
     ] = TOLERANCE,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON on stdout.")] = False,
     base_url: options.BaseUrl = None,
 ) -> None:
-    """Prove that a served adapter is these very files, on the base model that they were trained on.
+    """Prove that a served adapter is the one in this folder, on the base model that it was trained on.
 
-    What the server writes after canary prompts is compared with what base model and adapter must write: from
-    canaries.json in the adapter's folder, or else computed from the files (extra `adapters`).
+    The server's replies to canary prompts are compared with those that base model and adapter must give. These
+    are in canaries.json in the adapter's folder, or are computed from the files (extra `adapters`).
 
-    Exit code: 0 live, 1 not proven.
+    Exit code: 0 in force, 1 not proven.
     """
+    from ddxgraph.serving.adapters.canary import read_canaries
+    from ddxgraph.serving.adapters.files import read_adapter
+    from ddxgraph.serving.adapters.liveness import CANARY_TIMEOUT_S, check_loaded
+    from ddxgraph.serving.adapters.liveness import verify as verify_served
+
     api, adapter = _api(base_url, timeout_s=CANARY_TIMEOUT_S), read_adapter(path)
     canaries = read_canaries(adapter)
     if canaries is None:
@@ -125,21 +128,30 @@ def verify(
         STDOUT.print(liveness.message, markup=False)
 
 
-@adapters.command()
+@app.command()
 @spoken
 def canaries(
     path: Folder,
     base: Base = None,
     prompts: Annotated[
-        Path | None, typer.Option(help="A file with a prompt a line, such as prompts that it was trained on.")
+        Path | None,
+        typer.Option(
+            help="A file of prompts, one a line, such as prompts of the training data. By default built-in ones."
+        ),
     ] = None,
 ) -> None:
-    """Compute an adapter's canaries from its files and its base model's, and keep them in its folder."""
+    """Compute an adapter's canaries from its files and its base model, and save them in its folder."""
+    from ddxgraph.serving.adapters.canary import write_canaries
+    from ddxgraph.serving.adapters.files import read_adapter
+
     adapter = read_adapter(path)
     STDOUT.print(write_canaries(_made(adapter, base, prompts), path), markup=False)
 
 
-def _api(base_url: str | None, timeout_s: float = 120.0) -> ServerApi:
+def _api(base_url: str | None, timeout_s: float = 120.0) -> "ServerApi":
+    from ddxgraph.serving.api import ServerApi
+    from ddxgraph.serving.connect import KEY_VARIABLE, URL_VARIABLE, resolve
+
     endpoint = resolve(base_url, None, None, os.environ)
     if endpoint.base_url is None:
         raise EndpointError(
@@ -148,7 +160,10 @@ def _api(base_url: str | None, timeout_s: float = 120.0) -> ServerApi:
     return ServerApi(endpoint.base_url, endpoint.api_key, KEY_VARIABLE, timeout_s)
 
 
-def _made(adapter: Adapter, base: str | None, prompts: Path | None) -> CanarySet:
+def _made(adapter: "Adapter", base: str | None, prompts: Path | None) -> "CanarySet":
+    from ddxgraph.serving.adapters.canary import PROMPTS
+    from ddxgraph.serving.adapters.reference import make_canaries
+
     lines = _read(prompts) if prompts else PROMPTS
     with _progress() as progress:
         return make_canaries(adapter, base, prompts=lines, progress=progress)
@@ -158,10 +173,10 @@ def _read(prompts: Path) -> list[str]:
     try:
         text = prompts.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        fail(f"cannot read {prompts} as UTF-8 text: {error}", Exit.BAD_INPUT)
+        raise BadInput(f"cannot read {prompts} as UTF-8 text: {error}") from error
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
-        fail(f"{prompts} holds no prompts", Exit.BAD_INPUT)
+        raise BadInput(f"{prompts} holds no prompts")
     return lines
 
 
@@ -171,7 +186,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, of: status.update(f"computing canaries: {done} of {of}")
 
 
-def _lines(liveness: Liveness) -> list[str]:
+def _lines(liveness: "Liveness") -> list[str]:
     named = {
         "base model against its canaries": liveness.base,
         "adapter against its canaries": liveness.adapted,
@@ -181,10 +196,12 @@ def _lines(liveness: Liveness) -> list[str]:
     return [f"{'adapter against base, by the files':34} {liveness.signal:.3f} nats a token", *lines]
 
 
-def _shown(how: Agreement) -> str:
+def _shown(how: "Agreement") -> str:
     return f"{how.compared} of {how.asked} tokens, {how.difference:.3f} nats apart"
 
 
-def _figures(liveness: Liveness) -> dict[str, object]:
+def _figures(liveness: "Liveness") -> dict[str, object]:
+    from ddxgraph.serving.adapters.canary import Agreement
+
     figures = liveness._asdict()
     return {key: value._asdict() if isinstance(value, Agreement) else value for key, value in figures.items()}

@@ -1,0 +1,1 @@
+"""`ddxgraph journeys` and its subcommands."""

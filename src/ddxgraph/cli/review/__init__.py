@@ -1,0 +1,1 @@
+"""`ddxgraph review`: an expert goes through the traversals of a run."""

@@ -1,0 +1,1 @@
+"""Commands about engines and models: `serve`, `adapters`, `doctor`, `models`."""
