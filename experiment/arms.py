@@ -1,14 +1,14 @@
 """An arm of the experiment: what a student is trained on, and how it is then asked."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from ddxgraph.experiment.config import ExperimentConfig
-from ddxgraph.graph.generation import GenerationStrategy
+from ddxgraph.graph.generation import GenerationStrategy, Style
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.training.styles.compile import ASKED_AS, Style
+from ddxgraph.training.styles.registry import style_of
 
 LIMITS: Final = Limits(
     reasoning_chars=400, note_chars=100, quote_chars=60, findings=8, others=0, weights=4, refutations=1
@@ -23,7 +23,7 @@ class Arm(NamedTuple):
 
     name: str
     """Such as `longstep`, or `shortcut, equal tokens`."""
-    style: Style
+    style: str
     """How its journeys are told."""
 
     @property
@@ -55,7 +55,7 @@ def cases_for(tokens: int, cases: int, wanted: int) -> int:
 
 
 def strategy_of(
-    style: Style,
+    style: str,
     config: ExperimentConfig,
     *,
     patience: Patience,
@@ -72,12 +72,13 @@ def strategy_of(
         max_tokens: budget of the graph.
     """
     sampling = sampling or Sampling(temperature=0.0, seed=0)
-    if style == "graph":
+    strategy = style_of(style).strategy
+    if strategy == "graph":
         return GraphStrategy(
             budget=config.budget(max_tokens), limits=LIMITS, sampling=sampling, patience=patience
         )
     return GenerationStrategy(
-        style=ASKED_AS[style],
+        style=cast(Style, strategy),
         sampling=sampling,
         patience=patience,
         reply_tokens=config.test.reply_tokens,

@@ -14,7 +14,7 @@ from ddxgraph.training.configfile import Settings, read_toml, settings_of
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.loop.config import EngineSettings, base_model_of, gate_of, train_of
 from ddxgraph.training.sft.config import TrainConfig
-from ddxgraph.training.styles.compile import Style
+from ddxgraph.training.styles.compile import StyleName
 
 SHIPPED: Final = ("full", "quick")
 """Names of the configurations that ship."""
@@ -49,7 +49,7 @@ class Spending(Settings):
 
     cases: int = Field(default=20, ge=0)
     """Test cases of each level, the first of those above; 0: none of this."""
-    vote: tuple[Style, ...] = ("shortcut", "longstep")
+    vote: tuple[StyleName, ...] = ("shortcut", "longstep")
     """Styles whose samples vote."""
     samples: int = Field(default=16, ge=2)
     """Samples of each case to vote over."""
@@ -85,9 +85,9 @@ class _PlainConfig(Settings):
     """Levels of difficulty, easiest first."""
     base_model: str = "smollm2"
     """A folder relative to this file, a hub's id, or `smollm2`, the small model that ships."""
-    styles: tuple[Style, ...] = ("longstep", "graph", "shortcut", "longmonolog", "cot")
+    styles: tuple[StyleName, ...] = ("longstep", "graph", "shortcut", "longmonolog", "cot")
     """An arm each, trained on the same cases."""
-    equal_tokens: tuple[Style, ...] = ("shortcut",)
+    equal_tokens: tuple[StyleName, ...] = ("shortcut",)
     """Styles that get a second arm, on more cases: as many training tokens as the first of `styles` has."""
     teacher: Teaching = Teaching()
     """The traversals that journeys are made of."""
@@ -113,7 +113,7 @@ class _PlainConfig(Settings):
         return self
 
     @property
-    def _voting(self) -> tuple[Style, ...]:
+    def _voting(self) -> tuple[StyleName, ...]:
         return self.spending.vote if self.spending.cases else ()
 
     @property

@@ -20,7 +20,7 @@ from ddxgraph.cli.journeys.inspect import printable
 from ddxgraph.cli.journeys.make import StyleName
 from ddxgraph.training.gate.config import GateConfig, read_config
 from ddxgraph.training.sets.inspection import Inspection
-from ddxgraph.training.styles.compile import STYLES
+from ddxgraph.training.styles.registry import style_names
 
 ROWS = [entry(case(number), LETTERS[number % 4]) for number in range(12)]
 CONFIG = """
@@ -99,7 +99,7 @@ def test_a_set_is_made_and_told_of(make, tmp_path):
 def test_what_a_rule_took_out_is_told_with_its_reason(make, tmp_path):
     done = make("--style", "cot", "--out", tmp_path / "set", "--min-backtracks", "1")
     assert done.returncode == 0
-    assert "length             8     4  it goes back too seldom" in done.stdout
+    assert "length             8     4  it has too few backtracks" in done.stdout
     assert read_gate(tmp_path / "set").length.min_backtracks == 1
 
 
@@ -121,12 +121,12 @@ def test_again_is_the_same_and_another_needs_overwrite(make, tmp_path):
 
 
 def test_several_styles_at_once_go_into_folders_of_their_names(make, tmp_path):
-    styles = [part for style in STYLES for part in ("--style", style)]
+    styles = [part for style in style_names() for part in ("--style", style)]
     done = make(*styles, "--out", tmp_path / "sets", "--json")
     assert done.returncode == 0
     told = json.loads(done.stdout)
-    assert [one["settings"]["style"] for one in told["sets"]] == list(STYLES)
-    assert names(tmp_path / "sets") == set(STYLES)
+    assert [one["settings"]["style"] for one in told["sets"]] == list(style_names())
+    assert names(tmp_path / "sets") == set(style_names())
     assert told["gate"]["accepted"]["journeys"] == 12
     make("--style", "graph", "--out", tmp_path / "alone")
     for name in names(tmp_path / "alone"):
@@ -134,7 +134,7 @@ def test_several_styles_at_once_go_into_folders_of_their_names(make, tmp_path):
 
 
 def test_every_style_has_its_name():
-    assert tuple(one.value for one in StyleName) == STYLES
+    assert tuple(one.value for one in StyleName) == style_names()
 
 
 def test_nothing_to_train_on_is_exit_code_1_with_the_report(make, tmp_path):

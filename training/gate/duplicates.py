@@ -14,27 +14,24 @@ from ddxgraph.training.gate.text import Hashes
 
 Signature = NDArray[np.uint32]
 """Shape (permutations,)."""
-Signatures = NDArray[np.uint32]
-"""Shape (signatures, permutations)."""
 
 _SCHEME: Final = "affine32"
 _SEED: Final = 1
 _RECALL: Final = 0.99
 """Chance that a pair just at the threshold is compared at all."""
 _HIGH_BITS: Final = np.uint64(32)
-_BASE: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 def course_digest(trace: Trace) -> bytes:
-    """What makes two traversals the same: case, visits, words, moves and answer; 16 bytes.
+    """Digest of what makes two traversals the same: case, stops, words, moves and answer; 16 bytes.
 
-    Time, tokens, model, sample and probabilities are left out.
+    Time, tokens, model, sample and probabilities do not count.
     """
     whole = hashlib.blake2b(trace.case.digest.encode(), digest_size=16)
     for step in trace.steps:
-        told = step.text or (step.output.model_dump_json() if step.output is not None else "")
+        words = step.text or (step.output.model_dump_json() if step.output is not None else "")
         move = step.move
-        for part in (step.node, step.branch or "", told, move.to, move.trigger, str(move.backtrack)):
+        for part in (step.node, step.branch or "", words, move.to, move.trigger, str(move.backtrack)):
             whole.update(part.encode("utf-8", "surrogatepass") + b"\0")
     whole.update((trace.answer or "").encode("utf-8", "surrogatepass"))
     return whole.digest()
@@ -47,15 +44,15 @@ class Sketcher:
         self._empty = MinHash(permutations, seed=_SEED, hashfunc=int, scheme=_SCHEME)
 
     def __call__(self, shingles: Hashes) -> Signature:
-        """The signature of a set of shingles, given as 64-bit hashes; the same everywhere."""
+        """The signature of a set of shingles, given as 64-bit hashes; the same on every machine."""
         sketch = self._empty.copy()
         sketch.update_batch(np.unique(shingles >> _HIGH_BITS).tolist())
-        found: Signature = sketch.hashvalues
-        return found
+        signature: Signature = sketch.hashvalues
+        return signature
 
 
 class Twin(NamedTuple):
-    """What something is nearly the same as."""
+    """What a signature is nearly the same as."""
 
     place: int
     similarity: float
@@ -70,7 +67,7 @@ class Bands(NamedTuple):
 
 
 def bands_for(threshold: float, permutations: int) -> Bands:
-    """The longest bands that still bring a pair at the threshold together, with a chance of 0.99.
+    """The longest bands that still bring a pair at the threshold together with a chance of 0.99.
 
     A pair of similarity s agrees in one of b bands of r rows with a chance of 1 - (1 - s^r)^b (Leskovec,
     Rajaraman and Ullman, Mining of Massive Datasets, section 3.4).
@@ -83,52 +80,28 @@ def bands_for(threshold: float, permutations: int) -> Bands:
 
 
 def near_twins(signatures: Sequence[Signature], config: NearDuplicates) -> Mapping[int, Twin]:
-    """Which signatures are nearly those of an earlier one that is left, and of which.
+    """Find the signatures that are nearly the same as an earlier one that stays.
 
     Args:
         signatures: in order of precedence.
         config: threshold and number of permutations.
 
     Returns:
-        Place in the sequence to the most similar earlier one that is no twin itself.
+        Place in the sequence to the most similar earlier one that is no twin itself; the first of equals.
     """
-    if not signatures:
-        return {}
-    found: dict[int, Twin] = {}
-    table = np.stack(signatures)
-    bands = bands_for(config.threshold, config.permutations)
-    index = MinHashLSH(config.threshold, config.permutations, params=bands)
-    for place in _sharing_a_band(table, bands):
-        sketch = LeanMinHash(seed=_SEED, hashvalues=table[place], scheme=_SCHEME)
-        twin = _nearest(table, place, sorted(index.query(sketch)))
+    twins: dict[int, Twin] = {}
+    sketches = [LeanMinHash(seed=_SEED, hashvalues=values, scheme=_SCHEME) for values in signatures]
+    index = MinHashLSH(num_perm=config.permutations, params=bands_for(config.threshold, config.permutations))
+    for place, sketch in enumerate(sketches):
+        alike = (Twin(other, sketch.jaccard(sketches[other])) for other in sorted(index.query(sketch)))
+        twin = max(alike, key=lambda twin: twin.similarity, default=None)
         if twin is not None and twin.similarity >= config.threshold:
-            found[place] = twin
+            twins[place] = twin
         else:
             index.insert(place, sketch, check_duplication=False)
-    return found
-
-
-def _nearest(table: Signatures, place: int, others: Sequence[int]) -> Twin | None:
-    """The most similar of some others; the first of equals."""
-    if not others:
-        return None
-    alike = (table[others] == table[place]).mean(axis=1)
-    best = int(np.argmax(alike))
-    return Twin(others[best], float(alike[best]))
-
-
-def _sharing_a_band(table: Signatures, bands: Bands) -> list[int]:
-    """Signatures of which some band is some other's too: only these go into the index, at 8 kB each."""
-    shares = np.zeros(len(table), bool)
-    for band in range(bands.bands):
-        hashed = np.zeros(len(table), np.uint64)
-        for row in range(bands.rows):  # a polynomial modulo 2^64, as arrays of numpy wrap
-            hashed = hashed * _BASE + table[:, band * bands.rows + row]
-        _, places, counts = np.unique(hashed, return_inverse=True, return_counts=True)
-        shares |= counts[places] > 1
-    return [int(place) for place in np.flatnonzero(shares)]
+    return twins
 
 
 def repeated_share(shingles: Hashes) -> float:
-    """Share of word sequences that have stood in the same text before, in 0..1; 0 for none."""
+    """Share of word sequences that stood in the same text before, in 0..1; 0 for none."""
     return 1 - len(np.unique(shingles)) / len(shingles) if len(shingles) else 0.0

@@ -1,8 +1,12 @@
-"""Why a traversal is not taken: the rules of the gate, in the order of their application, and their reasons."""
+"""What the gate decides of a traversal: the rules in the order in which they apply, and their reasons."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:  # it needs the extra `journeys`; reasons and notes are read without it
+    from ddxgraph.training.gate.duplicates import Signature
 
 
 class Rule(StrEnum):
@@ -24,25 +28,25 @@ class Rule(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a traversal is not taken; each belongs to one rule."""
+    """Why a traversal is rejected; each reason belongs to one rule."""
 
     OTHER_STRATEGY = "other_strategy"
-    """It is no traversal of the graph."""
+    """Not a traversal of the graph."""
     NOT_ANSWERED = "not_answered"
 
     WRONG_ANSWER = "wrong_answer"
     UNSCORED = "unscored"
-    """It is unknown whether the answer is correct, such as where a judge has not settled it."""
+    """Whether the answer is correct is unknown, for instance because no judge has decided."""
     EXPERT_REJECTED = "expert_rejected"
     EXPERT_CORRECTED = "expert_corrected"
-    """The answer that the expert gave is another one."""
+    """The expert gave another answer."""
     NOT_REVIEWED = "not_reviewed"
 
     ANSWER_KEY = "answer_key"
-    """A move was made by an answer key (trigger `gold` or `label`)."""
+    """An answer key made a move (trigger `gold` or `label`)."""
 
     NOT_CONCLUDED = "not_concluded"
-    """A budget ended it, or something else that is no conclusion."""
+    """It was ended by a budget, or by anything else but its own conclusion."""
     FAILED_STEPS = "failed_steps"
 
     TOO_SHORT = "too_short"
@@ -51,10 +55,10 @@ class Reason(StrEnum):
     TOO_MANY_BACKTRACKS = "too_many_backtracks"
 
     ANSWER_NOT_CONSIDERED = "answer_not_considered"
-    """The answer is none of the hypotheses."""
+    """The answer is not among the hypotheses."""
     ANSWER_REFUTED = "answer_refuted"
     NO_EVIDENCE = "no_evidence"
-    """Nothing was weighed for or against the answer."""
+    """No finding was weighed for or against the answer."""
     ANSWER_NOT_LEADING = "answer_not_leading"
     EVIDENCE_AGAINST = "evidence_against"
 
@@ -68,7 +72,7 @@ class Reason(StrEnum):
     TEST_QUESTION_IN_REASONING = "test_question_in_reasoning"
 
     SAME_ID = "same_id"
-    """Another trace has its id, and another course."""
+    """Another trace with another course has its id."""
     SAME_COURSE = "same_course"
     SIMILAR_REASONING = "similar_reasoning"
     CASE_IS_FULL = "case_is_full"
@@ -77,55 +81,91 @@ class Reason(StrEnum):
 
 
 MEANING: Final[Mapping[Reason, str]] = {
-    Reason.OTHER_STRATEGY: "it is by another strategy than the graph",
+    Reason.OTHER_STRATEGY: "another strategy than the graph made it",
     Reason.NOT_ANSWERED: "it has no answer",
     Reason.WRONG_ANSWER: "the answer is not the gold one",
-    Reason.UNSCORED: "it is not known whether the answer is correct",
+    Reason.UNSCORED: "whether the answer is correct is unknown",
     Reason.EXPERT_REJECTED: "an expert rejected it",
     Reason.EXPERT_CORRECTED: "an expert gives another answer",
     Reason.NOT_REVIEWED: "no expert has accepted it",
     Reason.ANSWER_KEY: "an answer key made a move",
-    Reason.NOT_CONCLUDED: "a budget ended it, not its own conclusion",
-    Reason.FAILED_STEPS: "replies in it could not be read",
+    Reason.NOT_CONCLUDED: "it was ended by a budget, not by its own conclusion",
+    Reason.FAILED_STEPS: "it has replies that could not be read",
     Reason.TOO_SHORT: "it is too short",
     Reason.TOO_LONG: "it is too long",
-    Reason.TOO_FEW_BACKTRACKS: "it goes back too seldom",
-    Reason.TOO_MANY_BACKTRACKS: "it goes back too often",
-    Reason.ANSWER_NOT_CONSIDERED: "the answer is none of its hypotheses",
-    Reason.ANSWER_REFUTED: "it has refuted what it answers",
-    Reason.NO_EVIDENCE: "nothing was weighed on the answer",
+    Reason.TOO_FEW_BACKTRACKS: "it has too few backtracks",
+    Reason.TOO_MANY_BACKTRACKS: "it has too many backtracks",
+    Reason.ANSWER_NOT_CONSIDERED: "the answer is not among its hypotheses",
+    Reason.ANSWER_REFUTED: "it refuted what it answers",
+    Reason.NO_EVIDENCE: "no finding was weighed for or against the answer",
     Reason.ANSWER_NOT_LEADING: "its evidence favours another hypothesis",
     Reason.EVIDENCE_AGAINST: "its evidence speaks against the answer",
     Reason.NO_FINDINGS: "no finding is quoted from the case",
-    Reason.FINDINGS_NOT_QUOTED: "too many findings do not stand in the case",
-    Reason.REPETITIVE: "it says the same again and again",
+    Reason.FINDINGS_NOT_QUOTED: "too many of its findings are not in the case",
+    Reason.REPETITIVE: "it repeats itself",
     Reason.TEST_QUESTION: "its case is a test question",
     Reason.TEST_QUESTION_IN_REASONING: "its reasoning quotes a test question",
-    Reason.SAME_ID: "its id has been taken",
-    Reason.SAME_COURSE: "the same course has been taken",
-    Reason.SIMILAR_REASONING: "nearly the same reasoning has been taken",
-    Reason.CASE_IS_FULL: "enough of its case have been taken",
-    Reason.LETTER_SHARE: "too many have its answer letter",
-    Reason.BACKTRACKING_SHARE: "too many are of its kind, straight or going back",
+    Reason.SAME_ID: "its id is taken",
+    Reason.SAME_COURSE: "the same course was accepted already",
+    Reason.SIMILAR_REASONING: "nearly the same reasoning was accepted already",
+    Reason.CASE_IS_FULL: "its case has enough journeys",
+    Reason.LETTER_SHARE: "its answer letter is too frequent",
+    Reason.BACKTRACKING_SHARE: "its kind, straight or backtracking, is too frequent",
 }
-"""Reason to what it says of a traversal."""
+"""Reason to a sentence about the traversal, without its full stop."""
 
 
 class Rejection(NamedTuple):
-    """A traversal that is not taken."""
+    """Why a traversal is rejected."""
 
     rule: Rule
     reason: Reason
     detail: str
-    """A few words for a reader."""
+    """In a few words."""
 
 
 class Note(StrEnum):
-    """What must be known of a traversal that is taken."""
+    """What must be known about an accepted traversal."""
 
     ANSWER_KEY = "answer_key"
-    """A move was made by an answer key, which the configuration allows."""
+    """An answer key made a move, as the configuration allows."""
     EXPERT_APPROVED = "expert_approved"
-    """An expert's word stands for the gold answer."""
+    """An expert's approval takes the place of the gold answer."""
     NOT_SCORED = "not_scored"
-    """Nobody compared the answer with anything: the rule `correct` was off."""
+    """The answer was not compared with anything: the rule `correct` was off."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """What the gate keeps of a traversal that it has read: about 2 kB, without the text."""
+
+    source: int
+    """Number of its run folder."""
+    offset: int
+    """Where its line begins, in bytes."""
+    id: str
+    case: str
+    sample: int
+    digest: str
+    """Of the case's content."""
+    question: bytes
+    """Digest of the case's words; the order of the options does not count."""
+    letter: str
+    """Of the option answered; empty for a free-form answer."""
+    backtracks: int
+    notes: tuple[Note, ...] = ()
+    course: bytes = b""
+    signature: "Signature | None" = None
+    test_set: str = ""
+    """The test set that it quotes or that its case is from; else empty."""
+    rejection: Rejection | None = None
+
+    @property
+    def order(self) -> tuple[str, int, str, bytes]:
+        """Its place in the output, independent of the order of folders and lines."""
+        return self.case, self.sample, self.id, self.course
+
+
+def remaining(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates that no rule has rejected, in their order."""
+    return [candidate for candidate in candidates if candidate.rejection is None]

@@ -1,26 +1,56 @@
-"""The gate's report: what went in, what each rule took out and why, what came out."""
+"""The gate's report: what went in, what each rule rejected and why, what came out."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.batch.manifest import leaves
 from ddxgraph.common.errors import GateError
 from ddxgraph.training.gate.config import GateConfig
-from ddxgraph.training.gate.reasons import MEANING, Reason, Rule
+from ddxgraph.training.gate.reasons import MEANING, Candidate, Reason, Rule, remaining
 from ddxgraph.training.markdown import markdown_environment
+
+if TYPE_CHECKING:  # these need the extra `journeys`; reports are read without it
+    from ddxgraph.training.gate.decontamination import HeldOutSets
+    from ddxgraph.training.review.opinions import Opinions
+    from ddxgraph.training.source import TraceSource
 
 MARKDOWN: Final = "gate.md"
 JSON: Final = "gate.json"
 _TEMPLATE: Final = "report.md.jinja"
+_EXAMPLES: Final = 2
+_EXAMPLE_CHARS: Final = 120
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
+
+TITLES: Final[Mapping[Rule, str]] = {
+    Rule.ANSWERED: "answered, by the graph strategy",
+    Rule.CORRECT: "the answer is correct by the strict rule, or an expert approved it",
+    Rule.PROVENANCE: "no move was made by an answer key",
+    Rule.ENDED: "ended by its own conclusion, every reply readable",
+    Rule.LENGTH: "length within its limits",
+    Rule.EVIDENCE: "the answer is supported by its own evidence",
+    Rule.FINDINGS: "findings are quoted from the case",
+    Rule.REPETITION: "the same is not said again and again",
+    Rule.DECONTAMINATION: "neither question nor reasoning is a test set's",
+    Rule.EXACT_DUPLICATES: "no course of a case twice",
+    Rule.NEAR_DUPLICATES: "no reasoning in nearly the same words twice",
+    Rule.PER_CASE: "at most so many of one case",
+    Rule.BALANCE: "letters and backtracks in proportion",
+}
+"""Rule to what it requires, in words."""
+
+
+class _Setting(NamedTuple):
+    name: str
+    value: str
+    changed: bool
 
 
 class Example(BaseModel):
-    """A traversal that a rule took out."""
+    """A traversal that a rule rejected."""
 
     model_config = _FROZEN
 
@@ -38,14 +68,14 @@ class RuleReport(BaseModel):
 
     rule: Rule
     title: str
-    """What it asks for, in words."""
+    """What it requires, in words."""
     enabled: bool
     before: int
-    """Traversals that came to it."""
+    """Traversals that reached it."""
     after: int
-    """Traversals that it let through."""
+    """Traversals that passed."""
     reasons: Mapping[Reason, int]
-    """Why the others were not, with their numbers."""
+    """Reason to rejected traversals."""
     examples: Sequence[Example]
     """The first of each reason, by case, sample and id."""
 
@@ -58,23 +88,23 @@ class InputReport(BaseModel):
     name: str
     """The folder's name."""
     traces: int
-    """Traversals in it, each id once; attempts that failed lie in another file and are not counted."""
+    """Traversals in it, each id once; failed attempts are in another file and do not count."""
     expected: int
-    """Traversals that the run is to have in the end."""
+    """Traversals that the finished run has."""
     accepted: int
     cases: str
-    """The benchmark and split that the run is of; `case file` for another."""
+    """The run's benchmark and split; `case file` for other cases."""
     model: str
     adapter: str | None
     prompt_set: str
     """Content hash of the prompt set."""
     sampling: Mapping[str, Any]
     reviewed: int
-    """Traversals on which an expert's word was taken."""
+    """Traversals that an expert's review decided."""
     outdated_reviews: int
-    """Reviews of traversals that have changed since; they were not heeded."""
+    """Reviews of traversals that have changed since; they were ignored."""
     sha256: str
-    """Of its traces, as far as they were read; hex."""
+    """Of its traces, up to where they were read; hex."""
 
 
 class HeldOutReport(BaseModel):
@@ -86,7 +116,7 @@ class HeldOutReport(BaseModel):
     title: str
     questions: int
     absent: int
-    """Questions of the set that are not on this machine, and that nothing was compared with."""
+    """Questions of the set that are not on this machine, so that nothing was compared with them."""
     sha256: str
     """Of its file, hex."""
     digest: str
@@ -98,7 +128,7 @@ class HeldOutReport(BaseModel):
 
 
 class MissingReport(BaseModel):
-    """A test set that nothing was compared with, as the configuration allows."""
+    """A test set that is not on this machine, as the configuration allows; nothing was compared with it."""
 
     model_config = _FROZEN
 
@@ -116,13 +146,13 @@ class Kinds(BaseModel):
     cases: int
     """By content."""
     letters: Mapping[str, int] = Field(default_factory=dict)
-    """Answer letter to journeys; those without options under the empty name."""
+    """Answer letter to journeys; those without options under the empty string."""
     backtracking: int = 0
     """Journeys with at least one move back."""
 
 
 class GateReport(BaseModel):
-    """All that the gate did. The same input, configuration and code give the same bytes."""
+    """Everything that the gate did. The same input, configuration and code give the same bytes."""
 
     model_config = _FROZEN
 
@@ -137,18 +167,18 @@ class GateReport(BaseModel):
     train: Kinds
     validation: Kinds
     question_groups: int
-    """Groups of accepted cases that ask nearly the same; a case of its own is a group."""
+    """Groups of accepted cases that ask nearly the same; a case on its own is a group."""
     notes: Mapping[str, int]
-    """Note to accepted traversals that carry it."""
+    """Note to accepted traversals that have it."""
 
     @property
     def read(self) -> int:
         """Traversals that went in."""
-        return sum(one.traces for one in self.inputs)
+        return sum(run.traces for run in self.inputs)
 
     @property
     def rejected(self) -> Mapping[Reason, int]:
-        """Reason to traversals, over all rules; the most frequent first."""
+        """Reason to traversals, over all rules, the most frequent first."""
         total: Counter[Reason] = Counter()
         for rule in self.rules:
             total.update(rule.reasons)
@@ -156,10 +186,10 @@ class GateReport(BaseModel):
 
     @property
     def mixed(self) -> Mapping[str, int]:
-        """What the folders differ in, where they do: name to the number of different ones."""
+        """In what the runs differ: name to the number of different ones."""
         made: dict[str, Collection[object]] = {
-            "models": {(one.model, one.adapter) for one in self.inputs},
-            "prompt sets": {one.prompt_set for one in self.inputs},
+            "models": {(run.model, run.adapter) for run in self.inputs},
+            "prompt sets": {run.prompt_set for run in self.inputs},
         }
         return {name: len(different) for name, different in made.items() if len(different) > 1}
 
@@ -175,7 +205,7 @@ class GateReport(BaseModel):
         return template.render(report=self, meaning=MEANING, settings=self._settings())
 
     def write(self, folder: Path) -> None:
-        """Write `gate.md` and `gate.json` into a folder, which is made where it is not there.
+        """Write `gate.md` and `gate.json` into a folder, which is made if it is missing.
 
         Raises:
             GateError: they cannot be written.
@@ -187,22 +217,16 @@ class GateReport(BaseModel):
         except OSError as error:
             raise GateError(f"cannot write the report to {folder}: {error.strerror or error}") from None
 
-    def _settings(self) -> list["_Setting"]:
+    def _settings(self) -> list[_Setting]:
         """Every setting, beside its default."""
         plain = dict(leaves(GateConfig().model_dump(mode="json")))
         return [
-            _Setting(name, _said(value), value != plain[name])
+            _Setting(name, _in_words(value), value != plain[name])
             for name, value in leaves(self.config.model_dump(mode="json"))
         ]
 
 
-class _Setting(NamedTuple):
-    name: str
-    value: str
-    changed: bool
-
-
-def _said(value: Any) -> str:
+def _in_words(value: Any) -> str:
     match value:
         case None:
             return "no limit"
@@ -216,3 +240,96 @@ def _said(value: Any) -> str:
 
 def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f}%" if whole else "–"
+
+
+def input_report(
+    source: "TraceSource", number: int, candidates: Iterable[Candidate], opinions: "Opinions"
+) -> InputReport:
+    """Report on a run.
+
+    Args:
+        source: the run.
+        number: its number among the runs.
+        candidates: of all runs.
+        opinions: the reviews of this run.
+    """
+    own = [candidate for candidate in candidates if candidate.source == number]
+    made = source.manifest.provenance
+    return InputReport(
+        name=source.name,
+        traces=len(own),
+        accepted=len(remaining(own)),
+        expected=source.manifest.total,
+        cases=source.cases,
+        model=made.model,
+        adapter=made.adapter,
+        prompt_set=made.prompt_set,
+        sampling=made.sampling,
+        reviewed=opinions.heard,
+        outdated_reviews=opinions.outdated,
+        sha256=source.sha256,
+    )
+
+
+def rule_reports(candidates: Sequence[Candidate], config: GateConfig) -> list[RuleReport]:
+    """Report on the rules, in their order. Examples come in the order of the candidates."""
+    rejected: dict[Rule, dict[Reason, list[Candidate]]] = {rule: {} for rule in Rule}
+    for candidate in candidates:
+        if candidate.rejection is not None:
+            rejected[candidate.rejection.rule].setdefault(candidate.rejection.reason, []).append(candidate)
+    reports = []
+    before = len(candidates)
+    for rule, reasons in rejected.items():
+        counts = {reason: len(reasons[reason]) for reason in Reason if reason in reasons}
+        after = before - sum(counts.values())
+        reports.append(
+            RuleReport(
+                rule=rule,
+                title=TITLES[rule],
+                enabled=getattr(config, rule).enabled,
+                before=before,
+                after=after,
+                reasons=counts,
+                examples=[_example(shown) for reason in counts for shown in reasons[reason][:_EXAMPLES]],
+            )
+        )
+        before = after
+    return reports
+
+
+def _example(candidate: Candidate) -> Example:
+    assert candidate.rejection is not None  # noqa: S101 - an example is one that was rejected
+    return Example(
+        trace=candidate.id,
+        case=candidate.case,
+        reason=candidate.rejection.reason,
+        words=candidate.rejection.detail[:_EXAMPLE_CHARS],
+    )
+
+
+def held_out_reports(sets: "HeldOutSets", candidates: Iterable[Candidate]) -> list[HeldOutReport]:
+    """Report on the test sets that the traversals were compared with."""
+    hits = Counter((c.test_set, c.rejection.reason) for c in candidates if c.rejection)
+    return [
+        HeldOutReport(
+            name=known.name,
+            title=known.title,
+            questions=len(known.questions),
+            absent=known.absent,
+            sha256=known.sha256,
+            digest=known.digest,
+            questions_hit=hits[known.name, Reason.TEST_QUESTION],
+            reasonings_hit=hits[known.name, Reason.TEST_QUESTION_IN_REASONING],
+        )
+        for known in sets.present
+    ]
+
+
+def kinds(candidates: Sequence[Candidate]) -> Kinds:
+    """Count candidates by case, letter and kind."""
+    return Kinds(
+        journeys=len(candidates),
+        cases=len({candidate.digest for candidate in candidates}),
+        letters=dict(sorted(Counter(candidate.letter for candidate in candidates).items())),
+        backtracking=sum(candidate.backtracks > 0 for candidate in candidates),
+    )

@@ -1,37 +1,61 @@
-"""Rules that look at one traversal alone; pure."""
+"""The rules that look at one traversal at a time, applied while the run folders are read."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from ddxgraph.eval.scoring.freeform import same
 from ddxgraph.eval.scoring.rule import Verdict, verdict_of
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import EvidenceCheck
 from ddxgraph.nodes.generate_differential import Differential, Hypothesis
 from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.nodes.review_history import History, comparable
 from ddxgraph.training.gate.config import GateConfig
-from ddxgraph.training.gate.reasons import Note, Reason, Rejection, Rule
-from ddxgraph.training.gate.text import stem_of
+from ddxgraph.training.gate.decontamination import Decontaminator, HeldOutSets
+from ddxgraph.training.gate.duplicates import Sketcher, course_digest, repeated_share
+from ddxgraph.training.gate.reasons import Candidate, Note, Reason, Rejection, Rule
+from ddxgraph.training.gate.text import (
+    Hashes,
+    WordHasher,
+    joined,
+    ngrams,
+    question_of,
+    reasoning_of,
+    remainder_of,
+    stem_of,
+)
+from ddxgraph.training.review.opinions import Opinions
 from ddxgraph.training.review.review import Review
+from ddxgraph.training.source import Placed, TraceSource, Verdicts
 
 GRAPH: Final = "graph"
 ANSWER_KEY: Final[frozenset[Trigger]] = frozenset({"gold", "label"})
 """Triggers of moves that an answer key made."""
 _TIE: Final = 1e-9
+_GROUP_WORDS: Final = 13
+"""Length of the n-grams by which near-duplicate questions are recognised."""
+_TOLD_EVERY: Final = 1 << 20
+"""Bytes between two reports of progress."""
+
+Progress = Callable[[int, int], None]
+"""Gets how many bytes were read, and how many there are."""
 
 
 class Standing(NamedTuple):
-    """What is known of a traversal beside itself."""
+    """What is known about a traversal from elsewhere."""
 
     verdict: Verdict | None = None
-    """By the strict rule; None where it was not scored."""
+    """By the strict rule; None if it was not scored."""
     review: Review | None = None
 
 
 class Examined(NamedTuple):
-    """A traversal before the rules."""
+    """A traversal, and what the rules go by."""
 
     trace: Trace
     config: GateConfig
@@ -39,33 +63,48 @@ class Examined(NamedTuple):
 
 
 Fault = tuple[Reason, str] | None
-"""Why a rule rejects, with a few words for a reader; None where it does not."""
+"""Why a rule rejects, and a few words about it; None where it accepts."""
 
 
 def first_rejection(trace: Trace, config: GateConfig, standing: Standing) -> Rejection | None:
-    """The first rule, in their order, that a traversal fails; None where it passes those of this module."""
+    """The first of the rules that judge a traversal by itself, in their order, that it fails.
+
+    Args:
+        trace: the traversal.
+        config: the settings.
+        standing: its verdict and its review.
+
+    Returns:
+        The rejection; None if it passes all of them.
+    """
     for rule, check in _CHECKS.items():
         if not getattr(config, rule).enabled:
             continue
-        found = check(Examined(trace, config, standing))
-        if found is not None:
-            return Rejection(rule, *found)
+        fault = check(Examined(trace, config, standing))
+        if fault is not None:
+            return Rejection(rule, *fault)
     return None
 
 
 def notes_on(trace: Trace, config: GateConfig, standing: Standing) -> tuple[Note, ...]:
-    """What must be known of a traversal that passed."""
+    """What must be known about an accepted traversal.
+
+    Args:
+        trace: the traversal.
+        config: the settings.
+        standing: its verdict and its review.
+    """
     approved = standing.review is not None and standing.review.verdict == "accept"
-    noted = {
+    holding = {
         Note.ANSWER_KEY: any(step.move.trigger in ANSWER_KEY for step in trace.steps),
         Note.EXPERT_APPROVED: approved,
         Note.NOT_SCORED: not config.correct.enabled,
     }
-    return tuple(note for note, holds in noted.items() if holds)
+    return tuple(note for note, holds in holding.items() if holds)
 
 
 def answered(examined: Examined) -> Fault:
-    """Whether the graph answered."""
+    """Whether the graph gave an answer."""
     trace = examined.trace
     if trace.strategy.name != GRAPH:
         return Reason.OTHER_STRATEGY, f"by the strategy {trace.strategy.name}"
@@ -75,7 +114,7 @@ def answered(examined: Examined) -> Fault:
 
 
 def correct(examined: Examined) -> Fault:
-    """Whether the answer is correct. An expert's word on a traversal goes before the gold answer."""
+    """Whether the answer is correct. An expert's review goes before the gold answer."""
     trace, config, standing = examined
     verdict, review = standing
     if review is not None:
@@ -102,7 +141,7 @@ def _reviewed(trace: Trace, review: Review) -> Fault:
 
 
 def provenance(examined: Examined) -> Fault:
-    """Whether an answer key made a move."""
+    """Whether no answer key made a move."""
     trace, config, _ = examined
     if config.provenance.allow_answer_key:
         return None
@@ -113,7 +152,7 @@ def provenance(examined: Examined) -> Fault:
 
 
 def ended(examined: Examined) -> Fault:
-    """Whether the journey came to its own conclusion."""
+    """Whether the traversal came to its own conclusion."""
     trace, config, _ = examined
     allowed = config.ended.allow
     if trace.ended != "concluded" and trace.ended not in allowed:
@@ -155,9 +194,9 @@ def length(examined: Examined) -> Fault:
 def evidence(examined: Examined) -> Fault:
     """Whether the answer is supported by its own evidence.
 
-    Its hypothesis must be in the differential and stand unrefuted at the end, and some finding must have been
-    weighed against it. Beyond that `support` asks that it lead (nothing has a higher credence at the end), that
-    its strengths, the last one of each finding, sum to zero or more, or both.
+    Its hypothesis must be in the differential and unrefuted at the end, and at least one finding must have been
+    weighed on it. Beyond that `support` asks that no other hypothesis have a higher credence at the end, that
+    the strengths of its findings (the last one of each) sum to zero or more, or both.
     """
     trace, config, _ = examined
     own = hypothesis_of_answer(trace)
@@ -182,11 +221,11 @@ def evidence(examined: Examined) -> Fault:
 
 
 def hypothesis_of_answer(trace: Trace) -> Hypothesis | None:
-    """The hypothesis that a traversal answers with; None where its last differential has none such."""
-    named = [step.output for step in trace.steps if isinstance(step.output, Differential)]
-    if not named or trace.answer is None:
+    """The hypothesis that a traversal answers with; None if its last differential does not hold it."""
+    differentials = [step.output for step in trace.steps if isinstance(step.output, Differential)]
+    if not differentials or trace.answer is None:
         return None
-    for hypothesis in named[-1].hypotheses:
+    for hypothesis in differentials[-1].hypotheses:
         if trace.case.options:
             if hypothesis.letter == trace.answer:
                 return hypothesis
@@ -197,14 +236,14 @@ def hypothesis_of_answer(trace: Trace) -> Hypothesis | None:
 
 def _refuted(trace: Trace) -> set[str]:
     """Hypotheses that are refuted at the end."""
-    gone: set[str] = set()
+    refuted: set[str] = set()
     for step in trace.steps:
         match step.output:
             case Differential(revived=revived):
-                gone.difference_update(revived)
-            case Reflection(refuted=refuted):
-                gone.update(refutation.hypothesis for refutation in refuted)
-    return gone
+                refuted.difference_update(revived)
+            case Reflection(refuted=refutations):
+                refuted.update(refutation.hypothesis for refutation in refutations)
+    return refuted
 
 
 def _strengths(trace: Trace, hypothesis: str) -> list[int]:
@@ -217,7 +256,7 @@ def _strengths(trace: Trace, hypothesis: str) -> list[int]:
 
 
 def findings(examined: Examined) -> Fault:
-    """Whether the findings are the case's own words. Quotes are compared anew: who knows what was imported."""
+    """Whether the findings are quotes of the case. They are compared again, since traces may be imported."""
     trace, config, _ = examined
     record = comparable(stem_of(trace.case))
     quoted = dropped = 0
@@ -245,3 +284,124 @@ _CHECKS: Final[Mapping[Rule, Callable[[Examined], Fault]]] = {
     Rule.EVIDENCE: evidence,
     Rule.FINDINGS: findings,
 }
+
+
+class Meter:
+    """Reports progress over all files."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total, self._progress = total, progress
+        self._before = self._told = self._now = 0
+
+    def reached(self, place: int) -> None:
+        """Take the place in the current file, in bytes."""
+        self._now = self._before + place
+        if self._progress and self._now - self._told >= _TOLD_EVERY:
+            self._told = self._now
+            self._progress(min(self._now, self._total), self._total)
+
+    def next_file(self) -> None:
+        """Go on to the next file."""
+        self._before = self._now
+        if self._progress:
+            self._progress(min(self._now, self._total), self._total)
+
+
+class Sifting:
+    """Judges each traversal by itself, and keeps what the comparisons between them need."""
+
+    def __init__(self, config: GateConfig, sets: HeldOutSets, meter: Meter) -> None:
+        self._config, self._meter = config, meter
+        self._hasher = WordHasher()
+        self._sketch = Sketcher(config.near_duplicates.permutations)
+        self.decontaminator = Decontaminator(sets.present, config.decontamination, self._hasher)
+        """Holds the test sets; finds nothing if the rule is off."""
+        self._known: dict[tuple[int, str], Candidate] = {}
+        self._digests: dict[str, bytes] = {}
+        self.questions: dict[str, Hashes] = {}
+        """Case digest to the n-grams of vignette and question, of the cases that are left."""
+
+    @property
+    def candidates(self) -> Iterable[Candidate]:
+        """All traversals, each once per folder."""
+        return self._known.values()
+
+    def take(self, number: int, source: TraceSource, verdicts: Verdicts, opinions: Opinions) -> None:
+        """Read and judge the traces of a run.
+
+        Args:
+            number: of the run.
+            source: the run.
+            verdicts: by the gold answers.
+            opinions: of the experts.
+
+        Raises:
+            GateError, TraceFileError: see `TraceSource.read`.
+        """
+        for placed in source.read(self._meter.reached):
+            trace = placed.trace
+            standing = Standing(verdicts.get(trace.id), opinions.on(trace))
+            self._known[number, trace.id] = self._candidate(number, placed, standing)
+        self._meter.next_file()
+
+    def _candidate(self, number: int, placed: Placed, standing: Standing) -> Candidate:
+        offset, trace = placed
+        case = trace.case
+        digest = case.digest
+        candidate = Candidate(
+            source=number,
+            offset=offset,
+            id=trace.id,
+            case=case.id,
+            sample=trace.sample,
+            digest=digest,
+            question=self._question(case, digest),
+            letter=trace.answer or "" if case.options else "",
+            backtracks=trace.backtracks,
+            notes=notes_on(trace, self._config, standing),
+            rejection=first_rejection(trace, self._config, standing),
+        )
+        if candidate.rejection is None:
+            self._compare_words(trace, candidate)
+        if candidate.rejection is None:
+            candidate.course = course_digest(trace)
+            if digest not in self.questions:
+                self.questions[digest] = ngrams(self._hasher(stem_of(case)), _GROUP_WORDS)
+        return candidate
+
+    def _question(self, case: Case, digest: str) -> bytes:
+        if digest not in self._digests:
+            words = self._hasher(question_of(case)).tobytes()
+            self._digests[digest] = hashlib.blake2b(words, digest_size=16).digest()
+        return self._digests[digest]
+
+    def _compare_words(self, trace: Trace, candidate: Candidate) -> None:
+        """Apply the rules on repetition and test sets, and sketch the reasoning for near duplicates."""
+        config = self._config
+        hashed = self._hasher(joined(reasoning_of(trace)))
+        if config.repetition.enabled:
+            share = repeated_share(ngrams(hashed, config.repetition.words))
+            if share > config.repetition.max_repeated_share:
+                detail = f"{share:.0%} of its {config.repetition.words}-word sequences stood there before"
+                candidate.rejection = Rejection(Rule.REPETITION, Reason.REPETITIVE, detail)
+                return
+        if config.decontamination.enabled:
+            self._decontaminate(trace, hashed, candidate)
+        if candidate.rejection is None and config.near_duplicates.enabled:
+            candidate.signature = self._sketch(ngrams(hashed, config.near_duplicates.words))
+
+    def _decontaminate(self, trace: Trace, reasoning: Hashes, candidate: Candidate) -> None:
+        rule = self._config.decontamination
+        hit = self.decontaminator.question(trace.case)
+        if hit is not None:
+            detail = f"{hit.measure:.0%} of the shorter one's {rule.words}-grams are those of {hit.question}"
+            candidate.rejection = Rejection(Rule.DECONTAMINATION, Reason.TEST_QUESTION, detail)
+            candidate.test_set = hit.name
+            return
+        written = np.concatenate([reasoning, self._hasher(joined(remainder_of(trace)))])
+        quote = self.decontaminator.reasoning(written, trace.case)
+        if quote is not None:
+            row = f"{quote.run + rule.words - 1} words in a row of {quote.question}"
+            detail = f"{row}, {quote.share:.0%} of its {rule.words}-grams in all"
+            candidate.rejection = Rejection(Rule.DECONTAMINATION, Reason.TEST_QUESTION_IN_REASONING, detail)
+            candidate.test_set = quote.name

@@ -1,15 +1,23 @@
-"""Words of a text, and their sequences (n-grams) as 64-bit hashes."""
+"""What the gate compares: the free text of cases and journeys, its words, and their sequences as hashes."""
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
+from ddxgraph.graph.trace import Output, Step, Trace
 from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.check_evidence import EvidenceCheck
+from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.generate import Generation
+from ddxgraph.nodes.generate_differential import Differential
+from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.review_history import History
 
 Hashes = NDArray[np.uint64]
 
@@ -22,42 +30,42 @@ _MOST_WORDS: Final = 1_000_000
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters and digits, case and typographic variants folded; everything else separates."""
+    """The words of a text: runs of letters and digits, with case and typographic variants folded."""
     folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
     return _WORD.findall(folded.casefold())
 
 
 class _Known(dict[str, int]):
-    """Word to hash; the same in every process and on every machine."""
+    """Word to hash, which is the same on every machine."""
 
     def __missing__(self, word: str) -> int:
         if len(self) >= _MOST_WORDS:
             self.clear()
         digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        found = self[word] = int.from_bytes(digest, "little")
-        return found
+        hashed = self[word] = int.from_bytes(digest, "little")
+        return hashed
 
 
 class WordHasher:
-    """Hashes texts; remembers the words that it has seen."""
+    """Hashes texts, and remembers the words that it has seen."""
 
     def __init__(self) -> None:
         self._known = _Known()
 
     def __call__(self, text: str) -> Hashes:
-        """The words of a text, a hash each, in order."""
-        found = words(text)
-        return np.fromiter(map(self._known.__getitem__, found), np.uint64, len(found))
+        """The words of a text in order, one hash each."""
+        in_order = words(text)
+        return np.fromiter(map(self._known.__getitem__, in_order), np.uint64, len(in_order))
 
 
 def ngrams(hashed: Hashes, n: int) -> Hashes:
-    """The sequences of n words of a text, a hash each, in order.
+    """The sequences of n words of a text in order, one hash each.
 
-    A text of fewer words than n is one sequence of all of them; one without words has none.
+    A text of fewer words than n is one sequence of all of them; a text without words has none.
 
     Args:
         hashed: the words' hashes, shape (words,).
-        n: words a sequence.
+        n: words in a sequence.
 
     Returns:
         Shape (max(words - n, 0) + 1,); (0,) where there are no words.
@@ -78,10 +86,79 @@ def stem_of(case: Case) -> str:
 
 
 def question_of(case: Case) -> str:
-    """Vignette, question and options; the options by text, so that their order and letters do not matter."""
+    """Vignette, question and options; the options sorted, so that their order and letters do not count."""
     return "\n".join([stem_of(case), *sorted(case.options.values(), key=words)])
 
 
 def joined(passages: Sequence[str]) -> str:
     """Passages as one text."""
     return "\n".join(passages)
+
+
+def reasoning_of(trace: Trace) -> list[str]:
+    """The reasoning of a traversal, in order: thoughts, quotes, rationales, reasons, critiques.
+
+    Names of hypotheses are left out: those of the options are the case's own words, repeated at every visit.
+    """
+    return [text for step in trace.steps if step.output is not None for text in _settled(step.output) if text]
+
+
+def remainder_of(trace: Trace) -> list[str]:
+    """What replies hold beyond the reasoning, in order, since training data may hold it too.
+
+    It is names of free hypotheses, quotes that are not in the case, and the whole of a reply that is no JSON.
+    """
+    return [text for step in trace.steps for text in _beyond(step)]
+
+
+def _beyond(step: Step) -> Iterator[str]:
+    known: set[str] = set()
+    if step.output is not None:
+        known.update(_settled(step.output))
+        if isinstance(step.output, Differential):
+            free = [hypothesis.label for hypothesis in step.output.hypotheses if hypothesis.letter is None]
+            known.update(free)
+            yield from free
+    if step.text:
+        yield from (text for text in _strings(_read(step.text)) if text and text not in known)
+
+
+def _settled(output: Output) -> Iterator[str]:
+    match output:
+        case History(reasoning=reasoning, findings=findings):
+            yield reasoning
+            yield from (finding.quote for finding in findings)
+        case Differential(reasoning=reasoning, hypotheses=hypotheses):
+            yield reasoning
+            yield from (hypothesis.rationale for hypothesis in hypotheses)
+        case EvidenceCheck(reasoning=reasoning, weights=weights, missing=missing):
+            yield reasoning
+            yield from (weight.reason for weight in weights)
+            yield missing
+        case Reflection(critique=critique, refuted=refuted):
+            yield critique
+            yield from (refutation.because for refutation in refuted)
+        case Conclusion(justification=justification):
+            yield justification
+        case Generation(statement=statement):
+            yield statement
+
+
+def _read(text: str) -> Any:
+    """A reply as JSON; its text if it is none."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return text
+
+
+def _strings(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for part in value.values():
+                yield from _strings(part)
+        case list():
+            for part in value:
+                yield from _strings(part)

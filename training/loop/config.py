@@ -11,14 +11,13 @@ from ddxgraph.graph.budget import Budget
 from ddxgraph.training.configfile import Settings, explained_toml, read_toml, settings_of
 from ddxgraph.training.gate.config import GateConfig, read_config
 from ddxgraph.training.sft.config import TrainConfig, train_config
-from ddxgraph.training.styles.compile import Style
+from ddxgraph.training.styles.compile import StyleName, check_tries
+from ddxgraph.training.styles.registry import style_of
 
 StrategyName = Literal["graph", "vanilla", "cot", "longstep", "longmonolog"]
 """How validation cases are taken."""
 
 _BUDGET: Final = Budget()
-_TREES: Final = ("longstep", "longmonolog")
-"""Styles that the tree rule is for."""
 _OTHERS_AWAY_S: Final = 600.0
 _OURS_AWAY_S: Final = 30.0
 
@@ -97,7 +96,7 @@ class Evaluate(CaseWork):
 class Journeys(Settings):
     """How accepted journeys are told."""
 
-    style: Style = "longstep"
+    style: StyleName = "longstep"
     """`longstep`, `longmonolog`, `shortcut`, `cot` or `graph`."""
     seed: int = 0
     """Gives another wording."""
@@ -106,8 +105,7 @@ class Journeys(Settings):
 
     @model_validator(mode="after")
     def _possible(self) -> "Journeys":
-        if self.tries is not None and self.style not in _TREES:
-            raise ValueError(f"tries is for {' and '.join(_TREES)}, not for {self.style}: leave it out")
+        check_tries(style_of(self.style), self.tries)
         return self
 
 

@@ -12,7 +12,7 @@ from ddxgraph.training.markdown import markdown_environment
 from ddxgraph.training.sets.figures import Spread
 from ddxgraph.training.sets.manifest import SetManifest, data_file
 from ddxgraph.training.sets.samples import features_of
-from ddxgraph.training.styles.compile import Style
+from ddxgraph.training.styles.registry import Kind, style_of
 
 _TEMPLATE: Final = "card.md.jinja"
 _SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -23,48 +23,16 @@ _SMALL: Final = 3e9
 _STATED_SIZE: Final = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)\s?([MB])(?![A-Za-z0-9])", re.IGNORECASE)
 
 
-class _About(NamedTuple):
-    """What a reader must know of a style."""
-
-    tells: str
-    turns: str
-    use: str
-
-
-_ONE_REPLY: Final = "a system message, the case with what is asked for, and the reply"
-_FULL: Final = "Supervised fine-tuning of a language model for research on long-thought clinical reasoning."
-_CONTROL: Final = (
-    "The control condition of an experiment: fine-tune on it beside the full journeys, on the same cases."
-)
-
-ABOUT: Final[Mapping[Style, _About]] = {
-    "longstep": _About(
-        "Each tells a whole journey in titled steps, in the order walked: wrong hypotheses, their refutation and "
-        "every backtrack included (LongStep, arXiv 2501.06458).",
-        _ONE_REPLY,
-        _FULL,
-    ),
-    "longmonolog": _About(
-        "Each tells a whole journey as one monologue in the first person, wrong hypotheses, their refutation and "
-        "every backtrack included (LongMonolog, arXiv 2501.06458).",
-        _ONE_REPLY,
-        _FULL,
-    ),
-    "shortcut": _About(
-        "Each tells the successful path alone, without a detour (shortcut learning, arXiv 2410.18982).",
-        _ONE_REPLY,
-        _CONTROL,
-    ),
-    "cot": _About(
-        "Each is a short step-by-step answer, as the control CoT-SFT of arXiv 2501.06458.",
-        _ONE_REPLY,
-        _CONTROL,
-    ),
-    "graph": _About(
-        "Each is the conversation of a traversal's own nodes with their model, replies in JSON.",
-        "the turns of the nodes",
-        "Supervised fine-tuning of the model that serves the graph itself.",
-    ),
+_USES: Final[Mapping[Kind, str]] = {
+    "journey": "Supervised fine-tuning of a language model for research on long-thought clinical reasoning.",
+    "control": "The control condition of an experiment: fine-tune on it beside the full journeys, on the same "
+    "cases.",
+    "conversation": "Supervised fine-tuning of the model that serves the graph itself.",
+}
+_TURNS: Final[Mapping[Kind, str]] = {
+    "journey": "a system message, the case with what is asked for, and the reply",
+    "control": "a system message, the case with what is asked for, and the reply",
+    "conversation": "the turns of the nodes",
 }
 
 
@@ -134,15 +102,16 @@ def _yaml_items(items: Iterable[Any], margin: str) -> Iterator[str]:
 def _body(manifest: SetManifest, report: GateReport) -> str:
     environment = markdown_environment(Path(__file__).parent)
     environment.filters |= {"share": _share, "count": _count, "middle": _middle, "words": _words}
-    about = ABOUT[manifest.settings.style]
+    style = style_of(manifest.settings.style)
     models = list(dict.fromkeys(one.model for one in manifest.inputs))
     if manifest.rewriting:
         models = list(dict.fromkeys([*models, manifest.rewriting.model]))
     return environment.get_template(_TEMPLATE).render(
         manifest=manifest,
         report=report,
-        style=manifest.settings.style,
-        about={"is": about.tells, "turns": about.turns, "use": about.use},
+        style=style,
+        turns=_TURNS[style.kind],
+        use=_USES[style.kind],
         field="messages" if manifest.settings.format == "messages" else "conversations",
         sides=(manifest.train, manifest.validation),
         letters=sorted({*manifest.train.letters, *manifest.validation.letters}),

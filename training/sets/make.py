@@ -46,7 +46,7 @@ from ddxgraph.training.sets.manifest import (
 )
 from ddxgraph.training.sets.samples import Format, line_of, record_of
 from ddxgraph.training.source import RunSource
-from ddxgraph.training.styles.compile import Sample, Style, compile_samples
+from ddxgraph.training.styles.compile import Sample, compile_samples
 
 Progress = Callable[[int, int], None]
 """Is told how much is done, and how much there is: bytes read by the gate, then journeys compiled."""
@@ -83,7 +83,7 @@ class JourneySet:
 
 def make_journeys(
     runs: Iterable[RunSource | Path | str],
-    style: Style,
+    style: str,
     out: Path | str,
     *,
     config: GateConfig | None = None,
@@ -105,7 +105,7 @@ def make_journeys(
 
     Args:
         runs: the run folders; with their cases where a run was made of a case file.
-        style: one of `ddxgraph.training.styles.compile.STYLES`.
+        style: name of a registered style.
         out: the set's folder; made where it is missing.
         config: the gate's settings.
         seed: of the wording.

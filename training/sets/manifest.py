@@ -11,7 +11,7 @@ from ddxgraph.training.gate.config import GateConfig, Side
 from ddxgraph.training.gate.report import InputReport
 from ddxgraph.training.sets.figures import Figures
 from ddxgraph.training.sets.samples import Format
-from ddxgraph.training.styles.compile import Style
+from ddxgraph.training.styles.compile import StyleName
 
 SET: Final = "journeys.json"
 CARD: Final = "README.md"
@@ -25,7 +25,7 @@ class SetSettings(BaseModel):
 
     model_config = _FROZEN
 
-    style: Style
+    style: StyleName
     format: Format = "messages"
     seed: int = 0
     """Of the wording."""

@@ -15,7 +15,7 @@ from ddxgraph.common.errors import SampleFileError, fault_of
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.training.gate.reasons import Note
-from ddxgraph.training.styles.compile import Message, Meta, Sample, Style
+from ddxgraph.training.styles.compile import Message, Meta, Sample, StyleName
 
 Format = Literal["messages", "sharegpt"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -56,7 +56,7 @@ class SampleMeta(BaseModel):
     """Of the case; may be empty."""
     split: str
     """Of the case in its source, not of this set; may be empty."""
-    style: Style
+    style: StyleName
     seed: int
     """Of the wording."""
     tries: int

@@ -16,7 +16,7 @@ from ddxgraph.common.files import FolderBusy, folder_held, write_whole
 from ddxgraph.training.sets.folder import sha256_of
 from ddxgraph.training.sets.manifest import SetManifest, data_file
 from ddxgraph.training.sft.config import TrainConfig
-from ddxgraph.training.styles.compile import Style
+from ddxgraph.training.styles.compile import StyleName
 
 CARD: Final = "training.json"
 """The training card, in the adapter's folder; its field `job` is the job."""
@@ -42,7 +42,7 @@ class TrainingJob(BaseModel):
     """Of the base model's files; of a hub's model its commit instead."""
     data: Mapping[str, str]
     """Data file to SHA-256."""
-    style: Style
+    style: StyleName
     prompt_hashes: tuple[str, ...]
     """Of the prompt sets that the samples answer."""
     start_sha256: str | None = None

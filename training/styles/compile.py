@@ -1,11 +1,11 @@
 """The compiler: one traversal into training text, pure and deterministic."""
 
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from ddxgraph.common.errors import BadInput, CompileError
 from ddxgraph.graph.conversation import assemble
@@ -14,36 +14,16 @@ from ddxgraph.graph.routing import Trigger
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.generate import SYSTEM
-from ddxgraph.nodes.generate import Style as AskedStyle
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.prompts.library import PromptSet
-from ddxgraph.training.styles.graph import conversations
-from ddxgraph.training.styles.journey import Journey, WentBack, answer_of, answered, journey_of
-from ddxgraph.training.styles.longmonolog import monologue
-from ddxgraph.training.styles.longstep import steps_told
-from ddxgraph.training.styles.recover import RecoveryError, recover
-from ddxgraph.training.styles.shortcut import brief, shortcut
+from ddxgraph.training.styles.journey import ParsedTrace, WentBack, parse
+from ddxgraph.training.styles.registry import Style, style_names, style_of
 
-__all__ = ["STYLES", "CompileError", "Sample", "Style", "compile_journey", "compile_samples"]
+__all__ = ["CompileError", "Sample", "StyleName", "compile_journey", "compile_samples"]
 
-Style = Literal["longstep", "longmonolog", "shortcut", "cot", "graph"]
-"""Two tell the whole journey, two are controls, and `graph` is the traversal's own conversation."""
-STYLES: Final[tuple[Style, ...]] = get_args(Style)
+StyleName = Annotated[str, AfterValidator(lambda name: style_of(name).name)]
+"""Name of a registered style."""
 
-ASKED_AS: Final[Mapping[Style, AskedStyle]] = {
-    "longstep": "longstep",
-    "longmonolog": "longmonolog",
-    "shortcut": "longstep",
-    "cot": "cot",
-}
-"""Style to the strategy whose prompt its samples answer.
-
-`shortcut` answers the prompt of `longstep`: the two then differ in the detours alone, and models trained on
-either are asked the same at inference.
-"""
-
-_HARD_TO_FIND: Final = re.compile(r"[.:;!?,]\s")
-"""An option that holds more than a phrase may hold the end of one of our sentences and the start of another."""
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -69,7 +49,7 @@ class Meta(BaseModel):
     """Which sample of the case the trace was."""
     source: str
     split: str
-    style: Style
+    style: StyleName
     seed: int
     tries: int | None
     """Most tries of each on-path node; None: all of them."""
@@ -85,7 +65,7 @@ class Meta(BaseModel):
     backtracks: int
     """Backtracks of the trace."""
     told_backtracks: int
-    """Backtracks that the text tells: fewer under the tree rule, none in `shortcut` and `cot`."""
+    """Backtracks that the text tells: fewer under the tree rule, none in a control."""
     tokens: Usage
     """What the trace counted; for the sample's own length, tokenise it."""
     answer: str
@@ -105,114 +85,84 @@ class Sample(BaseModel):
 
 
 def compile_journey(
-    trace: Trace, style: Style, seed: int = 0, *, tries: int | None = None, prompts: PromptSet | None = None
+    trace: Trace, style: str, seed: int = 0, *, tries: int | None = None, prompts: PromptSet | None = None
 ) -> Sample:
     """Compile a traversal into one training sample.
 
-    The wording follows from the seed, the style and the trace's id alone. The reply of every style but `graph`
-    ends in the line that states the answer (`nodes.statement`); its system and user messages are what the
-    strategy of that style puts to a model at inference.
+    The wording follows from the seed, the style and the trace's id alone. In every style but `graph` the reply
+    ends in the line that states the answer (`nodes.statement`), and the system and user messages are what the
+    style's strategy puts to a model at inference.
 
     Args:
         trace: a traversal of the graph that reached an answer.
-        style: one of `STYLES`.
+        style: name of a registered style.
         seed: another seed, another wording.
-        tries: the tree rule for `longstep` and `longmonolog`: most tries of each on-path node, at least 2.
+        tries: the tree rule, for styles that tell whole journeys: most tries of each on-path node, at least 2.
         prompts: the prompt set of the style's strategy; the shipped one by default. Not for `graph`.
 
     Returns:
-        The sample; for `graph`, of a trace whose conversation was compacted, that of its last conversation
+        The sample; for `graph`, the last conversation of a trace whose conversation was compacted
         (`compile_samples` gives all of them).
 
     Raises:
         CompileError: the trace is of another strategy, broke off, has no answer or one that no line can state,
             or holds names that would not be found again in the text.
-        BadInput: there is no such style, or `tries` is less than 2 or of no use to the style.
+        UnknownStyle: there is no such style.
+        BadInput: `tries` is less than 2 or does not apply to the style.
     """
     return compile_samples(trace, style, seed, tries=tries, prompts=prompts)[-1]
 
 
 def compile_samples(
-    trace: Trace, style: Style, seed: int = 0, *, tries: int | None = None, prompts: PromptSet | None = None
+    trace: Trace, style: str, seed: int = 0, *, tries: int | None = None, prompts: PromptSet | None = None
 ) -> tuple[Sample, ...]:
-    """All the samples of a traversal: one, but for `graph`, where each compaction begins another conversation.
+    """Compile a traversal into all its samples: one, but for `graph`, which has one for each conversation.
 
-    Arguments and errors are those of `compile_journey`.
+    Args:
+        trace: see `compile_journey`, as are the others.
+        style: name of a registered style.
+        seed: of the wording.
+        tries: the tree rule.
+        prompts: instead of the shipped ones.
+
+    Returns:
+        The samples, in the order of the conversations; each compaction begins another one.
+
+    Raises:
+        CompileError, UnknownStyle, BadInput: see `compile_journey`.
     """
-    if style not in STYLES:
-        raise BadInput(f"there is no style {style!r}: choose one of {', '.join(STYLES)}")
-    if tries is not None and style not in {"longstep", "longmonolog"}:
-        raise BadInput(f"the tree rule is of no use to {style!r}: it is for 'longstep' and 'longmonolog'")
-    if style == "graph":
-        return _node_turns(trace, seed)
-    reply, told_backtracks = _reply(trace, style, f"{seed}|{style}|{trace.id}", tries)
-    prompts = prompts or generation_prompts(ASKED_AS[style])
-    messages = (*_messages(asked(trace.case, style, prompts)), Message(role="assistant", content=reply))
-    meta = _meta(
-        trace,
-        style,
-        seed,
-        answer=answer_of(trace),
-        prompt_hash=prompts.hash,
-        told_backtracks=told_backtracks,
-        tries=tries,
-    )
-    return (Sample(messages=messages, meta=meta),)
+    told_as = style_of(style)
+    check_tries(told_as, tries)
+    parsed = parse(trace, tries)
+    told = told_as.tell(parsed, f"{seed}|{style}|{trace.id}")
+    if not isinstance(told, str):
+        facts = {"answer": trace.answer, "prompt_hash": trace.provenance.prompt_set}
+        metas = (_meta(parsed, told_as, seed, part=part, **facts) for part in range(len(told)))
+        return tuple(
+            Sample(messages=_messages(conversation), meta=meta)
+            for conversation, meta in zip(told, metas, strict=True)
+        )
+    prompts = prompts or generation_prompts(told_as.strategy)
+    question = _messages(_question(trace.case, told_as.strategy, prompts))
+    meta = _meta(parsed, told_as, seed, answer=parsed.answer, prompt_hash=prompts.hash)
+    return (Sample(messages=(*question, Message(role="assistant", content=told)), meta=meta),)
 
 
-def asked(case: Case, style: Style, prompts: PromptSet | None = None) -> list[BaseMessage]:
-    """What the strategy of a style puts to a model: the system message, and the case with what is asked for."""
-    strategy = ASKED_AS[style]
-    prompts = prompts or generation_prompts(strategy)
+def check_tries(style: Style, tries: int | None) -> None:
+    """Check that the tree rule applies to a style.
+
+    Raises:
+        BadInput: it does not, and `tries` is given.
+    """
+    if tries is not None and style.kind != "journey":
+        allowed = " and ".join(style_names("journey"))
+        raise BadInput(f"tries is for {allowed}, not for {style.name}: leave it out")
+
+
+def _question(case: Case, strategy: str, prompts: PromptSet) -> list[BaseMessage]:
+    """What a strategy puts to a model: the system message, and the case with what is asked for."""
     asking = prompts.render(strategy, letters=case.letters)
     return assemble(prompts.render(SYSTEM), prompts.render("case", case=case), [], asking=asking)
-
-
-def _reply(trace: Trace, style: Style, seed: str, tries: int | None) -> tuple[str, int]:
-    """The text, and how many backtracks it tells."""
-    match style:
-        case "shortcut":
-            return shortcut(trace, seed), 0
-        case "cot":
-            return brief(trace), 0
-        case _:
-            journey: Journey = journey_of(trace, tries)
-            write = steps_told if style == "longstep" else monologue
-            text = write(journey, trace.case.options, seed)
-            if any(_HARD_TO_FIND.search(option) for option in trace.case.options.values()):
-                _found_again(journey, text, trace)
-            return text, sum(isinstance(event, WentBack) for event in journey)
-
-
-def _found_again(journey: Journey, text: str, trace: Trace) -> None:
-    """See to it that a text can be read back."""
-    try:
-        read = recover(text, trace.case.options)
-    except RecoveryError:
-        read = ()
-    if read != journey:
-        raise CompileError(
-            f"an option of trace {trace.id} is worded like a sentence of ours, and would not be found again in "
-            "the text: leave it out"
-        )
-
-
-def _node_turns(trace: Trace, seed: int) -> tuple[Sample, ...]:
-    return tuple(
-        Sample(
-            messages=_messages(messages),
-            meta=_meta(
-                trace,
-                "graph",
-                seed,
-                answer=answered(trace),
-                prompt_hash=trace.provenance.prompt_set,
-                told_backtracks=trace.backtracks,
-                part=part,
-            ),
-        )
-        for part, messages in enumerate(conversations(trace))
-    )
 
 
 def _messages(messages: Sequence[BaseMessage]) -> tuple[Message, ...]:
@@ -225,23 +175,31 @@ def _role(message: BaseMessage) -> Literal["system", "user", "assistant"]:
     return "assistant" if isinstance(message, AIMessage) else "user"
 
 
-def _meta(trace: Trace, style: Style, seed: int, **facts: Any) -> Meta:
-    triggers: dict[Trigger, int] = {}
-    for step in trace.steps:
-        triggers[step.move.trigger] = triggers.get(step.move.trigger, 0) + 1
+def _meta(parsed: ParsedTrace, style: Style, seed: int, *, part: int = 0, **facts: Any) -> Meta:
+    trace = parsed.trace
+    match style.kind:
+        case "journey":
+            told_backtracks = sum(isinstance(event, WentBack) for event in parsed.journey)
+        case "control":
+            told_backtracks = 0
+        case "conversation":
+            told_backtracks = trace.backtracks
     return Meta(
         trace=trace.id,
         case=trace.case.id,
         sample=trace.sample,
         source=trace.case.source,
         split=trace.case.split,
-        style=style,
+        style=style.name,
         seed=seed,
+        tries=parsed.tries,
+        part=part,
         model=trace.provenance.model,
         adapter=trace.provenance.adapter,
         adapter_sha256=trace.provenance.adapter_sha256,
-        triggers=dict(sorted(triggers.items())),
+        triggers=dict(sorted(Counter(step.move.trigger for step in trace.steps).items())),
         backtracks=trace.backtracks,
+        told_backtracks=told_backtracks,
         tokens=trace.usage,
-        **{"tries": None, "part": 0, **facts},
+        **facts,
     )

@@ -1,7 +1,11 @@
-"""The journey that a trace tells: plain events in the order walked, without prompts, costs or credences."""
+"""A traversal as every style takes it: parsed once, and the journey that it tells as plain events.
 
-from collections.abc import Generator, Iterator, Sequence
+A journey is the events in the order walked, without prompts, costs or credences.
+"""
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, Literal
 
 from ddxgraph.common.errors import CompileError
@@ -14,8 +18,7 @@ from ddxgraph.nodes.generate_differential import Differential, Hypothesis, name_
 from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.nodes.review_history import Asks, Finding, FindingKind, History, Polarity, Salience
 from ddxgraph.nodes.statement import STATEMENT_CHARS, stated
-from ddxgraph.training.styles.modelwords import ModelWords
-from ddxgraph.training.styles.quoting import Name, answer_line, fold
+from ddxgraph.training.styles.quoting import ModelWords, Name, answer_line, fold
 from ddxgraph.training.styles.tree_rule import Taken, all_taken, with_few_tries
 
 GRAPH: Final = "graph"
@@ -34,7 +37,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """What was thought at a stop: its free thought, a reflection's critique, the justification at the end."""
+    """A thought: the reasoning at a stop, a reflection's critique, or the justification at the end."""
 
     stop: StopName
     text: str
@@ -42,7 +45,7 @@ class Thought:
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A finding, taken in."""
+    """A finding is noted."""
 
     quote: str
     polarity: Polarity
@@ -53,7 +56,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A hypothesis joins the differential, or is given another prior or rationale."""
+    """A hypothesis joins the differential, or gets another prior or rationale."""
 
     hypothesis: Name
     percent: int
@@ -139,34 +142,82 @@ Event = (
     | Concluded
 )
 Journey = tuple[Event, ...]
-"""Every text in it is folded (`embedding`)."""
+"""Every text in it is folded (`quoting`)."""
 
 
-def journey_of(trace: Trace, tries: int | None = None) -> Journey:
-    """Read the journey from a trace.
+@dataclass(frozen=True)
+class ParsedTrace:
+    """A traversal, parsed once for every style; made by `parse`. What no style asks for is not worked out."""
 
-    Args:
-        trace: a traversal of the graph that reached an answer.
-        tries: the tree rule (`tries.with_few_tries`): most tries of each on-path node; None keeps all of them.
+    trace: Trace
+    tries: int | None = None
+    """The tree rule (`tree_rule.with_few_tries`): most tries of each on-path node; None keeps all of them."""
 
-    Returns:
-        The events in order; the last one is the answer.
+    @property
+    def options(self) -> Mapping[str, str]:
+        """The case's options."""
+        return self.trace.case.options
+
+    @cached_property
+    def words(self) -> ModelWords:
+        """The model's words as a text holds them.
+
+        Raises:
+            CompileError: a hypothesis has no name that could be written, or one that could not be told apart.
+        """
+        return ModelWords(self.trace)
+
+    @cached_property
+    def answer(self) -> str:
+        """The answer as a line states it: an option's letter; in a free-form case folded words.
+
+        Raises:
+            CompileError: no line can state it.
+        """
+        given, options = self.trace.answer or "", self.options
+        answer = given if options else fold(given)
+        while (statement := stated(answer_line(answer), options)) and statement.answer != answer:
+            answer = statement.answer  # emphasis is no part of an answer in words
+        if statement is None:
+            wanted = "no option of its case" if options else f"no line of 1 to {STATEMENT_CHARS} characters"
+            raise CompileError(
+                f"the answer {given[:80]!r} of trace {self.trace.id} is {wanted}: leave it out"
+            )
+        return answer
+
+    @cached_property
+    def hypotheses(self) -> Sequence[Hypothesis]:
+        """The last differential."""
+        named = (step.output for step in reversed(self.trace.steps) if isinstance(step.output, Differential))
+        return next((differential.hypotheses for differential in named), ())
+
+    @cached_property
+    def chosen(self) -> Hypothesis | None:
+        """The hypothesis that the answer names; None for words that are no hypothesis' name."""
+        if self.options:
+            return next((h for h in self.hypotheses if h.letter == self.trace.answer), None)
+        key = name_key(self.trace.answer or "")
+        return next((h for h in self.hypotheses if name_key(h.label) == key), None)
+
+    @cached_property
+    def journey(self) -> Journey:
+        """The events in order; the last one is the answer.
+
+        Raises:
+            CompileError: no line can state the answer, a name cannot be written or told apart, or the trace
+                speaks of what it does not hold.
+            BadInput: `tries` is less than 2.
+        """
+        steps = self.trace.steps
+        taken = all_taken(steps) if self.tries is None else with_few_tries(steps, self.tries)
+        return tuple(_Reader(self).read(taken))
+
+
+def parse(trace: Trace, tries: int | None = None) -> ParsedTrace:
+    """Parse a traversal of the graph that reached an answer.
 
     Raises:
-        CompileError: the trace is of another strategy, broke off, has no answer that a line could state, names
-            what it does not hold, or holds a name that could not be told from another.
-        BadInput: `tries` is less than 2.
-    """
-    answer = answer_of(trace)
-    taken = all_taken(trace.steps) if tries is None else with_few_tries(trace.steps, tries)
-    return tuple(_Reader(trace, answer).read(taken))
-
-
-def answered(trace: Trace) -> str:
-    """The answer of a trace that can be compiled.
-
-    Raises:
-        CompileError: it cannot.
+        CompileError: the trace is of another strategy, broke off, or has no answer.
     """
     if trace.strategy.name != GRAPH:
         raise CompileError(
@@ -179,65 +230,44 @@ def answered(trace: Trace) -> str:
         )
     if not any(isinstance(step.output, Conclusion) for step in trace.steps):
         raise CompileError(f"trace {trace.id} has no concluding step: leave it out, or run the case again")
-    return trace.answer
+    return ParsedTrace(trace, tries)
 
 
-def answer_of(trace: Trace) -> str:
-    """The answer of a trace as a line states it: an option's letter; in a free-form case folded words.
-
-    Raises:
-        CompileError: the trace cannot be compiled, or no line can state its answer.
-    """
-    answer, options = answered(trace), trace.case.options
-    said = answer if options else fold(answer)
-    while (found := stated(answer_line(said), options)) and found.answer != said:
-        said = found.answer  # emphasis is no part of an answer in words
-    if found is None:
-        wanted = "no option of its case" if options else f"no line of 1 to {STATEMENT_CHARS} characters"
-        raise CompileError(f"the answer {answer[:80]!r} of trace {trace.id} is {wanted}: leave it out")
-    return said
-
-
-def chosen(trace: Trace) -> Hypothesis | None:
-    """The hypothesis that the answer names; None for words that no hypothesis has as its name."""
-    last = next((s.output for s in reversed(trace.steps) if isinstance(s.output, Differential)), None)
-    hypotheses = last.hypotheses if last else ()
-    if trace.case.options:
-        return next((h for h in hypotheses if h.letter == trace.answer), None)
-    key = name_key(trace.answer or "")
-    return next((h for h in hypotheses if name_key(h.label) == key), None)
+def journey_of(trace: Trace, tries: int | None = None) -> Journey:
+    """The journey that a trace tells: see `parse` and `ParsedTrace.journey`."""
+    return parse(trace, tries).journey
 
 
 def noted(finding: Finding, words: ModelWords) -> Noted:
-    """A finding as it is told."""
+    """A finding as an event."""
     return Noted(words.finding(finding), finding.polarity, finding.kind, finding.salience)
 
 
 def named(hypothesis: Hypothesis, words: ModelWords) -> Named:
-    """A hypothesis as it is told."""
+    """A hypothesis as an event."""
     percent = min(max(round(hypothesis.prior * 100), 1), 99)
     return Named(words.names[hypothesis.id], percent, words.note(hypothesis.rationale))
 
 
 class _Reader:
-    """Turns steps into events, and sees to it that nothing is spoken of before it has been told.
+    """Turns steps into events, and introduces everything before it is spoken of.
 
-    What a left-out step brought in (a finding, a hypothesis, a refutation) is told where it is first needed.
+    What a skipped step brought in (a finding, a hypothesis, a refutation) is told where it is first needed.
     """
 
-    def __init__(self, trace: Trace, answer: str) -> None:
-        self._trace = trace
-        self._answer = answer
-        self._words = ModelWords(trace)
+    def __init__(self, parsed: ParsedTrace) -> None:
+        self._trace_id = parsed.trace.id
+        self._answer = parsed.answer
+        self._words = parsed.words
         self._findings: dict[str, Finding] = {}
         self._hypotheses: dict[str, Hypothesis] = {}
-        self._told_findings: set[str] = {WHOLE_CASE}
-        self._told: dict[str, Named] = {}
-        self._aside: set[str] = set()
-        """Hypotheses that a left-out step brought in: told once they are spoken of."""
+        self._noted: set[str] = {WHOLE_CASE}
+        self._introduced: dict[str, Named] = {}
+        self._held_back: set[str] = set()
+        """Hypotheses that a skipped step brought in: introduced once they are spoken of."""
         self._refuted: set[str] = set()
         self._owed: dict[str, str] = {}
-        """Refutations of left-out steps, by hypothesis."""
+        """Refutations of skipped steps, by hypothesis."""
         self._asked = self._halted = self._reopened = False
 
     def read(self, steps: Sequence[Taken]) -> Iterator[Event]:
@@ -245,14 +275,14 @@ class _Reader:
             if kept:
                 yield from self._step(step)
             else:
-                self._pass_by(step)
+                self._skip(step)
 
-    def _pass_by(self, step: Step) -> None:
+    def _skip(self, step: Step) -> None:
         match step.output:
             case History(findings=findings):
                 self._findings.update({finding.id: finding for finding in findings})
             case Differential(hypotheses=hypotheses, revived=revived):
-                self._aside |= {h.id for h in hypotheses} - self._hypotheses.keys()
+                self._held_back |= {h.id for h in hypotheses} - self._hypotheses.keys()
                 self._hypotheses.update({h.id: h for h in hypotheses})
                 if revived:
                     self._owed.clear()
@@ -301,8 +331,9 @@ class _Reader:
             yield Revived()
         yield from self._thought("generate_differential", differential.reasoning)
         self._hypotheses.update({h.id: h for h in differential.hypotheses})
+        unspoken = self._refuted | self._held_back | self._owed.keys()
         for hypothesis in differential.hypotheses:
-            if hypothesis.id not in self._refuted | self._aside and hypothesis.id not in self._owed:
+            if hypothesis.id not in unspoken:
                 yield from self._hypothesis(hypothesis.id)
 
     def _check(self, check: EvidenceCheck) -> Iterator[Event]:
@@ -321,7 +352,7 @@ class _Reader:
 
     def _reflection(self, reflection: Reflection) -> Iterator[Event]:
         yield from self._thought("reflect", reflection.critique)
-        owed = {key: because for key, because in self._owed.items() if key in self._told}
+        owed = {key: because for key, because in self._owed.items() if key in self._introduced}
         self._owed.clear()
         given_up = owed | {r.hypothesis: r.because for r in reflection.refuted}
         for key, because in given_up.items():
@@ -345,30 +376,30 @@ class _Reader:
 
     def _finding(self, key: str) -> Iterator[Event]:
         """Tell a finding, unless it has been told."""
-        if key in self._told_findings:
+        if key in self._noted:
             return
         if key not in self._findings:
             raise CompileError(
-                f"trace {self._trace.id} weighs the finding {key!r}, which no reading of its history holds"
+                f"trace {self._trace_id} weighs the finding {key!r}, which no reading of its history holds"
             )
-        self._told_findings.add(key)
+        self._noted.add(key)
         yield noted(self._findings[key], self._words)
 
     def _hypothesis(self, key: str) -> Iterator[Event]:
-        """Tell a hypothesis, unless it has been told just so."""
+        """Introduce a hypothesis, unless it has been told just so."""
         if key not in self._hypotheses:
             raise CompileError(
-                f"trace {self._trace.id} speaks of the hypothesis {key!r}, which its differential does not hold"
+                f"trace {self._trace_id} speaks of the hypothesis {key!r}, which its differential does not hold"
             )
         event = named(self._hypotheses[key], self._words)
-        if self._told.get(key) != event:
-            self._told[key] = event
-            self._aside.discard(key)
+        if self._introduced.get(key) != event:
+            self._introduced[key] = event
+            self._held_back.discard(key)
             yield event
 
     def _name(self, key: str) -> Generator[Event, None, Name]:
-        """What a hypothesis is called, once it has been told."""
-        if key not in self._told:
+        """What a hypothesis is called, once it has been introduced."""
+        if key not in self._introduced:
             yield from self._hypothesis(key)
         return self._words.names[key]
 

@@ -24,41 +24,41 @@ from ddxgraph.training.styles.quoting import Name, names_of
 from ddxgraph.training.styles.voice import Teller, answer_line, finding
 
 _TOGETHER: Final = ((2, 0.4), (1, 0.5), (3, 1.0))
-"""How many findings a sentence takes in, and with what probability where those before it were not chosen."""
+"""Findings a sentence takes in, and the probability of that number if the ones before it were not drawn."""
 _OPENS: Final = frozenset({"review_history", "check_evidence"})
-"""Stops whose thought goes on from the sentence that opened them; another thought begins a paragraph."""
+"""Stops whose thought continues the paragraph that opened them; any other thought begins a paragraph."""
 _HESITATES: Final = 0.25
 """How often a monologue pauses before the next check."""
 
 
 def monologue(journey: Journey, options: Mapping[str, str], seed: str) -> str:
-    """Tell a journey as it went through one's mind.
+    """Tell a journey as a stream of thought.
 
     Args:
-        journey: from `journey.journey_of`.
+        journey: of a `ParsedTrace`.
         options: the case's options.
         seed: any text; decides the wordings.
 
     Returns:
         Paragraphs, the last of which is the line that states the answer.
     """
-    return _Monologue(options, seed).told(journey)
+    return _Monologue(options, seed).tell(journey)
 
 
 class _Monologue:
-    """The paragraphs so far. A thought ends its paragraph, since it runs to the end of the line."""
+    """The paragraphs so far. A thought ends its paragraph, because it runs to the end of the line."""
 
     def __init__(self, options: Mapping[str, str], seed: str) -> None:
-        self._tell = Teller(options, seed)
+        self._teller = Teller(options, seed)
         self._options = options
         self._done: list[str] = []
         self._current: list[str] = []
         self._checked: set[Name] = set()
         self._listed = False
         self._awaited = ""
-        """The remark that is due where nothing follows of what was announced."""
+        """The remark to make if nothing follows of what was announced."""
 
-    def told(self, journey: Journey) -> str:
+    def tell(self, journey: Journey) -> str:
         for kind, run in groupby(journey, key=type):
             events = tuple(run)
             self._remark_absence(events[0])
@@ -80,11 +80,11 @@ class _Monologue:
                 self._think(event)
             case Revived():
                 self._close()
-                self._say(self._tell.sentence("revived"))
+                self._say(self._teller.sentence("revived"))
             case Checked(hypothesis=name):
                 self._check(name)
             case WentBack():
-                self._say(self._tell.went_back(event))
+                self._say(self._teller.went_back(event))
                 self._close()
                 self._awaited = "nothing_new" if event.to == "review_history" else ""
             case Concluded(answer=answer):
@@ -95,8 +95,8 @@ class _Monologue:
                 self._say(self._in_a_sentence(event))
 
     def _in_a_sentence(self, event: Asked | Named | Weighed | Missing | Refuted | Halted) -> str:
-        """What one sentence tells, wherever the paragraph stands."""
-        tell = self._tell
+        """An event that takes one sentence of the current paragraph."""
+        tell = self._teller
         match event:
             case Asked(asks=asks):
                 return tell.sentence(f"asked:{asks}")
@@ -112,52 +112,49 @@ class _Monologue:
                 return tell.halted(event)
 
     def _think(self, thought: Thought) -> None:
-        """A thought runs to the end of its paragraph."""
+        """Write a thought; it runs to the end of its paragraph."""
         if thought.stop not in _OPENS:
             self._close()
-        self._say(self._tell.lead(thought))
+        self._say(self._teller.lead(thought))
         self._close()
 
     def _remark_absence(self, event: Event) -> None:
-        """Say that nothing was found, once an event shows that nothing will be."""
+        """Say that there is nothing, once an event shows that nothing will follow."""
         if not self._awaited or (isinstance(event, Thought) and event.stop in _OPENS):
             return
         if not isinstance(event, Noted | Weighed):
-            self._say(self._tell.remark(self._awaited))
+            self._say(self._teller.remark(self._awaited))
         self._awaited = ""
 
     def _findings(self, events: Iterable[Noted]) -> None:
         for polarity, run in groupby(events, key=lambda event: event.polarity):
             waiting = [finding(event.quote) for event in run]
             while waiting:
-                size = next(size for size, odds in _TOGETHER if self._tell.chance(odds))
-                self._say(self._tell.sentence(f"noted:{polarity}", waiting[:size]))
+                size = next(size for size, odds in _TOGETHER if self._teller.chance(odds))
+                self._say(self._teller.sentence(f"noted:{polarity}", waiting[:size]))
                 del waiting[:size]
 
     def _list(self) -> None:
-        """Begin to name hypotheses."""
+        """Begin to list hypotheses."""
         self._close()
-        self._say(self._tell.remark("listing_again" if self._listed else "listing"))
+        self._say(self._teller.remark("listing_again" if self._listed else "listing"))
         self._listed = True
 
     def _check(self, name: Name) -> None:
         self._close()
-        if self._tell.chance(_HESITATES):
-            self._say(self._tell.remark("between"))
-        self._say(
-            self._tell.sentence(
-                "rechecked" if name in self._checked else "checked", [self._tell.written(name)]
-            )
-        )
+        if self._teller.chance(_HESITATES):
+            self._say(self._teller.remark("between"))
+        kind = "rechecked" if name in self._checked else "checked"
+        self._say(self._teller.sentence(kind, [self._teller.written(name)]))
         self._checked.add(name)
         self._awaited = "nothing"
 
     def _conclude(self, answer: str) -> None:
         name = next((name for name in names_of(self._options) if name.letter == answer), None)
         if name:
-            self._say(self._tell.remark("closing_on", [self._tell.written(name)]))
+            self._say(self._teller.remark("closing_on", [self._teller.written(name)]))
         else:
-            self._say(self._tell.remark("closing"))
+            self._say(self._teller.remark("closing"))
         self._close()
         self._done.append(answer_line(answer))
 

@@ -58,42 +58,42 @@ _BACK: Final[Mapping[str, str]] = {
     "check_evidence": "Going back to the evidence",
 }
 
-_FOUND: Final[Mapping[str, tuple[type, ...]]] = {
+_NEEDLESS: Final[Mapping[str, tuple[type, ...]]] = {
     "nothing": (Thought, Weighed, Missing),
     "nothing_new": (Thought, Noted),
 }
-"""Remark to the events that make it needless."""
+"""Remark to the events after which it is not made."""
 
 OTHER_TITLES: Final = frozenset({title for pair in _TITLES.values() for title in pair} | {*_BACK.values()})
-"""Titles that tell of nothing by themselves."""
+"""Titles that tell nothing by themselves."""
 
 
 def steps_told(journey: Journey, options: Mapping[str, str], seed: str) -> str:
     """Tell a journey in titled steps.
 
     Args:
-        journey: from `journey.journey_of`.
+        journey: of a `ParsedTrace`.
         options: the case's options.
         seed: any text; decides the wordings outside titles and lists.
 
     Returns:
         Sections under lines that begin with `## `; the last line states the answer.
     """
-    return _Steps(options, seed).told(journey)
+    return _Steps(options, seed).tell(journey)
 
 
 class _Steps:
     """The lines so far. A section opens with the first event that belongs to it."""
 
     def __init__(self, options: Mapping[str, str], seed: str) -> None:
-        self._tell = Teller(options, seed)
+        self._teller = Teller(options, seed)
         self._lines: list[str] = []
         self._section = ""
         self._awaited = ""
-        """The remark that is due where nothing follows under the last title."""
+        """The remark to make if nothing follows under the last title."""
         self._seen: set[str | Name] = set()
 
-    def told(self, journey: Journey) -> str:
+    def tell(self, journey: Journey) -> str:
         for event in journey:
             self._event(event)
         return "\n".join(self._lines).strip()
@@ -106,7 +106,7 @@ class _Steps:
                 self._awaited = "nothing"
             case WentBack():
                 self._title(_BACK[event.to])
-                self._lines.append(self._tell.went_back(event))
+                self._lines.append(self._teller.went_back(event))
                 self._awaited = "nothing_new" if event.to == "review_history" else ""
             case Concluded(answer=answer):
                 self._open("conclude")
@@ -115,14 +115,14 @@ class _Steps:
                 self._line(event)
 
     def _remark_absence(self, event: Event) -> None:
-        """Say that nothing was found, where the next event shows that nothing was."""
-        if self._awaited and not isinstance(event, _FOUND[self._awaited]):
-            self._lines.append(self._tell.remark(self._awaited))
+        """Say that there is nothing, once the next event shows that there is nothing."""
+        if self._awaited and not isinstance(event, _NEEDLESS[self._awaited]):
+            self._lines.append(self._teller.remark(self._awaited))
         self._awaited = ""
 
     def _line(self, event: Event) -> None:
-        """An event that takes one line of its section."""
-        tell = self._tell
+        """Write an event that takes one line of its section."""
+        tell = self._teller
         match event:
             case Asked(asks=asks):
                 self._add("review_history", tell.sentence(f"asked:{asks}"))
@@ -136,11 +136,9 @@ class _Steps:
             case Revived():
                 self._add("generate_differential", tell.sentence("revived"))
             case Weighed(finding=quote, strength=strength, reason=reason):
-                told = finding(quote)
-                self._add(
-                    "check_evidence",
-                    _because(f"- {told[:1].upper()}{told[1:]} {STRENGTHS[strength]}", reason),
-                )
+                subject = finding(quote)
+                item = f"- {subject[:1].upper()}{subject[1:]} {STRENGTHS[strength]}"
+                self._add("check_evidence", _because(item, reason))
             case Missing(text=text):
                 self._add("check_evidence", f"{SETTLE}{text}")
             case Refuted(hypothesis=name, because=because):
@@ -163,7 +161,7 @@ class _Steps:
         self._section = stop
 
     def _evidence(self, name: Name) -> None:
-        self._title(f"{EVIDENCE_TITLES[name in self._seen]}{self._tell.written(name)}")
+        self._title(f"{EVIDENCE_TITLES[name in self._seen]}{self._teller.written(name)}")
         self._seen.add(name)
 
     def _title(self, title: str) -> None:

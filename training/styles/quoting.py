@@ -1,21 +1,27 @@
-"""How a model's words stand in a training text: folded, quoted, or set off, so that they can be told from ours.
+"""How a model's words stand in a training text: folded, quoted or set off, so that they can be told from ours.
 
 In a compiled text only three things are not our own words: what stands in typographic double quotes, what stands
-between two em dashes, and what follows a lead-in and its colon to the end of the line. `fold` takes these signs
-and every line break out of a model's words, so that no text can leave its place.
+between two em dashes, and what follows a lead-in and its colon to the end of the line. `fold` removes these signs
+and every line break from a model's words, so that no text can leave its place.
 
 What folding changes: control characters, line breaks, bidirectional overrides and runs of white space become one
 space; typographic double quotes become straight ones; em dashes and horizontal bars become en dashes; tokens of
 chat templates and tags of our prompts are disarmed as in every prompt (`prompts.library.disarm`). A note and a
-label also lose their final full stops, and a quote its final punctuation. A note's first letter is lowered where
-it begins with a word that is no name. In a label a single capital in parentheses, which would look like an
-option's letter, gets square brackets.
+label also lose their final full stops, and a quote its final punctuation. The first letter of a note is lowered
+if its first word is no name. In a label a single capital in parentheses, which would look like an option's
+letter, gets square brackets.
 """
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 from typing import Final, NamedTuple
 
+from ddxgraph.common.errors import CompileError
+from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.check_evidence import WHOLE_CASE
+from ddxgraph.nodes.generate_differential import Differential, Hypothesis
+from ddxgraph.nodes.review_history import Finding, History
 from ddxgraph.prompts.library import disarm
 
 WHOLE: Final = "the case as a whole"
@@ -41,6 +47,9 @@ _FUNCTION_WORDS: Final = frozenset(
 _LONGEST_PLAIN: Final = 60
 _PLAIN: Final = re.compile(r"\w(?:[\w ,'/+-]*\w)?")
 _WORD: Final = re.compile(r"\w+")
+_ID: Final = re.compile(r"\b(?:F\d{1,3}|H\d{1,3}(?!-|\W?(?:receptor|block|antagon|antihist|histamin)))\b")
+"""An id of the graph; "H2" in "H2 blocker" is none."""
+_LOWER: Final = re.compile(r"\b[a-z]{3,}\b")
 
 
 def fold(text: str) -> str:
@@ -51,7 +60,7 @@ def fold(text: str) -> str:
 
 
 def note(text: str, common: Collection[str] = ()) -> str:
-    """A short remark as it stands within or at the end of a sentence of ours.
+    """A short remark, as it stands within or at the end of a sentence of ours.
 
     Args:
         text: the remark.
@@ -65,7 +74,7 @@ def note(text: str, common: Collection[str] = ()) -> str:
 
 
 def quote(text: str) -> str:
-    """A finding in the case's words; its final punctuation is that of the sentence that it was taken from."""
+    """A finding in the case's words; its final punctuation belongs to the sentence that it was taken from."""
     words = fold(text)
     return words.rstrip(" .,;:") or words
 
@@ -77,7 +86,7 @@ def label(text: str) -> str:
 
 
 class Name(NamedTuple):
-    """How a hypothesis is called."""
+    """What a hypothesis is called."""
 
     label: str
     letter: str | None = None
@@ -95,7 +104,7 @@ def quoted(words: str) -> str:
 
 
 def aside(words: str) -> str:
-    """A note between dashes, or nothing where there is none."""
+    """A note between dashes; nothing for an empty one."""
     return f" \u2014 {words} \u2014" if words else ""
 
 
@@ -146,7 +155,7 @@ class Mentions:
         self._pattern: re.Pattern[str] | None = None
 
     def learn(self, name: Name) -> None:
-        """Take in a hypothesis beside the options; from now on it may stand without quotes."""
+        """Note a hypothesis beside the options; from now on it may stand without quotes."""
         if name.letter is not None or name in self._known:
             return
         self._known.add(name)
@@ -181,3 +190,84 @@ class Mentions:
 def finding_of(mention: str) -> str:
     """The finding that a mention names: its quote, or nothing for the case as a whole."""
     return mention[1:-1] if mention.startswith("\u201c") else ""
+
+
+class ModelWords:
+    """Folds the words of one traversal's model, and replaces the graph's ids by names.
+
+    The graph calls findings and hypotheses beside the options by ids (F1, H1), which no training text explains:
+    where a thought or a reason uses one, the finding's words or the hypothesis' name take its place. An id that
+    nothing has, or that the case itself speaks of (fibrosis stage F2), stays.
+
+    Raises:
+        CompileError: a hypothesis has no name that could be written, or one that could not be told apart.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self.names: Mapping[str, Name] = _names(trace)
+        """Hypothesis id to name."""
+
+    def thought(self, text: str) -> str:
+        """A free thought."""
+        return fold(self._resolved(text))
+
+    def note(self, text: str) -> str:
+        """A rationale, a reason, something missing."""
+        return note(self._resolved(text), self._common)
+
+    def finding(self, finding: Finding) -> str:
+        """A finding's quote.
+
+        Raises:
+            CompileError: it has no words.
+        """
+        words = quote(finding.quote)
+        if not words:
+            raise CompileError(f"trace {self._trace.id} holds a finding without words: leave it out")
+        return words
+
+    def _resolved(self, text: str) -> str:
+        if not _ID.search(text):
+            return text
+        return _ID.sub(lambda match: self._by_id.get(match.group(), match.group()), text)
+
+    @cached_property
+    def _common(self) -> frozenset[str]:
+        """Words that the case itself writes in lower case."""
+        return frozenset(_LOWER.findall(f"{self._trace.case.vignette} {self._trace.case.question}"))
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, str]:
+        """Id to what it stands for."""
+        case = self._trace.case
+        of_the_case = {*_ID.findall(" ".join([case.vignette, case.question, *case.options.values()]))}
+        known = {WHOLE_CASE: WHOLE}
+        known |= {key: name.label for key, name in self.names.items() if name.letter is None}
+        for step in self._trace.steps:
+            if isinstance(step.output, History):
+                known |= {finding.id: f'"{quote(finding.quote)}"' for finding in step.output.findings}
+        return {key: words for key, words in known.items() if key not in of_the_case}
+
+
+def _names(trace: Trace) -> dict[str, Name]:
+    options = {name.letter: name for name in names_of(trace.case.options)}
+    differentials = (step.output for step in trace.steps if isinstance(step.output, Differential))
+    worded: dict[tuple[str, str], Hypothesis] = {}
+    for hypothesis in (h for output in differentials for h in output.hypotheses):
+        worded.setdefault((hypothesis.id, hypothesis.label), hypothesis)
+    names: dict[str, Name] = {}
+    for hypothesis in worded.values():
+        name = Name(label(hypothesis.label), hypothesis.letter)
+        if not name.label:
+            fault = "has no name that could be written"
+        elif name.letter is not None and options.get(name.letter) != name:
+            fault = f"is not named as option {name.letter} of its case"
+        elif names.setdefault(hypothesis.id, name) != name:
+            fault = "changes its name"
+        else:
+            continue
+        raise CompileError(f"hypothesis {hypothesis.id} of trace {trace.id} {fault}: leave it out")
+    if len(set(names.values())) < len(names):
+        raise CompileError(f"two hypotheses of trace {trace.id} have the same name: leave it out")
+    return names

@@ -1,7 +1,7 @@
 """Reads a compiled text back: the journey that a `longstep` or a `longmonolog` tells.
 
 A sentence is recognised as a whole, by the wordings of `phrases`, once its names, findings and notes are taken
-out. Nothing that a model wrote is searched for sentences: it stands in its place (`embedding`).
+out. Nothing that a model wrote is searched for sentences: it stands in its own place (`quoting`).
 """
 
 import re
@@ -10,7 +10,7 @@ from functools import cache
 from itertools import product
 from typing import Any, Final, NamedTuple, cast
 
-from ddxgraph.common.errors import BadInput
+from ddxgraph.common.errors import BadInput, CompileError
 from ddxgraph.nodes.check_evidence import Strength
 from ddxgraph.nodes.consultation import StopName
 from ddxgraph.nodes.statement import stated
@@ -24,6 +24,7 @@ from ddxgraph.training.styles.journey import (
     Missing,
     Named,
     Noted,
+    ParsedTrace,
     Refuted,
     Revived,
     Thought,
@@ -46,12 +47,13 @@ from ddxgraph.training.styles.quoting import Mentions, Name, finding_of
 
 _NAME, _NOTE, _NUMBER = "\x01", "\x02", "\x03"
 _REMARK: Final = "remark"
+_MORE_THAN_A_PHRASE: Final = re.compile(r"[.:;!?,]\s")
 _SHOWN: Final = 80
 """Characters of a line that an error shows."""
 
 
 class RecoveryError(BadInput):
-    """A text is not a compiled journey of this case."""
+    """A text is not a compiled journey of its case."""
 
 
 class _Slots(NamedTuple):
@@ -62,11 +64,6 @@ class _Slots(NamedTuple):
     percent: int
 
 
-class _Sentence(NamedTuple):
-    kind: str
-    slots: _Slots
-
-
 def recover(text: str, options: Mapping[str, str]) -> Journey:
     """The journey that a text tells.
 
@@ -75,22 +72,43 @@ def recover(text: str, options: Mapping[str, str]) -> Journey:
         options: the case's options; empty for a free-form case.
 
     Returns:
-        The events, equal to those of `journey.journey_of`: hypotheses with their priors, verdicts, refutations,
-        backtracks, thoughts and the answer, in order. Texts are folded. (A finding's kind and salience, which
-        do not count for equality, are there for `longstep` alone.)
+        The events in order, equal to those of `ParsedTrace.journey`. A finding's kind and salience, which do
+        not count for equality, are there for `longstep` alone.
 
     Raises:
         RecoveryError: a line is none that the compiler writes, or no answer is stated.
     """
-    said = stated(text, options)
-    if said is None:
+    statement = stated(text, options)
+    if statement is None:
         raise RecoveryError(
             "the text states no answer in its last line: compile it again, it may have been cut"
         )
     lines = text.rstrip().split("\n")[:-1]
     reader = _Reader(options)
     events = [event for line in lines if line for event in reader.line(line)]
-    return (*events, Concluded(said.answer))
+    return (*events, Concluded(statement.answer))
+
+
+def recoverable(text: str, parsed: ParsedTrace) -> str:
+    """A compiled text, once it is seen to tell the journey of a traversal and no other.
+
+    An option that holds more than a phrase may hold the end of one of our sentences and the start of another;
+    only the texts of such cases are read back.
+
+    Raises:
+        CompileError: the text cannot be read back.
+    """
+    if any(_MORE_THAN_A_PHRASE.search(option) for option in parsed.options.values()):
+        try:
+            journey = recover(text, parsed.options)
+        except RecoveryError:
+            journey = ()
+        if journey != parsed.journey:
+            raise CompileError(
+                f"an option of trace {parsed.trace.id} is worded like a sentence of ours, and would not be found "
+                "again in the text: leave it out"
+            )
+    return text
 
 
 class _Reader:
@@ -120,40 +138,39 @@ class _Reader:
         raise _foreign(line)
 
     def _item(self, line: str) -> Event:
-        found = self._mentions.pattern.match(line, 2)
-        said = _items().fullmatch(line, found.end()) if found else None
-        if found is None or said is None:
+        subject = self._mentions.pattern.match(line, 2)
+        rest = _items().fullmatch(line, subject.end()) if subject else None
+        if subject is None or rest is None:
             raise _foreign(line)
-        mention = found.group()
-        match said.lastgroup:
+        mention = subject.group()
+        match rest.lastgroup:
             case "noted":
-                return _noted(mention, said)
+                return _noted(mention, rest)
             case "named":
-                return self._named(mention, int(said["percent"]), said["why"] or "")
+                return self._named(mention, int(rest["percent"]), rest["why"] or "")
             case "weighed":
-                return Weighed(finding_of(mention), _STRENGTH_OF[said["strength"]], said["reason"] or "")
+                return Weighed(finding_of(mention), _STRENGTH_OF[rest["strength"]], rest["reason"] or "")
             case _:
-                return Refuted(self._mentions.name(mention), said["because"] or "")
+                return Refuted(self._mentions.name(mention), rest["because"] or "")
 
     def _sentences(self, line: str) -> Iterator[Event]:
         bare = _Bare(line, self._mentions)
         place = 0
         while place < len(bare.text):
-            found = _wordings().match(bare.text, place)
-            if found is None:
+            sentence = _wordings().match(bare.text, place)
+            if sentence is None:
                 raise _foreign(line)
-            kind = _kinds()[found.group()]
+            kind = _kinds()[sentence.group()]
             if kind in THOUGHTS:
-                yield Thought(cast(StopName, kind), line[bare.whence(found.end()) + 1 :])
+                yield Thought(cast(StopName, kind), line[bare.whence(sentence.end()) + 1 :])
                 return
             if kind != _REMARK:
-                yield from self._told(_Sentence(kind, bare.slots(found)))
-            place = found.end() + 1
+                yield from self._events(kind, bare.slots(sentence))
+            place = sentence.end() + 1
 
-    def _told(self, sentence: _Sentence) -> Iterator[Event]:
+    def _events(self, whole_kind: str, slots: _Slots) -> Iterator[Event]:
         """The events of a sentence."""
-        kind, _, about = sentence.kind.partition(":")
-        slots = sentence.slots
+        kind, _, about = whole_kind.partition(":")
         match kind:
             case "asked":
                 yield Asked(cast(Any, about))
@@ -194,38 +211,38 @@ class _Bare:
     """A line with one sign for each list of names, each note and each number."""
 
     def __init__(self, line: str, mentions: Mentions) -> None:
-        self._one = mentions.pattern
-        one = self._one.pattern
+        self._name = mentions.pattern
+        name = self._name.pattern
         slot = re.compile(
-            rf"(?P<mention>(?:{one})(?:, (?:{one}))*(?: and (?:{one}))?)"
+            rf"(?P<mention>(?:{name})(?:, (?:{name}))*(?: and (?:{name}))?)"
             "| \u2014 (?P<note>[^\u2014]*) \u2014"
             r"|\b(?P<number>\d{1,2})(?= percent\b)"
         )
         parts: list[str] = []
         self._slots: list[tuple[int, re.Match[str]]] = []
         length = done = 0
-        for found in slot.finditer(line):
-            sign = {"mention": _NAME, "note": _NOTE}.get(found.lastgroup or "", _NUMBER)
-            parts += [line[done : found.start()], sign]
-            length += found.start() - done
-            self._slots.append((length, found))
+        for filled in slot.finditer(line):
+            sign = {"mention": _NAME, "note": _NOTE}.get(filled.lastgroup or "", _NUMBER)
+            parts += [line[done : filled.start()], sign]
+            length += filled.start() - done
+            self._slots.append((length, filled))
             length += 1
-            done = found.end()
+            done = filled.end()
         parts.append(line[done:])
         self.text = "".join(parts)
 
     def whence(self, place: int) -> int:
-        """Where a place stands in the line itself."""
-        before = [(at, found) for at, found in self._slots if at < place]
+        """A place of the bare text in the line itself."""
+        before = [(at, filled) for at, filled in self._slots if at < place]
         return place if not before else before[-1][1].end() + place - before[-1][0] - 1
 
     def slots(self, sentence: re.Match[str]) -> _Slots:
         """What the slots of a sentence hold."""
-        held = [found for at, found in self._slots if sentence.start() <= at < sentence.end()]
-        told = {found.lastgroup: found for found in held}
-        mention, note, number = told.get("mention"), told.get("note"), told.get("number")
+        within = [filled for at, filled in self._slots if sentence.start() <= at < sentence.end()]
+        by_kind = {filled.lastgroup: filled for filled in within}
+        mention, note, number = by_kind.get("mention"), by_kind.get("note"), by_kind.get("number")
         return _Slots(
-            tuple(self._one.findall(mention.group())) if mention else (),
+            tuple(self._name.findall(mention.group())) if mention else (),
             note["note"] if note else "",
             int(number["number"]) if number else 0,
         )
@@ -247,11 +264,11 @@ _KIND_OF: Final = {words: kind for kind, words in KINDS.items()}
 _SALIENCE_OF: Final = {words: salience for salience, words in SALIENCES.items()}
 
 
-def _noted(mention: str, said: re.Match[str]) -> Noted:
-    kind, salience = said["kind"], said["salience"]
+def _noted(mention: str, about: re.Match[str]) -> Noted:
+    kind, salience = about["kind"], about["salience"]
     return Noted(
         finding_of(mention),
-        cast(Any, said["polarity"]),
+        cast(Any, about["polarity"]),
         cast(Any, _KIND_OF[kind] if kind else None),
         cast(Any, _SALIENCE_OF[salience] if salience else None),
     )
@@ -259,7 +276,7 @@ def _noted(mention: str, said: re.Match[str]) -> Noted:
 
 @cache
 def _items() -> re.Pattern[str]:
-    """What follows a mention in an item of a list."""
+    """Matches what follows a mention in an item of a list."""
 
     def one_of(words: Mapping[Any, str]) -> str:
         return "|".join(re.escape(word) for word in words.values())
@@ -275,14 +292,14 @@ def _items() -> re.Pattern[str]:
 
 @cache
 def _kinds() -> Mapping[str, str]:
-    """Every wording, bare, with and without a note, to what it tells of."""
+    """Every wording, bare, with and without a note, to what it tells."""
     kinds: dict[str, str] = {}
     pools = [*EVENTS.items(), *THOUGHTS.items(), *((_REMARK, pool) for pool in ASIDES.values())]
     for kind, pool in pools:
         for wording, note in product(pool, (_NOTE, "")):
             bare = wording.replace("{m}", _NAME).replace("{t}", note).replace("{n}", _NUMBER)
             if kinds.setdefault(bare, kind) != kind:
-                raise AssertionError(f"the wording {wording!r} tells of {kinds[bare]} and of {kind}")
+                raise AssertionError(f"the wording {wording!r} tells {kinds[bare]} and {kind}")
     return kinds
 
 
@@ -295,5 +312,5 @@ def _wordings() -> re.Pattern[str]:
 def _foreign(line: str) -> RecoveryError:
     shown = line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
     return RecoveryError(
-        f"the line {shown!r} is none that the compiler writes: read back only compiled journeys"
+        f"the compiler does not write lines such as {shown!r}: read back only compiled journeys"
     )

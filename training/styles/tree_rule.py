@@ -12,7 +12,7 @@ LEAST_TRIES: Final = 2
 
 
 class Taken(NamedTuple):
-    """A step of a traversal, and whether it is told."""
+    """A step of a traversal, and whether the text tells it."""
 
     step: Step
     kept: bool
@@ -26,25 +26,24 @@ class _Round(NamedTuple):
 
 
 def all_taken(steps: Sequence[Step]) -> list[Taken]:
-    """Every step, told."""
+    """Every step, to be told."""
     return [Taken(step, kept=True) for step in steps]
 
 
 def with_few_tries(steps: Sequence[Step], tries: int) -> list[Taken]:
     """Keep the first `tries - 1` and the last try of every on-path node.
 
-    A backtrack divides a traversal into rounds: it abandons what stands below the stop that it goes back to, and
-    the round that it begins is another try there. So the rounds form a tree: the case's children are readings of
-    its history, a reading's are differentials, a differential's are checks of the evidence on each hypothesis.
-    The on-path nodes are those that the conclusion stands under: the case, its last reading, the last
-    differential under it, and each hypothesis checked under that. Of each one the last try is the right one: it
-    led on to the conclusion. The tries before it are wrong ones, of which the first `tries - 1` stay. An off-path
-    branch stays whole, so it is followed to its end and then backtracked; or it goes whole.
+    Backtracks divide a traversal into rounds. A backtrack abandons what stands below the stop that it goes back
+    to, and the round that it begins is another try there. So the rounds form a tree: the children of the case
+    are readings of its history, those of a reading are differentials, and those of a differential are checks of
+    the evidence on each hypothesis. The on-path nodes are the ancestors of the conclusion: the case, its last
+    reading, the last differential under that, and each hypothesis checked under that. The last try of each is
+    the right one: it led to the conclusion. Of the wrong ones before it the first `tries - 1` stay. An off-path
+    branch stays or goes as a whole, so that it is always followed to its end before the backtrack.
 
-    Where tries are left out, the backtrack that led to the first of them leads to the last one instead. A check
-    that is left out takes its round with it where no other check of that round stays. What a step that is left
-    out brought in (a finding, a hypothesis, a refutation) is no part of the rule: `journey` tells it where a step
-    that stays speaks of it.
+    Where tries are left out, the backtrack that led to the first of them leads to the last one instead. A round
+    goes with its checks if none of them stays. What a skipped step brought in (a finding, a hypothesis, a
+    refutation) is told by `journey` where a step that stays speaks of it.
 
     Source: O1 Replication Journey, Part 1 (arXiv 2410.18982), on building journeys from a reasoning tree.
 
@@ -84,7 +83,7 @@ def _rounds(steps: Sequence[Step]) -> list[_Round]:
 def _between(
     path: Sequence[int], rounds: Sequence[_Round], stop: StopName, tries: int
 ) -> tuple[set[int], Sequence[int]]:
-    """The rounds of the tries that go, and those of the last try, among the rounds of an on-path node."""
+    """Among the rounds of an on-path node: those of the tries that go, and those of the last try."""
     starts = [place for place in path if place == path[0] or rounds[place].begins == stop]
     last = starts[-1]
     gone = set(range(starts[tries - 1], last)) if len(starts) > tries else set()
@@ -102,7 +101,7 @@ def _checks_left_out(path: Sequence[int], rounds: Sequence[_Round], tries: int) 
 
 
 def _emptied(path: Sequence[int], rounds: Sequence[_Round], checks: set[int]) -> set[int]:
-    """Rounds of rechecks none of which stays. The last round holds the conclusion and always does."""
+    """Rounds of rechecks none of which stays. The last round holds the conclusion and always stays."""
     return {
         place
         for place in path[1:-1]

@@ -1,6 +1,6 @@
-"""Tells events in sentences: which wording, which names, in a manner that a seed decides."""
+"""The voice of a text: tells events in sentences, in wordings that a seed picks."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Final
 
@@ -10,15 +10,12 @@ from ddxgraph.training.styles.quoting import WHOLE, Mentions, Name, answer_line,
 
 __all__ = ["Teller", "answer_line", "finding"]
 
-_RULED: Final[Mapping[str, str]] = {
-    "all_refuted": "back:all_refuted",
-    "nothing_to_recheck": "back:nothing_to_recheck",
-    "too_close": "back:too_close",
-}
+_RULED: Final = frozenset({"all_refuted", "nothing_to_recheck", "too_close"})
+"""Backtracks that a rule of the graph made; each has wordings of its own."""
 
 
 class Teller:
-    """A voice: picks wordings by a seed, none twice in a row, and knows which names have been introduced.
+    """Picks wordings by a seed, none twice in a row, and knows which names have been introduced.
 
     Args:
         options: the case's options.
@@ -31,13 +28,23 @@ class Teller:
         self._last: dict[Pool, int] = {}
 
     def chance(self, probability: float) -> bool:
-        """True with so much probability."""
+        """True with this probability."""
         return self._dice.random() < probability
 
     def sentence(
         self, kind: str, mentioned: Sequence[str] = (), note: str = "", percent: int | None = None
     ) -> str:
-        """A sentence that tells of an event; `mentioned` are names and findings as they are written."""
+        """A sentence that tells an event.
+
+        Args:
+            kind: of the event, such as `weighed:-2`.
+            mentioned: names and findings, as they are written.
+            note: stands between dashes; may be empty.
+            percent: for wordings that state a probability.
+
+        Returns:
+            The sentence, with its full stop.
+        """
         return _filled(self._pick(EVENTS[kind]), mentioned, note, percent)
 
     def lead(self, thought: Thought) -> str:
@@ -45,7 +52,7 @@ class Teller:
         return f"{self._pick(THOUGHTS[thought.stop])} {thought.text}"
 
     def remark(self, kind: str, mentioned: Sequence[str] = ()) -> str:
-        """A sentence that tells of no event."""
+        """A sentence that tells no event."""
         return _filled(self._pick(ASIDES[kind]), mentioned)
 
     def weighed(self, event: Weighed) -> str:
@@ -53,32 +60,28 @@ class Teller:
         return self.sentence(f"weighed:{event.strength}", [finding(event.finding)], event.reason)
 
     def refuted(self, event: Refuted) -> str:
-        """A hypothesis given up."""
+        """That a hypothesis is given up."""
         return self.sentence("refuted", [self.written(event.hypothesis)], event.because)
 
     def went_back(self, event: WentBack) -> str:
         """A backtrack."""
-        kind = _RULED.get(event.why, f"back:{event.to}")
+        kind: str = event.why if event.why in _RULED else event.to
         if event.to == "check_evidence" and not event.targets:
-            kind = "back:all_evidence"
-        return self.sentence(kind, self.all_written(event.targets))
+            kind = "all_evidence"
+        return self.sentence(f"back:{kind}", [self.written(name) for name in event.targets])
 
     def halted(self, event: Halted) -> str:
         """The end of the budget."""
         return self.sentence(f"halted:{event.limit}")
 
     def introduced(self, name: Name) -> str:
-        """A hypothesis as its naming tells it: one beside the options stands in quotes there."""
+        """A hypothesis where it is first named; one beside the options stands in quotes there."""
         self.mentions.learn(name)
         return quoted(name.label) if name.letter is None else self.written(name)
 
     def written(self, name: Name) -> str:
         """A hypothesis that has been introduced."""
         return self.mentions.written(name)
-
-    def all_written(self, names: Iterable[Name]) -> list[str]:
-        """Hypotheses that have been introduced."""
-        return [self.written(name) for name in names]
 
     def _pick(self, pool: Pool) -> str:
         last = self._last.get(pool)
@@ -95,7 +98,7 @@ def finding(quote: str) -> str:
 
 
 def _filled(wording: str, mentioned: Sequence[str] = (), note: str = "", percent: int | None = None) -> str:
-    """A wording with its slots filled; what begins a sentence is begun with a capital."""
+    """A wording with its slots filled; a mention that begins a sentence gets a capital."""
     slots = {"{m}": joined(mentioned) if mentioned else "", "{t}": aside(note), "{n}": str(percent)}
-    told = SLOT.sub(lambda found: slots[found.group()], wording)
-    return told[:1].upper() + told[1:] if wording.startswith("{m}") else told
+    sentence = SLOT.sub(lambda slot: slots[slot.group()], wording)
+    return sentence[:1].upper() + sentence[1:] if wording.startswith("{m}") else sentence

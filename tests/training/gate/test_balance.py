@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddxgraph.training.gate.balance import Weighed, dropped, most_a_letter, rank_of
 from ddxgraph.training.gate.config import Balance
 from ddxgraph.training.gate.reasons import Reason
+from ddxgraph.training.gate.selection import Weighed, dropped, most_a_letter, rank_of
 
 journeys = st.lists(st.tuples(st.sampled_from(["A", "B", "C", "D", ""]), st.booleans()), max_size=40).map(
     lambda kinds: [Weighed(key, *kind, rank_of(0, str(key))) for key, kind in enumerate(kinds)]

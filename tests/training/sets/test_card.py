@@ -14,7 +14,7 @@ from ddxgraph.training.sets.card import card
 from ddxgraph.training.sets.make import JourneySet, make_journeys
 from ddxgraph.training.sets.manifest import SetManifest
 from ddxgraph.training.source import RunSource
-from ddxgraph.training.styles.compile import STYLES
+from ddxgraph.training.styles.registry import style_names
 
 ROWS = [entry(case(number), LETTERS[number % 4]) for number in range(6)]
 CONFIG = GateConfig(balance=Balance(enabled=False), split=Split(validation_share=0.4))
@@ -83,7 +83,7 @@ def test_hashes_of_inputs_and_outputs_stand_in_it(known):
     assert "README.md |" not in told, "a file cannot hold its own hash"
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", style_names())
 def test_every_style_is_described_and_is_not_for_clinical_use(known, style):
     settings = known.manifest.settings.model_copy(update={"style": style})
     told = rendered(known, settings=settings)

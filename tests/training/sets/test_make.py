@@ -60,7 +60,8 @@ from ddxgraph.training.sets.make import JourneySet, Retell, make_journeys, write
 from ddxgraph.training.sets.manifest import SetSettings, read_set
 from ddxgraph.training.sets.samples import line_of, read_samples, record_of
 from ddxgraph.training.source import RunSource
-from ddxgraph.training.styles.compile import STYLES, compile_journey
+from ddxgraph.training.styles.compile import compile_journey
+from ddxgraph.training.styles.registry import style_names
 
 ROWS = entries(8)
 DATED = [entry(case(number, id=f"2024-01-{number}"), LETTERS[number % 4]) for number in range(10, 14)]
@@ -111,7 +112,7 @@ def test_a_set_holds_samples_of_both_sides_a_card_the_gates_report_and_a_manifes
     assert {*manifest.files, "journeys.json"} == set(files)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", style_names())
 def test_samples_are_those_of_the_compiler_in_the_order_of_the_gate(runs, tmp_path, style):
     made(runs, tmp_path / "set", style, seed=3)
     wanted: dict[str, list[str]] = {"train": [], "validation": []}
@@ -316,7 +317,7 @@ def test_where_no_journey_is_accepted_there_is_the_report_and_no_data(runs, tmp_
     found = made(runs, out, config=config)
     assert set(contents(out)) == {"gate.md", "gate.json", "journeys.json"}
     assert (found.manifest.accepted, found.manifest.samples) == (0, 0)
-    assert "it goes back too seldom" in (out / "gate.md").read_text(encoding="utf-8")
+    assert "it has too few backtracks" in (out / "gate.md").read_text(encoding="utf-8")
     assert made(runs, out).manifest.samples == 16, "nothing is lost where there was nothing"
 
 

@@ -10,8 +10,16 @@ from ddxgraph.common.errors import SampleFileError
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.gate.reasons import Note
-from ddxgraph.training.sets.samples import FORMATS, Record, features_of, line_of, read_samples, record_of
-from ddxgraph.training.styles.compile import STYLES, Sample, compile_journey
+from ddxgraph.training.sets.samples import (
+    FORMATS,
+    Record,
+    features_of,
+    line_of,
+    read_samples,
+    record_of,
+)
+from ddxgraph.training.styles.compile import Sample, compile_journey
+from ddxgraph.training.styles.registry import style_names
 
 SCRIPT = {**STRAIGHT, "reflect": [reflection("recheck_evidence", ["C"], ["B"]), reflection()]}
 
@@ -67,7 +75,7 @@ def test_what_was_absent_is_told_without_a_null(sample, rich):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", style_names())
 def test_a_sample_is_read_back_as_it_was_written(trace, tmp_path, style, form):
     record = record_of(compile_journey(trace, style))
     path = tmp_path / "train.jsonl"

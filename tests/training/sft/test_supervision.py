@@ -9,7 +9,8 @@ from walks import doubting, plain_walk, walked
 
 from ddxgraph.common.errors import TrainingDataError
 from ddxgraph.training.sft.supervision import IGNORED, Supervised, Unreadable, check_template, supervise
-from ddxgraph.training.styles.compile import STYLES, Message, Sample, compile_samples
+from ddxgraph.training.styles.compile import Message, Sample, compile_samples
+from ddxgraph.training.styles.registry import style_names
 
 TEMPLATES = pytest.mark.parametrize("template", [CHATML, LLAMA3], ids=["chatml", "llama3"])
 
@@ -36,7 +37,7 @@ def samples(style: str) -> Sequence[Sample]:
 
 
 @TEMPLATES
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", style_names())
 def test_each_reply_and_the_token_that_ends_it_and_nothing_else(style, template):
     tokenizer = byte_tokenizer(template)
     end = SPECIAL[template][1]

@@ -18,7 +18,12 @@ from ddxgraph.nodes.generate import Generation, prompts_of
 from ddxgraph.nodes.statement import stated
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import ScriptedChatModel
-from ddxgraph.training.styles.compile import ASKED_AS, STYLES, Sample, compile_journey, compile_samples
+from ddxgraph.training.styles.compile import (
+    Sample,
+    compile_journey,
+    compile_samples,
+)
+from ddxgraph.training.styles.registry import style_names, style_of
 
 TEXTS = ("longstep", "longmonolog", "shortcut", "cot")
 ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -42,7 +47,7 @@ OTHER = STEPS[1].output.hypotheses[0].model_copy(update={"label": "Gout"})
 def test_the_user_side_is_what_the_strategy_puts_to_a_model(style, case):
     sample = compile_journey(straight(case) if case != LEG else plain_walk().trace, style)
     model = ScriptedChatModel(script={"generate": sample.messages[-1].content})
-    trace = asyncio.run(GenerationStrategy(style=ASKED_AS[style])(case, model))
+    trace = asyncio.run(GenerationStrategy(style=style_of(style).strategy)(case, model))
     received = [(ROLES[message.type], message.content) for message in model.requests[0].messages]
     assert [(message.role, message.content) for message in sample.messages[:-1]] == received
     assert sample.meta.prompt_hash == trace.provenance.prompt_set
@@ -54,7 +59,7 @@ def test_the_user_side_is_what_the_strategy_puts_to_a_model(style, case):
 
 @pytest.mark.parametrize("style", TEXTS)
 def test_other_prompts_are_taken(style, tmp_path):
-    asked = ASKED_AS[style]
+    asked = style_of(style).strategy
     shipped = PromptSet(names=prompts_of(asked))
     for name in (*prompts_of(asked), "answer_line"):
         text = (shipped.folder / f"{name}.jinja").read_text(encoding="utf-8")
@@ -157,7 +162,7 @@ def test_only_traversals_of_the_graph_compile():
     model = ScriptedChatModel(script={"generate": "so\nAnswer: B"})
     trace = asyncio.run(GenerationStrategy(style="cot")(CASE, model))
     assert isinstance(trace.steps[0].output, Generation)
-    for style in STYLES:
+    for style in style_names():
         with pytest.raises(CompileError, match="of the strategy 'cot'"):
             compile_journey(trace, style)
 
@@ -166,7 +171,7 @@ def test_wrong_arguments_are_named():
     trace = straight()
     with pytest.raises(ValueError, match="choose one of longstep, longmonolog, shortcut, cot, graph"):
         compile_journey(trace, "long")
-    with pytest.raises(ValueError, match="of no use to 'shortcut'"):
+    with pytest.raises(ValueError, match="not for shortcut"):
         compile_journey(trace, "shortcut", tries=2)
     with pytest.raises(ValueError, match="keep at least 2"):
         compile_journey(trace, "longstep", tries=1)
@@ -219,7 +224,7 @@ def test_samples_are_values():
 def test_the_order_of_a_mapping_makes_no_difference():
     trace = plain_walk().trace
     turned = Trace.model_validate_json(json.dumps(_turned(json.loads(trace.to_json()))))
-    for style in STYLES:
+    for style in style_names():
         assert compile_journey(turned, style).to_json() == compile_journey(trace, style).to_json()
 
 
@@ -232,11 +237,13 @@ def _turned(value):
 SCRIPT = """
 import sys, hashlib
 from ddxgraph import Trace
-from ddxgraph.training.styles.compile import STYLES, compile_samples
+from ddxgraph.training.styles.compile import compile_samples
+from ddxgraph.training.styles.registry import style_names
 loaded = [name for name in ("numpy", "datasketch", "scipy") if name in sys.modules]
 assert not loaded, loaded
 trace = Trace.model_validate_json(sys.stdin.read())
-text = "\\n".join(s.to_json() for style in STYLES for seed in (0, 1) for s in compile_samples(trace, style, seed))
+told = [(style, seed) for style in style_names() for seed in (0, 1)]
+text = "\\n".join(s.to_json() for style, seed in told for s in compile_samples(trace, style, seed))
 print(hashlib.sha256(text.encode()).hexdigest())
 """
 
@@ -245,7 +252,7 @@ print(hashlib.sha256(text.encode()).hexdigest())
 def test_the_same_bytes_in_every_process_and_no_heavy_import(hash_seed):
     trace = plain_walk().trace
     text = "\n".join(
-        s.to_json() for style in STYLES for seed in (0, 1) for s in compile_samples(trace, style, seed)
+        s.to_json() for style in style_names() for seed in (0, 1) for s in compile_samples(trace, style, seed)
     )
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],

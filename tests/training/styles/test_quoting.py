@@ -10,10 +10,10 @@ from walks import HOSTILE, plain_walk, walked
 
 from ddxgraph import Case
 from ddxgraph.training.styles.compile import compile_journey
-from ddxgraph.training.styles.modelwords import ModelWords
 from ddxgraph.training.styles.phrases import our_words
 from ddxgraph.training.styles.quoting import (
     Mentions,
+    ModelWords,
     Name,
     aside,
     can_be_plain,

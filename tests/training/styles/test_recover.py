@@ -23,8 +23,8 @@ from ddxgraph.training.styles.journey import (
     Refuted,
     Weighed,
     WentBack,
-    answer_of,
     journey_of,
+    parse,
 )
 from ddxgraph.training.styles.longstep import OTHER_TITLES
 from ddxgraph.training.styles.phrases import ASIDES
@@ -54,7 +54,7 @@ def walked_course(trace: Trace) -> list[tuple[str, ...]]:
         if step.move.backtrack:
             targets = step.move.targets if step.move.to == "check_evidence" else ()
             course.append(("back", step.move.to, *(labels[key] for key in targets)))
-    return [*course, ("answer", answer_of(trace))]
+    return [*course, ("answer", parse(trace).answer)]
 
 
 def told_course(journey: Journey) -> list[tuple[str, ...]]:
@@ -189,9 +189,9 @@ def test_what_we_did_not_write_is_refused(style):
     trace = plain_walk().trace
     text = text_of(trace, style)
     head, _, answer = text.rpartition("\n\n")
-    with pytest.raises(RecoveryError, match="none that the compiler writes"):
+    with pytest.raises(RecoveryError, match="compiler does not write"):
         recover(f"{head}\n\nI also had a look at the radiograph.\n\n{answer}", trace.case.options)
-    with pytest.raises(RecoveryError, match="none that the compiler writes"):
+    with pytest.raises(RecoveryError, match="compiler does not write"):
         recover(f"{head}\n## Treatment\n\n{answer}", trace.case.options)
     with pytest.raises(RecoveryError, match="states no answer"):
         recover(head, trace.case.options)

@@ -12,7 +12,6 @@ from ddxgraph import Budget
 from ddxgraph.common.errors import CompileError
 from ddxgraph.nodes.statement import stated
 from ddxgraph.training.styles.compile import compile_journey
-from ddxgraph.training.styles.detours import Detours
 from ddxgraph.training.styles.journey import (
     Checked,
     Named,
@@ -21,11 +20,11 @@ from ddxgraph.training.styles.journey import (
     Revived,
     Thought,
     WentBack,
-    answer_of,
+    parse,
 )
 from ddxgraph.training.styles.quoting import Name
 from ddxgraph.training.styles.recover import recover
-from ddxgraph.training.styles.shortcut import path_of
+from ddxgraph.training.styles.shortcut import Detours, path_of
 
 NAMES = [Name(text, letter) for letter, text in OPTIONS.items()]
 PNEUMONIA = NAMES[1]
@@ -54,7 +53,7 @@ def test_the_path_alone():
 
 
 def test_it_holds_all_findings_the_last_weights_and_a_clean_justification():
-    path = path_of(plain_walk().trace)
+    path = path_of(parse(plain_walk().trace))
     assert not any(isinstance(event, WentBack | Refuted | Revived) for event in path)
     assert [e.hypothesis.label for e in path if isinstance(e, Named)] == ["Pulmonary embolism"]
     assert [e.hypothesis.label for e in path if isinstance(e, Checked)] == ["Pulmonary embolism"]
@@ -67,7 +66,7 @@ def test_it_holds_all_findings_the_last_weights_and_a_clean_justification():
 def test_it_is_a_journey_of_its_own():
     """In the form of `longstep`, so that the same reader reads it."""
     trace = plain_walk().trace
-    assert recover(told("shortcut"), trace.case.options) == path_of(trace)
+    assert recover(told("shortcut"), trace.case.options) == path_of(parse(trace))
 
 
 def test_a_weight_that_was_replaced_is_gone():
@@ -142,7 +141,7 @@ def test_the_controls_of_any_trace(trace, seed):
             text = compile_journey(trace, style, seed).messages[-1].content
         except CompileError:
             continue
-        assert stated(text, trace.case.options).answer == answer_of(trace)
+        assert stated(text, trace.case.options).answer == parse(trace).answer
         if style == "shortcut":
             assert not re.search(
                 r"^(- .* is ruled out|## (Going back|Second|Reflection))", text, re.MULTILINE
