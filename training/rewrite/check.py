@@ -1,12 +1,12 @@
-"""Checks whether a rewritten monologue still tells its journey: typed faults, and none where it does.
+"""Checks whether a rewritten monologue still tells its journey.
 
-The check knows nothing of the text that was rewritten, only the journey and the text that it reads. It is made to
-err on one side: what it cannot find is a fault, even where a reader would find it.
+The check sees the journey and the rewritten text, not the template's. It errs on one side: what it cannot find is
+a fault, even if a reader would find it.
 
-The journey's milestones are looked for in their order, each behind the one before it. Each takes the place that
-ends earliest. That is enough: where a place can be found for all of them, the first one's can be exchanged for
-its earliest, which leaves the others all the room they had, and so on with the next. Places depend on the text
-alone, never on what was taken before. So the greedy choice loses no milestone, and no place serves two.
+It looks for the journey's milestones in order, each behind the one before it, and takes for each the place that
+ends earliest. This greedy choice loses no milestone: if there are places for all, the first can be moved to its
+earliest place, which leaves the others all their room, and so on. Places depend on the text alone, so that none
+serves two milestones.
 """
 
 import re
@@ -42,7 +42,7 @@ CHECK: Final = "2"
 _LEAST_SHARE, _MOST_SHARE, _CHARS_AN_EVENT, _SPARE_CHARS = 0.5, 2.0, 300, 500
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*(?!\d|(?:st|nd|rd|th)\b)")
 _FREE_SCRIPTS: Final = frozenset({"LATIN", "GREEK"})
-_LOOP: Final = re.compile(r"(?<!\S)((?:\S+ ){3,40}?)\1{4}")
+_LOOP: Final = re.compile(r"(?<!\S)((?:\S++ ){3,40}?)\1{4}")
 _ANSWER_LINE: Final = re.compile(
     r"^[\s*_#>-]*(?:final )?answer[*_]*\s*[:\uff1a]", re.IGNORECASE | re.MULTILINE
 )
@@ -59,61 +59,45 @@ _PLACES: Final[Mapping[str, str]] = {
 
 
 class FaultKind(StrEnum):
-    """What a rewriting lacks, or has too much of; `missing` is not told, `out_of_order` told in another place."""
+    """What a rewrite lacks, or has too much of; `missing` is not told, `out_of_order` told in another place."""
 
-    NO_ANSWER = "no_answer"
-    """The last line is not `Answer:` with an answer."""
-    OTHER_ANSWER = "other_answer"
-    """It states, or settles on, another answer."""
-    EXTRA_ANSWER = "extra_answer"
-    """A line before the last states an answer."""
-    HYPOTHESIS_MISSING = "hypothesis_missing"
-    """A hypothesis is not named, or not as often as it is taken up."""
+    NO_ANSWER = "no_answer"  # the last line is not `Answer:` with an answer
+    OTHER_ANSWER = "other_answer"  # it states, or settles on, another answer
+    EXTRA_ANSWER = "extra_answer"  # a line before the last states an answer
+    HYPOTHESIS_MISSING = "hypothesis_missing"  # not named, or not as often as it is taken up
     HYPOTHESIS_OUT_OF_ORDER = "hypothesis_out_of_order"
     REFUTATION_MISSING = "refutation_missing"
-    REFUTATION_NEGATED = "refutation_negated"
-    """The only places that could give the hypothesis up are negated, hedged or questions."""
+    REFUTATION_NEGATED = (
+        "refutation_negated"  # all places that could tell it are negated, hedged or questions
+    )
     REFUTATION_OUT_OF_ORDER = "refutation_out_of_order"
-    REFUTATION_INVENTED = "refutation_invented"
-    """A hypothesis is given up that the journey keeps."""
-    BACKTRACK_MISSING = "backtrack_missing"
-    """A move back is not told, or not where it leads."""
+    REFUTATION_INVENTED = "refutation_invented"  # of a hypothesis that the journey keeps
+    BACKTRACK_MISSING = "backtrack_missing"  # not told, or not with its destination
     BACKTRACK_OUT_OF_ORDER = "backtrack_out_of_order"
-    REOPENING_MISSING = "reopening_missing"
-    """Of all hypotheses, after all were given up."""
+    REOPENING_MISSING = "reopening_missing"  # of all hypotheses, after all were given up
     REOPENING_OUT_OF_ORDER = "reopening_out_of_order"
-    WRONG_LETTER = "wrong_letter"
-    """An option stands with another option's letter."""
-    NUMBER_INVENTED = "number_invented"
-    """A number that the journey does not hold."""
+    WRONG_LETTER = "wrong_letter"  # an option stands with another option's letter
+    NUMBER_INVENTED = "number_invented"  # a number that the journey does not hold
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
-    REPETITIVE = "repetitive"
-    """The same 3 to 40 words five times in a row: a loop that the model fell into."""
-    OTHER_SCRIPT = "other_script"
-    """Letters of a script that the journey does not hold, Latin and Greek aside."""
-    NOT_PROSE = "not_prose"
-    """Headings, lists, code, a table, or tags."""
-    SPEAKS_OF_ITSELF = "speaks_of_itself"
-    """It says that it is a rewriting, or addresses who asked for it."""
-    UNCHANGED = "unchanged"
-    """It equals the text that was to be rewritten."""
-    CUT_OFF = "cut_off"
-    """The reply met its cap."""
-    NO_ROOM = "no_room"
-    """The text does not fit the model's context window."""
-    TEST_QUESTION = "test_question"
-    """It quotes a question of a test set. The gate finds this (`Gated.quote_in`), not this check."""
+    REPETITIVE = "repetitive"  # the same 3 to 40 words five times in a row: the model fell into a loop
+    OTHER_SCRIPT = "other_script"  # letters of a script that the journey does not hold, Latin and Greek aside
+    NOT_PROSE = "not_prose"  # headings, lists, code, a table, or tags
+    SPEAKS_OF_ITSELF = "speaks_of_itself"  # it says that it is a rewrite, or addresses who asked for it
+    UNCHANGED = "unchanged"  # it equals the template's text
+    CUT_OFF = "cut_off"  # the reply hit its cap
+    NO_ROOM = "no_room"  # the text does not fit the model's context window
+    TEST_QUESTION = "test_question"  # it quotes a test question; the gate finds this (`Gated.quote_in`)
 
 
 class Fault(BaseModel):
-    """One reason to refuse a rewriting."""
+    """One reason to refuse a rewrite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: FaultKind
     about: str = ""
-    """The hypothesis, the destination of a move back, the number, the test question's id."""
+    """The hypothesis, the backtrack's destination, the number, or the test question's id."""
 
     def __str__(self) -> str:
         kind = self.kind.replace("_", " ")
@@ -121,18 +105,18 @@ class Fault(BaseModel):
 
 
 class Milestone(NamedTuple):
-    """An event that a rewriting must tell."""
+    """An event that a rewrite must tell."""
 
     kind: str
-    """`hypothesis`, `refutation`, `backtrack`, `reopening`; `answer` for a free-form one, stated by its line."""
+    """`hypothesis`, `refutation`, `backtrack`, `reopening`; or `answer`, if only the last line need state it."""
     about: Name | str
-    """The hypothesis, or the destination of a move back."""
+    """The hypothesis, or the backtrack's destination."""
     point: str
-    """What to tell, as an instruction to the model."""
+    """The instruction to the model."""
 
 
 def milestones(journey: Journey, options: Mapping[str, str]) -> Iterator[Milestone]:
-    """What of a journey a rewriting must tell, in order."""
+    """What of a journey a rewrite must tell, in order."""
     for event in journey:
         match event:
             case Named(hypothesis=name):
@@ -153,20 +137,15 @@ def milestones(journey: Journey, options: Mapping[str, str]) -> Iterator[Milesto
                 pass
 
 
-def answer_in(journey: Journey) -> str:
-    """A journey's answer."""
-    return next(event.answer for event in reversed(journey) if isinstance(event, Concluded))
-
-
 def check_rewrite(journey: Journey, text: str, options: Mapping[str, str]) -> tuple[Fault, ...]:
     """Check whether a text tells a journey.
 
-    It must tell, in the order of the journey, every hypothesis as it is named and as it is taken up, every
-    refutation with the hypothesis's name, every move back with its destination, every reopening, and the answer
-    by its name; then the line that states the answer. Findings, their weights and thoughts are not looked for.
+    It must tell, in the journey's order, every hypothesis as it is named and as it is taken up, every refutation
+    with the hypothesis's name, every backtrack with its destination, every reopening, and the answer by its name;
+    then the line that states the answer. Findings, their weights and thoughts are not looked for.
 
     Args:
-        journey: from `journey.journey_of`.
+        journey: from `journey_of`.
         text: the rewritten monologue, whole.
         options: the case's options; empty for a free-form case.
 
@@ -179,7 +158,8 @@ def check_rewrite(journey: Journey, text: str, options: Mapping[str, str]) -> tu
 class _Check:
     def __init__(self, journey: Journey, text: str, options: Mapping[str, str]) -> None:
         self._journey, self._text, self._options = journey, text, options
-        self._answer, self._stated = answer_in(journey), stated(text, options)
+        self._answer = next(event.answer for event in reversed(journey) if isinstance(event, Concluded))
+        self._stated = stated(text, options)
         self._body = text[: text.rindex(self._stated.words)] if self._stated else text
         names = dict.fromkeys((*names_of(options), *(name for event in journey for name in _names(event))))
         self._namer = Namer([*names], {quote for event in journey for quote in _fields(event, _QUOTES)})

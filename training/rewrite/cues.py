@@ -189,8 +189,8 @@ def _phrases() -> Mapping[str, Any]:
 
 @cache
 def _patterns(key: str, it: str) -> Sequence[re.Pattern[str]]:
-    regexes = [rf"(?<!\w)(?:{_regex(phrase, it)})(?!\w)" for phrase in _phrases()[key]]
-    return [re.compile(regex) for regex in (regexes if it else ["|".join(regexes)])]
+    regexes = [_regex(phrase, it) for phrase in _phrases()[key]]
+    return [re.compile(rf"(?<!\w)(?:{regex})(?!\w)") for regex in (regexes if it else ["|".join(regexes)])]
 
 
 def _regex(phrase: str, it: str) -> str:

@@ -24,11 +24,10 @@ from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage
 from ddxgraph.prompts.library import PromptSet
-from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind, answer_in, check_rewrite, milestones
+from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind, check_rewrite, milestones
 from ddxgraph.training.rewrite.store import RewriteKey, RewriteLog, RewriteTry, rewriter_digest, text_digest
 from ddxgraph.training.styles.compile import Message, Sample
 from ddxgraph.training.styles.journey import Journey, journey_of
-from ddxgraph.training.styles.quoting import answer_line
 
 PROMPTS: Final = ("rewrite",)
 """The rewriter's prompt set."""
@@ -177,7 +176,7 @@ class Rewriter:
             "rewrite",
             text=draft.text,
             points=points_of(draft.journey, draft.options),
-            answer_line=answer_line(answer_in(draft.journey)),
+            answer_line=draft.text.rpartition("\n")[2],
             faults=[str(fault) for fault in faults],
         )
         most_tokens = estimate_tokens([draft.text]) * 3 // 2 + _SPARE_TOKENS
