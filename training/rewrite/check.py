@@ -11,7 +11,7 @@ serves two milestones.
 
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -19,9 +19,9 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.nodes.generate_differential import name_key
-from ddxgraph.nodes.statement import stated
+from ddxgraph.nodes.statement import Statement, stated
 from ddxgraph.prompts.library import disarm
-from ddxgraph.training.rewrite.cues import Sighting, phrases, sightings
+from ddxgraph.training.rewrite.cues import Key, Sighting, phrases, sightings
 from ddxgraph.training.rewrite.mentions import Namer, plain
 from ddxgraph.training.styles.journey import (
     Checked,
@@ -41,7 +41,6 @@ CHECK: Final = "2"
 
 _LEAST_SHARE, _MOST_SHARE, _CHARS_AN_EVENT, _SPARE_CHARS = 0.5, 2.0, 300, 500
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*(?!\d|(?:st|nd|rd|th)\b)")
-_FREE_SCRIPTS: Final = frozenset({"LATIN", "GREEK"})
 _LOOP: Final = re.compile(r"(?<!\S)((?:\S++ ){3,40}?)\1{4}")
 _ANSWER_LINE: Final = re.compile(
     r"^[\s*_#>-]*(?:final )?answer[*_]*\s*[:\uff1a]", re.IGNORECASE | re.MULTILINE
@@ -51,6 +50,8 @@ _LAID_OUT: Final = re.compile(r"^\s*(?:#|[-*+\u2022] |\d+[.)] |```|\|)|</?think>
 _OWN: Final = ("rationale", "because", "text", "reason")
 """Fields of events in the model's own words."""
 _QUOTES: Final = ("quote", "finding")
+_CLOSING: Final = ("conclude", "reflect")
+"""Stops where a thought may settle on another hypothesis."""
 _PLACES: Final[Mapping[str, str]] = {
     "review_history": "the history",
     "generate_differential": "the list of candidates",
@@ -152,105 +153,85 @@ def check_rewrite(journey: Journey, text: str, options: Mapping[str, str]) -> tu
     Returns:
         The faults; empty if the text is accepted.
     """
-    return tuple(_Check(journey, text, options).faults())
+    answer = next(event.answer for event in reversed(journey) if isinstance(event, Concluded))
+    line, wanted = stated(text, options), stated(answer_line(answer), options)
+    body = text[: text.rindex(line.words)] if line else text
+    names = [*dict.fromkeys((*names_of(options), *(name for event in journey for name in _names(event))))]
+    namer = Namer(names, {quote for event in journey for quote in _fields(event, _QUOTES)})
+    marked = namer.marked(body)
+    told = sightings(marked.text)
+    missing, end = _missing(milestones(journey, options), namer, told)
+
+    given_up = {event.hypothesis for event in journey if isinstance(event, Refuted)}
+    own = [*_own_words(journey)]
+    for words, about in own:  # the model's words may give up what the graph keeps
+        if any(phrases("given_up", plain(words))):
+            given_up |= {*about, *namer.mentioned(words)}
+    closing = (event.text for event in journey if isinstance(event, Thought) and event.stop in _CLOSING)
+    considered = {name for name in names if name.letter == answer} | namer.mentioned("\n\n".join(closing))
+    dropped = [
+        name for name in names if any(place.asserted for place in told["refutation", namer.sign(name)])
+    ]
+    chosen = [name for name in names if any(place.start >= end for place in told["choice", namer.sign(name)])]
+    letters = _letters(body) - _letters(" ".join(words for words, _ in own)) - {answer}
+
+    held = [words for event in journey for words in _words(event)]
+    size, length, known = len(text.strip()), sum(map(len, held)), plain(" ".join(held))
+    flat = f"{' '.join(plain(body).split())} "
+    faults: dict[FaultKind, Iterable[str]] = {
+        FaultKind.NO_ANSWER: _once(line is None),
+        FaultKind.OTHER_ANSWER: [
+            *([line.answer] if line and _key(line, options) != _key(wanted, options) else ()),
+            *(name.label for name in chosen if options and name not in considered),
+            *sorted(letters & options.keys()),
+        ],
+        FaultKind.EXTRA_ANSWER: _once(_ANSWER_LINE.search(body)),
+        FaultKind.REFUTATION_INVENTED: [name.label for name in dropped if name not in given_up],
+        FaultKind.WRONG_LETTER: marked.misnamed,
+        FaultKind.NUMBER_INVENTED: sorted(_numbers(body) - _numbers(" ".join((*held, *options.values())))),
+        FaultKind.TOO_SHORT: _once(size < _LEAST_SHARE * length),
+        FaultKind.TOO_LONG: _once(
+            size > _MOST_SHARE * length + _CHARS_AN_EVENT * len(journey) + _SPARE_CHARS
+        ),
+        FaultKind.REPETITIVE: _once(any(loop[1].strip() not in known for loop in _LOOP.finditer(flat))),
+        FaultKind.OTHER_SCRIPT: sorted(_scripts(body) - _scripts(" ".join(held)) - {"latin", "greek"}),
+        FaultKind.NOT_PROSE: _once(_LAID_OUT.search(text) or disarm(text) != text),
+        FaultKind.SPEAKS_OF_ITSELF: _once(
+            any(phrases("obliging", flat)) or any(talk[0] not in known for talk in phrases("of_itself", flat))
+        ),
+    }
+    return (*missing, *(Fault(kind=kind, about=about) for kind, abouts in faults.items() for about in abouts))
 
 
-class _Check:
-    def __init__(self, journey: Journey, text: str, options: Mapping[str, str]) -> None:
-        self._journey, self._text, self._options = journey, text, options
-        self._answer = next(event.answer for event in reversed(journey) if isinstance(event, Concluded))
-        self._stated = stated(text, options)
-        self._body = text[: text.rindex(self._stated.words)] if self._stated else text
-        names = dict.fromkeys((*names_of(options), *(name for event in journey for name in _names(event))))
-        self._namer = Namer([*names], {quote for event in journey for quote in _fields(event, _QUOTES)})
-        self._marked = self._namer.marked(self._body)
-        self._sightings = sightings(self._marked.text)
-        self._told = [words for event in journey for words in _words(event)]
+def _missing(
+    expected: Iterable[Milestone], namer: Namer, told: Mapping[Key, Sequence[Sighting]]
+) -> tuple[list[Fault], int]:
+    """Faults of the milestones, and where the last one that was found ends."""
+    faults, end = [], 0
+    for kind, about, _ in expected:
+        if kind == "answer":
+            continue
+        key, label = (namer.sign(about), about.label) if isinstance(about, Name) else (about, about)
+        asserted = [place for place in told[kind, key] if place.asserted]
+        ends = [place.end for place in asserted if place.start >= end]
+        if ends:
+            end = min(ends)
+        else:
+            denied = kind == "refutation" and told[kind, key]
+            lack = "out_of_order" if asserted else "negated" if denied else "missing"
+            faults.append(Fault(kind=FaultKind(f"{kind}_{lack}"), about=label))
+    return faults, end
 
-    def faults(self) -> Iterator[Fault]:
-        yield from self._answers()
-        end = yield from self._missing()
-        yield from self._invented(end)
-        yield from (Fault(kind=FaultKind.WRONG_LETTER, about=label) for label in self._marked.misnamed)
-        known = _numbers(" ".join((*self._told, *self._options.values())))
-        for number in sorted(_numbers(self._body) - known):
-            yield Fault(kind=FaultKind.NUMBER_INVENTED, about=number)
-        yield from self._manner()
 
-    def _answers(self) -> Iterator[Fault]:
-        wanted = stated(answer_line(self._answer), self._options)
-        if self._stated is None:
-            yield Fault(kind=FaultKind.NO_ANSWER)
-        elif wanted is None or _key(self._stated.answer, self._options) != _key(wanted.answer, self._options):
-            yield Fault(kind=FaultKind.OTHER_ANSWER, about=self._stated.answer)
-        if _ANSWER_LINE.search(self._body):
-            yield Fault(kind=FaultKind.EXTRA_ANSWER)
+def _once(holds: object) -> list[str]:
+    """A fault about nothing in particular, if it holds."""
+    return [""] if holds else []
 
-    def _missing(self) -> Generator[Fault, None, int]:
-        """Faults of the milestones; returns where the last one that was found ends."""
-        end = 0
-        for kind, about, _ in milestones(self._journey, self._options):
-            if kind == "answer":
-                continue
-            key, label = (self._namer.sign(about), about.label) if isinstance(about, Name) else (about, about)
-            places = self._sightings[kind, key]
-            asserted = [place for place in places if place.asserted]
-            ends = [place.end for place in asserted if place.start >= end]
-            if ends:
-                end = min(ends)
-                continue
-            lack = "out_of_order" if asserted else "negated" if kind == "refutation" and places else "missing"
-            yield Fault(kind=FaultKind(f"{kind}_{lack}"), about=label)
-        return end
 
-    def _invented(self, end: int) -> Iterator[Fault]:
-        """Hypotheses given up, or settled on in the end, where neither journey nor the model's words do so."""
-        own, closing = "", ""
-        given_up = {event.hypothesis for event in self._journey if isinstance(event, Refuted)}
-        about: Sequence[Name] = ()
-        for event in self._journey:
-            about = _names(event)[-1:] or about
-            for words in _fields(event, _OWN):
-                own = f"{own} {words}"
-                if any(phrases("given_up", plain(words))):
-                    given_up |= {*about, *self._namer.mentioned(words)}
-            if isinstance(event, Thought) and event.stop in {"conclude", "reflect"}:
-                closing = f"{closing}\n\n{event.text}"
-        for name in self._about("refutation", lambda place: place.asserted):
-            if name not in given_up:
-                yield Fault(kind=FaultKind.REFUTATION_INVENTED, about=name.label)
-        considered = self._namer.mentioned(closing)
-        for name in self._about("choice", lambda place: place.start >= end):
-            if self._options and name.letter != self._answer and name not in considered:
-                yield Fault(kind=FaultKind.OTHER_ANSWER, about=name.label)
-        letters = set(_ANSWER_LETTER.findall(self._body)) - set(_ANSWER_LETTER.findall(own)) - {self._answer}
-        for letter in sorted(letters & self._options.keys()):
-            yield Fault(kind=FaultKind.OTHER_ANSWER, about=letter)
-
-    def _about(self, kind: str, holds: Callable[[Sighting], bool]) -> list[Name]:
-        """Hypotheses of which a sighting of some kind holds."""
-        signs = [
-            sign for (of, sign), places in self._sightings.items() if of == kind and any(map(holds, places))
-        ]
-        return [self._namer.name(sign) for sign in signs]
-
-    def _manner(self) -> Iterator[Fault]:
-        """Length, loops, scripts, layout, and talk of itself."""
-        size, told, all_told = len(self._text.strip()), sum(map(len, self._told)), " ".join(self._told)
-        if size < _LEAST_SHARE * told:
-            yield Fault(kind=FaultKind.TOO_SHORT)
-        if size > _MOST_SHARE * told + _CHARS_AN_EVENT * len(self._journey) + _SPARE_CHARS:
-            yield Fault(kind=FaultKind.TOO_LONG)
-        own, flat = plain(all_told), f"{' '.join(plain(self._body).split())} "
-        if any(loop[1].strip() not in own for loop in _LOOP.finditer(flat)):
-            yield Fault(kind=FaultKind.REPETITIVE)
-        for script in sorted(_scripts(self._body) - _scripts(all_told) - _FREE_SCRIPTS):
-            yield Fault(kind=FaultKind.OTHER_SCRIPT, about=script.lower())
-        if _LAID_OUT.search(self._text) or disarm(self._text) != self._text:
-            yield Fault(kind=FaultKind.NOT_PROSE)
-        talk = (match.group() not in own for match in phrases("of_itself", flat))
-        if any(talk) or any(phrases("obliging", flat)):
-            yield Fault(kind=FaultKind.SPEAKS_OF_ITSELF)
+def _key(line: Statement | None, options: Mapping[str, str]) -> str:
+    """What makes two answers the same; in a free-form case, signs, case and spaces do not matter."""
+    answer = line.answer if line else ""
+    return answer if options else name_key(answer) or answer
 
 
 def _called(name: Name) -> str:
@@ -272,17 +253,24 @@ def _words(event: Event) -> list[str]:
     return [*(name.label for name in _names(event)), *_fields(event, (*_OWN, *_QUOTES, "percent", "answer"))]
 
 
-def _key(answer: str, options: Mapping[str, str]) -> str:
-    """What makes two answers the same: the letter; in a free-form case the words, if they hold any."""
-    return answer if options else name_key(answer) or answer
+def _own_words(journey: Journey) -> Iterator[tuple[str, Sequence[Name]]]:
+    """The model's own words, each with the hypothesis that was last spoken of."""
+    about: Sequence[Name] = ()
+    for event in journey:
+        about = _names(event)[-1:] or about
+        yield from ((words, about) for words in _fields(event, _OWN))
+
+
+def _letters(text: str) -> set[str]:
+    return set(_ANSWER_LETTER.findall(text))
 
 
 def _numbers(text: str) -> set[str]:
-    """Numbers written in digits, without their thousands separators."""
+    """Numbers in digits, without thousands separators."""
     return {number.replace(",", "") for number in _NUMBER.findall(unicodedata.normalize("NFKC", text))}
 
 
 def _scripts(text: str) -> set[str]:
-    """Scripts of a text's letters, by the first word of the letters' names."""
+    """Scripts of a text's letters: the first words of the letters' Unicode names."""
     letters = {letter for letter in unicodedata.normalize("NFKC", text) if letter.isalpha()}
-    return {unicodedata.name(letter, "NONE").split()[0] for letter in letters}
+    return {unicodedata.name(letter, "none").split()[0].lower() for letter in letters}

@@ -1,10 +1,10 @@
-"""Finds what prose tells: hypotheses named, given up and settled on, moves back, and all hypotheses reopened.
+"""Finds what a text tells: hypotheses named, refuted and settled on, backtracks, and reopenings.
 
 It searches marked texts (`mentions`) for the wordings of our templates and the English phrases in `cues.toml`.
-What neither holds is not found: a text that says it in another way is refused rather than believed.
+A text that says it in another way is refused rather than believed.
 
-A phrase counts only where it is asserted: not in a question, not negated or hedged in its own clause, and not in
-a clause without a subject of its own after a negated one.
+A phrase counts only if it is asserted: not in a question, not negated or hedged in its own clause, and not in a
+clause without a subject of its own after a negated one.
 """
 
 import re
@@ -12,7 +12,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -22,9 +22,7 @@ from ddxgraph.training.styles.phrases import ASIDES, EVENTS, THOUGHTS
 Key = tuple[str, str]
 """`hypothesis`, `refutation` or `choice` and a sign; `backtrack` and its destination; `reopening` and nothing."""
 
-_NAMES: Final = rf"(?:the |both |either )?{NAME}(?:(?:,? (?:and|or|nor|as well as) |, ?){NAME})*"
-_PRONOUN: Final = r"(?:it|(?:this|that)(?: (?:one|option|idea|hypothesis|candidate|possibility|diagnosis))?)"
-_SLOTS: Final[Mapping[str, str]] = {
+_SLOTS: Final[Mapping[str, str]] = {  # `m`, `t` and `n` are those of our wordings
     "name": NAME,
     "rest": r"\w*",
     "gap": r"(?!\w)[^.;:!?\n]{0,40}?(?<!\w)",
@@ -32,25 +30,24 @@ _SLOTS: Final[Mapping[str, str]] = {
     "first": r"\A\W*",
     "last": r"\W*\Z",
     "alone": r"(?! (?:alone|only|that)\b)",
-    "m": _NAMES,  # the slots of our wordings
+    "to": r"(?<!able )(?<!enough )(?<!me )to",
+    "m": rf"(?:the |both |either )?{NAME}(?:(?:,? (?:and|or|nor|as well as) |, ?){NAME})*",
     "t": "(?: \u2014 [^\u2014\n]* \u2014)?",
     "n": r"\d+",
 }
-_OUR_MOVES: Final[Mapping[str, Sequence[str]]] = {
+_OUR_BACKTRACKS: Final[Mapping[str, Sequence[str]]] = {
     "review_history": ("review_history",),
     "generate_differential": ("generate_differential", "all_refuted", "nothing_to_recheck"),
     "check_evidence": ("check_evidence", "all_evidence", "too_close"),
 }
-"""Where a move back leads, to our kinds of wordings for it."""
+"""A backtrack's destination, to the kinds of our wordings for it."""
 
-_AIM: Final = re.compile(r"(?:(?<!able )(?<!enough )(?<!me )\bto|\b(?:for|about|of))\s*$")
-"""To rule something out, or thoughts of ruling it out, are not to have done it."""
 _BOUNDARY: Final = re.compile(r"[,;:\u2014] ?|\b(?:and so|so|but|hence|therefore|thus|and) ")
 _SUBJECT: Final = re.compile(
     rf"(?:then |now )*(?:(?:i|we|it|this|these|those|which|that(?! (?:it|this|i|we|the|these)\b)|let)\b|{NAME})"
 )
 _SENTENCE: Final = re.compile(r"(?! )(?: \u2014 [^\u2014\n]* \u2014|[^\n])+?(?:[.!?]+[\"\u201d')]*(?=\s)|$)")
-"""Dashes enclose what does not end a sentence. An abbreviation may end one too early, so that less is found."""
+"""What stands between dashes does not end a sentence. An abbreviation may end one early: then less is found."""
 _CLOSED: Final = re.compile(
     r"\s*(?:[.;:!?\u2014]|$|,? ?(?:as|because|since|for|on|given|by|now|at|here|too|altogether)\b)"
 )
@@ -58,7 +55,7 @@ _BEGUN: Final = re.compile(r"(?:^|[,;:\u2014] ?|\b(?:so|and|that|both|then|there
 
 
 class Sighting(NamedTuple):
-    """Where a text tells something, and whether it asserts it rather than denies, hedges or asks it."""
+    """Where a text tells something, and whether it asserts it."""
 
     start: int
     end: int
@@ -66,7 +63,7 @@ class Sighting(NamedTuple):
 
 
 def sightings(text: str) -> Mapping[Key, Sequence[Sighting]]:
-    """What a marked text tells; nothing for a key that it does not tell."""
+    """Where a marked text tells what; an empty list for a key that it does not tell."""
     places: dict[Key, list[Sighting]] = defaultdict(list)
     for kind, names in (("hypothesis", re.finditer(NAME, text)), ("choice", phrases("settled", text))):
         for name in names:
@@ -75,7 +72,7 @@ def sightings(text: str) -> Mapping[Key, Sequence[Sighting]]:
         before = ""
         for match in _SENTENCE.finditer(text, *paragraph.span()):
             sentence, start = match.group(), match.start()
-            for key, place in chain(_refutations(sentence, before), _moves(sentence), _reopenings(sentence)):
+            for key, place in chain(_refutations(sentence, before), _turns(sentence)):
                 places[key].append(Sighting(start + place.start, start + place.end, place.asserted))
             before = sentence
     return places
@@ -86,35 +83,34 @@ def phrases(key: str, text: str, it: str = "") -> Iterator[re.Match[str]]:
 
     Args:
         key: what they tell; `our ...` for the wordings of our templates.
-        text: the text, in plain form.
-        it: pattern for what stands for the hypothesis. Where it is given, phrases may overlap.
+        text: in plain form.
+        it: the slot or list of words that `{it}` stands for. If given, each phrase is searched for on its own.
     """
     for pattern in _patterns(key, it):
         yield from pattern.finditer(text)
 
 
 def _refutations(sentence: str, before: str) -> Iterator[tuple[Key, Sighting]]:
-    """Hypotheses given up.
+    """Refuted hypotheses.
 
-    A pronoun stands for the one hypothesis that is named before it in its sentence or, if there is none, in the
-    sentence before it in the same paragraph. Where several are named there, it stands for none.
+    A pronoun stands for the one hypothesis named before it in its sentence; if none is, for the one named in the
+    sentence before, in the same paragraph. If several are named there, it stands for none.
     """
-    for match in chain(phrases("refuted", sentence, _NAMES), phrases("refuted_by_name", sentence, _NAMES)):
+    for match in chain(phrases("refuted", sentence, "m"), phrases("refuted_by_name", sentence, "m")):
         asserted = _is_asserted(sentence, match)
         for place in _given_up(sentence, match):
             yield ("refutation", sentence[place]), Sighting(place, place + 1, asserted)
-    for match in phrases("refuted", sentence, _PRONOUN):
+    for match in phrases("refuted", sentence, "pronoun"):
         meant = set(re.findall(NAME, sentence[: match.start()]) or re.findall(NAME, before))
         if len(meant) == 1:
             yield ("refutation", meant.pop()), Sighting(*match.span(), _is_asserted(sentence, match))
 
 
 def _given_up(sentence: str, match: re.Match[str]) -> list[int]:
-    """Places of the names that a phrase is about.
+    """Places of the names that a phrase refutes.
 
-    In "I rule out A and B fits better" and in "I keep A and B is ruled out" it is about one of two: a list counts
-    as a whole only where nothing follows that another name could be the subject of, or where a clause begins with
-    it.
+    In "I rule out A and B fits better" and in "I keep A and B is ruled out" it refutes one of two: a list counts
+    as a whole only if nothing follows that its last name could be the subject of, or if a clause begins with it.
     """
     phrase = match.group().partition("\u2014")[0]  # what follows a dash is a reason
     names = [match.start() + name.start() for name in re.finditer(NAME, phrase)]
@@ -125,20 +121,20 @@ def _given_up(sentence: str, match: re.Match[str]) -> list[int]:
     return names if _BEGUN.search(sentence[: match.start()]) else names[-1:]
 
 
-def _moves(sentence: str) -> Iterator[tuple[Key, Sighting]]:
-    """Moves back. Each takes the rest of its sentence.
+def _turns(sentence: str) -> Iterator[tuple[Key, Sighting]]:
+    """Backtracks and reopenings. Each takes the rest of its sentence.
 
-    A sentence of our templates that tells of something else (such as of a check that follows) is none. In other
-    words, who goes back must be the one who speaks.
+    A sentence of our templates that tells something else (such as a check that follows) is no backtrack. In other
+    words, the one who goes back must be the one who speaks.
     """
-    moves = [(to, match) for to in _OUR_MOVES for match in phrases(f"our {to}", sentence)]
-    if not moves and not any(phrases("our others", sentence)):
-        moves = [
-            (to, match) for to in _OUR_MOVES for match in phrases(to, sentence) if _is_own(sentence, match)
-        ]
-    for to, match in moves:
-        asserted = _is_asserted(sentence, match, owed=True)
-        yield ("backtrack", to), Sighting(match.start(), len(sentence), asserted)
+    turns = [(("backtrack", to), match) for to in _OUR_BACKTRACKS for match in phrases(f"our {to}", sentence)]
+    if not turns and not any(phrases("our others", sentence)):
+        free = ((to, match) for to in _OUR_BACKTRACKS for match in phrases(to, sentence))
+        turns = [(("backtrack", to), match) for to, match in free if _is_own(sentence, match)]
+    reopened = chain(phrases("our revived", sentence), phrases("reopened", sentence))
+    turns += [(("reopening", ""), match) for match in islice(reopened, 1)]
+    for key, match in turns:
+        yield key, Sighting(match.start(), len(sentence), _is_asserted(sentence, match, owed=True))
 
 
 def _is_own(sentence: str, match: re.Match[str]) -> bool:
@@ -146,20 +142,13 @@ def _is_own(sentence: str, match: re.Match[str]) -> bool:
     return any(phrases("first_person", clause if clause.strip() else sentence[: match.end()]))
 
 
-def _reopenings(sentence: str) -> Iterator[tuple[Key, Sighting]]:
-    match = next(chain(phrases("our revived", sentence), phrases("reopened", sentence)), None)
-    if match:
-        asserted = _is_asserted(sentence, match, owed=True)
-        yield ("reopening", ""), Sighting(match.start(), len(sentence), asserted)
-
-
 def _is_asserted(sentence: str, match: re.Match[str], *, owed: bool = False) -> bool:
-    """Whether a phrase in a sentence is a plain statement; `owed`: what one must do counts as done."""
+    """Whether a phrase in a sentence is a plain statement; `owed`: what one has to do counts as done."""
     if sentence.rstrip("\"\u201d') ").endswith("?") or any(phrases("taken_back", sentence[match.end() :])):
         return False
     *before, clause = _BOUNDARY.split(sentence[: match.start()])
     doubts = ("negated", "hedged") if owed else ("negated", "hedged", "owed")
-    if any(any(phrases(doubt, clause)) for doubt in doubts) or (not owed and _AIM.search(clause)):
+    if any(any(phrases(doubt, clause)) for doubt in doubts):
         return False
     earlier = " ".join(before)
     if not any(phrases("negated", earlier)):
@@ -171,10 +160,10 @@ def _is_asserted(sentence: str, match: re.Match[str], *, owed: bool = False) -> 
 def _phrases() -> Mapping[str, Any]:
     """Phrases by what they tell, and `words`.
 
-    Of our wordings, the last sentence counts: it says what happens, those before it ("Hold on.") how it feels.
+    Only the last sentence of a wording counts: those before it ("Hold on.") do not say what happens.
     """
     phrases = tomllib.loads(Path(__file__).with_name("cues.toml").read_text(encoding="utf-8"))
-    ours = {f"our {to}": [EVENTS[f"back:{kind}"] for kind in kinds] for to, kinds in _OUR_MOVES.items()}
+    ours = {f"our {to}": [EVENTS[f"back:{kind}"] for kind in kinds] for to, kinds in _OUR_BACKTRACKS.items()}
     others = (
         pool for kind, pool in EVENTS.items() if kind.partition(":")[0] not in {"back", "weighed", "noted"}
     )
@@ -197,8 +186,8 @@ def _regex(phrase: str, it: str) -> str:
     """A phrase as a regular expression; `cues.toml` explains the notation."""
 
     def filled(slot: re.Match[str]) -> str:
-        fixed = it if slot[1] == "it" else _SLOTS.get(slot[1])
-        return fixed if fixed is not None else f"(?:{_regex(_phrases()['words'][slot[1]], it)})"
+        name = it if slot[1] == "it" else slot[1]
+        return _SLOTS.get(name) or f"(?:{_regex(_phrases()['words'][name], it)})"
 
     grouped = re.sub(r"\\([(|)])", r"\1", re.escape(phrase)).replace("(", "(?:")
     return re.sub(r"\\{(\w+)\\}", filled, grouped)

@@ -8,7 +8,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -35,7 +34,7 @@ STYLE: Final = "longmonolog"
 """The one style that is rewritten."""
 
 _NODE: Final = cast(NodeName, "rewrite")  # no node of a trace: only the call's label
-_AT_MOST: Final = Allowance(calls=1, tokens=1 << 40)
+_ONE_CALL: Final = Allowance(calls=1, tokens=1 << 40)
 _SPARE_TOKENS: Final = 256
 _LEAST_STREAK: Final = 16
 """Fewest failures in a row that end a pass, at any concurrency."""
@@ -164,23 +163,14 @@ class Rewriter:
     async def _ask(self, draft: Draft, key: RewriteKey, number: int, faults: Iterable[Fault]) -> RewriteTry:
         """One try; `faults` are those of the try before it."""
         wording = self.wording.for_sample(number)
+        window = (wording.model.profile or {}).get("max_input_tokens")
         line = Consultation(
-            wording=wording,
-            messages=lambda text: [HumanMessage(text)],
-            allowance=_AT_MOST,
-            config={},
-            conversation=f"rewrite-{draft.trace}",
-            window=(wording.model.profile or {}).get("max_input_tokens"),
+            wording, lambda text: [HumanMessage(text)], _ONE_CALL, {}, f"rewrite-{draft.trace}", window
         )
-        prompt = wording.prompts.render(
-            "rewrite",
-            text=draft.text,
-            points=points_of(draft.journey, draft.options),
-            answer_line=draft.text.rpartition("\n")[2],
-            faults=[str(fault) for fault in faults],
-        )
-        most_tokens = estimate_tokens([draft.text]) * 3 // 2 + _SPARE_TOKENS
-        turn: Turn[Any] = Turn(_NODE, prompt, None, most_tokens)
+        values = {"text": draft.text, "answer_line": draft.text.rpartition("\n")[2]}
+        points, reasons = points_of(draft.journey, draft.options), [str(fault) for fault in faults]
+        prompt = wording.prompts.render("rewrite", points=points, faults=reasons, **values)
+        turn: Turn[Any] = Turn(_NODE, prompt, None, estimate_tokens([draft.text]) * 3 // 2 + _SPARE_TOKENS)
         reply = await line.write(turn)
         text = reply.text.rpartition("</think>")[2].strip()  # without a reasoning model's own thoughts
         return RewriteTry(
@@ -241,9 +231,9 @@ async def rewrite(
             if streak >= max(_LEAST_STREAK, 2 * concurrency):
                 break
     if failures:
-        monologues = "1 monologue" if failures == 1 else f"{failures} monologues"
         raise RewritesUnfinished(
-            f"the engine gave no reply to {monologues} (the last: {last}); none of them is counted as refused"
+            f"the engine gave no reply to {failures} {'monologue' if failures == 1 else 'monologues'} (the last: "
+            f"{last}); none of them is counted as refused"
         )
 
 
@@ -261,14 +251,13 @@ def points_of(journey: Journey, options: Mapping[str, str]) -> list[str]:
     return [milestone.point for milestone in milestones(journey, options)]
 
 
-@dataclass(frozen=True)
-class RewriteSummary:
+class RewriteSummary(NamedTuple):
     """The outcome of a pass in figures."""
 
     asked: int
     accepted: int
     refusals: Mapping[str, int]
-    """Kind of fault to monologues whose last try has it; one may have several."""
+    """Kind of fault to monologues whose last try has it, by falling count; a monologue may have several."""
     tries: int
     usage: Usage
 
@@ -279,13 +268,9 @@ class RewriteSummary:
 
 
 def summary_of(rewritten: Iterable[Rewritten]) -> RewriteSummary:
-    """Sum up a pass; refusals by falling count, then by name."""
+    """Sum up a pass."""
     outcomes = list(rewritten)
-    counts = Counter(kind.value for each in outcomes for kind in {fault.kind for fault in each.faults})
-    return RewriteSummary(
-        asked=len(outcomes),
-        accepted=sum(each.accepted for each in outcomes),
-        refusals=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
-        tries=sum(each.tries for each in outcomes),
-        usage=total_usage(each.usage for each in outcomes),
-    )
+    kinds = Counter(sorted(kind.value for each in outcomes for kind in {fault.kind for fault in each.faults}))
+    accepted, tries = sum(each.accepted for each in outcomes), sum(each.tries for each in outcomes)
+    usage = total_usage(each.usage for each in outcomes)
+    return RewriteSummary(len(outcomes), accepted, dict(kinds.most_common()), tries, usage)
