@@ -1,18 +1,18 @@
-"""Finds hypotheses by name in free prose; `embedding.Mentions` reads our own templates.
+"""Finds hypotheses by name in free prose; `quoting.Mentions` reads our own templates.
 
-A text is put into a plain form (NFKC, case folded, one kind of dash, no Markdown emphasis, a line a paragraph),
-and each mention in it becomes one private-use character, its sign.
+A text is put into a plain form (NFKC, case folded, one kind of dash, no Markdown emphasis, one line per
+paragraph). Each mention in it becomes one private-use character, its sign.
 
-A hypothesis is mentioned by its whole label, or by `option B` or `choice B` with a capital letter. A bare letter
-is no mention: it may be an article, a vitamin or an item of a list. Hyphens, commas and brackets between the
-words of a label do not matter. The longest mention counts: "pneumonia" within "bacterial pneumonia" is none.
-Where two labels have the same words, only the letter tells them apart. A label that holds only words of our
-templates ("be") needs its letter or quotation marks.
+A hypothesis is mentioned by its whole label, or by `option B` or `choice B` with a capital letter. A letter alone
+may be an article, a vitamin or a list item, and mentions nothing. Hyphens, commas and brackets between the words
+of a label do not matter. The longest mention counts: "bacterial pneumonia" does not mention "pneumonia". If two
+labels have the same words, only the letter tells them apart. A label made only of words of our templates ("be")
+needs its letter or quotation marks.
 """
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 from ddxgraph.nodes.generate_differential import name_key
@@ -20,7 +20,7 @@ from ddxgraph.training.styles.phrases import our_words
 from ddxgraph.training.styles.quoting import Name
 
 _BRACKETED, _CALLED, _QUOTE, _NAMES = 0xE000, 0xE020, "\ue0ff", 0xE100
-"""Signs: the first of `(A)`, the first of `option A`, a quoted finding, the first of the names in their order."""
+"""Signs of `(A)`, `option A`, any quoted finding, and the first name; further letters and names follow these."""
 NAME: Final = "[\ue100-\uf8ff]"
 """Matches one mention in a marked text."""
 
@@ -44,22 +44,22 @@ class Marked(NamedTuple):
 
     text: str
     misnamed: Sequence[str]
-    """Labels that stand with the letter of another option, each once."""
+    """Labels next to another option's letter, each once."""
 
 
 def plain(text: str) -> str:
-    """The form in which texts and labels are compared; option letters become signs, which have no case."""
+    """The form in which texts and labels are compared; an option's letter becomes a sign, which has no case."""
     text = unicodedata.normalize("NFKC", _PRIVATE.sub(" ", text)).translate(_FOLDED)
     text = _LETTER.sub(lambda m: _sign(_BRACKETED, m[1]) if m[1] else _sign(_CALLED, m[2]), text)
     return "\n".join(" ".join(part.casefold().split()) for part in re.split(r"\n\s*\n", text))
 
 
 class Namer:
-    """Finds the names of one journey.
+    """Finds the hypotheses of one journey.
 
     Args:
         names: the hypotheses, each once.
-        quotes: findings of the case: one of them in quotation marks mentions nothing.
+        quotes: the case's findings. A finding in quotation marks mentions no hypothesis.
     """
 
     def __init__(self, names: Sequence[Name], quotes: Collection[str] = ()) -> None:
@@ -97,29 +97,30 @@ class Namer:
         return {self.name(sign) for sign in re.findall(NAME, self.marked(text).text)}
 
     def marked(self, text: str) -> Marked:
-        """Mark a text's mentions: the surest first, of equally sure ones the longest; none overlaps another."""
+        """Mark a text's mentions. Where two overlap, the surer one counts, then the longer one."""
         flat = plain(text)
         taken = bytearray(len(flat))
-        parts: list[tuple[int, int, str]] = []
+        mentions: list[tuple[int, int, str]] = []
         for rank in self._ranks:
             spans = [(*match.span(), sign) for pattern, sign in rank for match in pattern.finditer(flat)]
             for start, end, sign in sorted(spans, key=lambda span: (span[0] - span[1], span)):
                 if not any(taken[start:end]):
                     taken[start:end] = b"\1" * (end - start)
-                    parts.append((start, end, sign))
-        text, done, misnamed = "", 0, {}
-        for start, end, sign in sorted(parts):
+                    mentions.append((start, end, sign))
+        text, done, misnamed = "", 0, dict[str, None]()
+        for start, end, sign in sorted(mentions):
             text, done = f"{text}{flat[done:start]}{sign}", end
-            if sign != _QUOTE:
-                misnamed.update(dict.fromkeys(self._misnamed(flat, start, end, self.name(sign))))
+            if sign != _QUOTE and self._is_misnamed(self.name(sign), flat, start, end):
+                misnamed[self.name(sign).label] = None
         return Marked(text + flat[done:], [*misnamed])
 
-    def _misnamed(self, flat: str, start: int, end: int, name: Name) -> Iterator[str]:
-        """The label of a mention beside which another letter stands."""
-        if any(other.letter for other in self._names):
-            for beside in (_FOLLOWS.match(flat, end), _LEADS.search(flat, max(start - 4, 0), start)):
-                if beside and (ord(beside[1]) - _BRACKETED) % 32 != ord(name.letter or "\0") - ord("A"):
-                    yield name.label
+    def _is_misnamed(self, name: Name, flat: str, start: int, end: int) -> bool:
+        """Whether another option's letter stands beside a mention."""
+        own = {_sign(first, name.letter) for first in (_BRACKETED, _CALLED) if name.letter}
+        beside = (_FOLLOWS.match(flat, end), _LEADS.search(flat, max(start - 4, 0), start))
+        return any(match and match[1] not in own for match in beside) and any(
+            each.letter for each in self._names
+        )
 
 
 def _sign(first: int, letter: str) -> str:

@@ -1,7 +1,7 @@
-"""What a model wrote when it was asked to rewrite monologues: a file that is only ever added to.
+"""The file of a rewriting model's replies; it is only ever appended to, one line per reply.
 
-A line is one reply. Whether it is accepted is not read from the file but checked again, so that neither another
-version of the check nor an edited file lets through what the check would refuse.
+Whether a reply is accepted is not read from the file but checked again. So neither another version of the check
+nor an edited file lets anything through.
 """
 
 import hashlib
@@ -27,22 +27,20 @@ _FILE: Final = LineFile(
     lock=LOCK,
 )
 
-_DIGEST_CHARS: Final = 16
-
 
 class RewriteKey(NamedTuple):
-    """What was asked of whom."""
+    """What was asked, and of which rewriter."""
 
     rewriter: str
     """Digest of the model, its adapter, sampling and prompt."""
     trace: str
     """The trace's id."""
     template: str
-    """Digest of the text that was to be rewritten."""
+    """Digest of the template's text."""
 
 
 class RewriteTry(BaseModel):
-    """One reply of a rewriting model. Holds no time, so that files can be compared."""
+    """One reply of a rewriting model. It holds no time, so that files can be compared."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,54 +49,52 @@ class RewriteTry(BaseModel):
     trace: str
     template: str
     number: int
-    """Which try it was, from 0."""
+    """Which try of the monologue it is, from 0."""
     text: str
     truncated: bool = False
-    """It met its cap."""
+    """The reply hit its cap."""
     faults: tuple[Fault, ...] = ()
-    """What the check found when it was written; none: accepted."""
+    """What the check of then found; empty if it accepted the reply."""
     check: str
-    """Version of the check (`rewritecheck.CHECK`)."""
+    """Version of that check (`check.CHECK`)."""
     provenance: Provenance
     """Of the rewriting model; `prompt_set` is the hash of its prompts."""
     usage: Usage
 
     @property
     def key(self) -> RewriteKey:
-        """What was asked of whom."""
+        """What was asked, and of which rewriter."""
         return RewriteKey(self.rewriter, self.trace, self.template)
 
 
 def text_digest(text: str) -> str:
-    """Names a text; 16 hex digits."""
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGEST_CHARS]
+    """Digest of a text, 16 hex digits."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 def rewriter_digest(provenance: Provenance) -> str:
-    """Names a rewriter: another model, adapter, sampling or prompt is another one; 16 hex digits."""
-    told = provenance.model_dump(
-        mode="json", include={"model", "adapter", "adapter_sha256", "sampling", "prompt_set"}
-    )
-    return text_digest(json.dumps(told, sort_keys=True))
+    """Digest of a rewriter: its model, adapter, sampling and prompt; 16 hex digits."""
+    decisive = {"model", "adapter", "adapter_sha256", "sampling", "prompt_set"}
+    return text_digest(json.dumps(provenance.model_dump(mode="json", include=decisive), sort_keys=True))
 
 
 def read_rewrites(path: Path) -> Iterator[RewriteTry]:
-    """Replies of a file, in its order; none where there is no file. A last line that was cut short is left out.
+    """Read the replies of a file, in order; none if there is no file. A last line cut short is left out.
 
     Raises:
-        RewriteError: the file cannot be read, or a line of it is no reply.
+        RewriteError: the file cannot be read, or a line is not a reply.
     """
     return _FILE.records(path, RewriteTry)
 
 
 class RewriteLog(LineLog):
-    """A folder's file of rewritings, open for appending, by one process at a time; a context manager.
+    """A folder's file of replies, open for appending by one process at a time; a context manager.
 
     Args:
-        folder: where the file lies; it is made where it is missing.
+        folder: the folder; it is made if it is missing.
 
     Raises:
-        RewriteError: another process has it open, or it cannot be read or written.
+        RewriteError: another process has the file open, or it cannot be read or written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -106,14 +102,14 @@ class RewriteLog(LineLog):
         super().__init__(folder / REWRITES, _FILE, check=self._read)
 
     def tries(self, key: RewriteKey) -> list[RewriteTry]:
-        """What has come of a text so far, in order."""
+        """The replies on record, in order."""
         return list(self._tries.get(key, ()))
 
     def append(self, reply: RewriteTry) -> None:
         """Append a reply, and wait until it is on the disk.
 
         Raises:
-            RewriteError: it cannot be written; those before it are untouched.
+            RewriteError: it cannot be written; earlier replies are untouched.
         """
         self.write([line_of(reply)])
         self._tries.setdefault(reply.key, []).append(reply)
