@@ -16,7 +16,7 @@ from ddxgraph.training.gate.report import JSON, MARKDOWN, GateReport
 from ddxgraph.training.gate.screen import gate
 from ddxgraph.training.review.opinions import Reviews
 from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind
-from ddxgraph.training.rewrite.rewrite import (
+from ddxgraph.training.rewrite.rewriter import (
     Rewriter,
     RewriteSummary,
     Rewritten,

@@ -54,7 +54,7 @@ from ddxgraph.training.gate.config import (
     Split,
 )
 from ddxgraph.training.gate.screen import gate
-from ddxgraph.training.rewrite.rewrite import Rewriter, Rewritten, draft_of, rewrite
+from ddxgraph.training.rewrite.rewriter import Rewriter, Rewritten, draft_of, rewrite
 from ddxgraph.training.rewrite.store import RewriteLog
 from ddxgraph.training.sets.make import JourneySet, Retell, make_journeys, write_journeys
 from ddxgraph.training.sets.manifest import SetSettings, read_set

@@ -119,7 +119,7 @@ def journeys(  # noqa: PLR0917 - one parameter an option
     """
     need("the gate", ("numpy", "datasketch"), "journeys")
     from ddxgraph.training.gate.screen import gate
-    from ddxgraph.training.rewrite.rewrite import STYLE as REWRITTEN
+    from ddxgraph.training.rewrite.rewriter import STYLE as REWRITTEN
     from ddxgraph.training.sets.folder import check_place
     from ddxgraph.training.sets.make import write_journeys
 

@@ -16,7 +16,7 @@ from ddxgraph.common.errors import RewritesUnfinished
 
 if TYPE_CHECKING:
     from ddxgraph.graph.trace import Trace
-    from ddxgraph.training.rewrite.rewrite import Draft, Rewriter, RewriteSummary, Rewritten
+    from ddxgraph.training.rewrite.rewriter import Draft, Rewriter, RewriteSummary, Rewritten
     from ddxgraph.training.styles.compile import Sample
 
 PANEL: Final = "Rewriting by a model"
@@ -91,7 +91,7 @@ def rewritten(compiled: "Iterable[tuple[Trace, Sample]]", how: Rewriting) -> Pas
     """
     from ddxgraph.nodes.patience import Patience
     from ddxgraph.nodes.sampling import Sampling
-    from ddxgraph.training.rewrite.rewrite import Rewriter, draft_of, summary_of
+    from ddxgraph.training.rewrite.rewriter import Rewriter, draft_of, summary_of
 
     chat = options.connected(
         how.base_url, how.model, concurrency=how.concurrency, quiet=how.quiet, timeout_s=how.timeout_s
@@ -125,7 +125,7 @@ def in_words(summary: "RewriteSummary") -> str:
 
 
 async def _work(drafts: "Sequence[Draft]", chosen: "Rewriter", how: Rewriting) -> "dict[str, Rewritten]":
-    from ddxgraph.training.rewrite.rewrite import rewrite
+    from ddxgraph.training.rewrite.rewriter import rewrite
     from ddxgraph.training.rewrite.store import RewriteLog
 
     by_trace: dict[str, Rewritten] = {}

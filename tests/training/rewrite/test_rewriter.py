@@ -28,7 +28,7 @@ from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.training.rewrite.check import Fault, FaultKind
-from ddxgraph.training.rewrite.rewrite import (
+from ddxgraph.training.rewrite.rewriter import (
     PROMPTS,
     Draft,
     Rewriter,

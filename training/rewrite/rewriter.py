@@ -1,4 +1,4 @@
-"""Has a model rewrite monologues; where the check refuses a rewriting, the template's text stays.
+"""Has a model rewrite monologues. If the check refuses a rewrite, the template's text stays.
 
 The model is shown the template's text and a list of what it tells: no case and no gold answer. The journey's own
 answer is part of the text.
@@ -56,7 +56,7 @@ class Rewritten(NamedTuple):
 
     trace: str
     text: str
-    """The accepted rewriting, or the template's text."""
+    """The accepted rewrite, or the template's text."""
     accepted: bool
     faults: tuple[Fault, ...]
     """Of the last try; empty if it is accepted."""
@@ -85,7 +85,7 @@ def draft_of(trace: Trace, sample: Sample) -> Draft:
 
 
 def withdrawn(rewritten: Rewritten, template: str, fault: Fault) -> Rewritten:
-    """An accepted rewriting refused after all; `template` is the text that replaces it."""
+    """An accepted rewrite that is refused after all; `template` is the text that replaces it."""
     return rewritten._replace(text=template, accepted=False, faults=(fault,))
 
 
@@ -201,7 +201,7 @@ async def rewrite(
     Args:
         drafts: see `draft_of`.
         rewriter: the chat model with its settings.
-        log: the file of rewritings, open.
+        log: the file of replies, open.
         concurrency: monologues at a time.
         stop: once set, no further monologue is begun.
         grace_s: seconds that those in flight then have.
@@ -238,7 +238,7 @@ async def rewrite(
 
 
 def faults_of(draft: Draft, text: str, *, truncated: bool = False) -> tuple[Fault, ...]:
-    """Why a rewriting of a draft is refused; empty if it is accepted."""
+    """Why a rewrite of a draft is refused; empty if it is accepted."""
     if truncated:
         return (Fault(kind=FaultKind.CUT_OFF),)
     if text.split() == draft.text.split():
@@ -247,7 +247,7 @@ def faults_of(draft: Draft, text: str, *, truncated: bool = False) -> tuple[Faul
 
 
 def points_of(journey: Journey, options: Mapping[str, str]) -> list[str]:
-    """What a rewriting must tell, in order, one line each."""
+    """What a rewrite must tell, in order, one line each."""
     return [milestone.point for milestone in milestones(journey, options)]
 
 
