@@ -1,10 +1,9 @@
-"""Workshops: adapters are trained in this process, and served by a vLLM that runs or is started."""
+"""Workshops: train adapters in this process, and serve them from a vLLM that runs already or is started."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -34,7 +33,7 @@ _HASH_CHARS: Final = 8
 
 @dataclass(frozen=True)
 class Company:
-    """Who is told how a loop is going, and may stop it."""
+    """What reports on a loop, and may stop a training."""
 
     watch: Watch
     training: "Callable[[], AbstractContextManager[Hooks | None]]" = nullcontext
@@ -47,71 +46,63 @@ class Company:
 def workshops(
     settings: EngineSettings, train: TrainConfig, path: Path, log: Path, company: Company
 ) -> Iterator[Callable[[TrainConfig], Workshop]]:
-    """What makes a workshop of a trainer's settings; all share one engine, which is stopped at the end if
-    it is ours.
+    """Make workshops that share one engine; an engine that was started here is stopped at the end.
 
     Args:
         settings: of the engine.
-        train: how the adapters are trained that it will serve; holds the base model.
-        path: the configuration file, from which its paths begin.
-        log: for the engine's log.
-        company: is told how it is going.
+        train: how the adapters are trained that the engine will serve; holds the base model.
+        path: the configuration file; paths in it are relative to its folder.
+        log: file for the engine's log.
+        company: reports on the loop.
+
+    Yields:
+        A function from a trainer's settings to a workshop.
     """
     if settings.engine is None:
-        yield partial(_served, RunningServer(settings), company)
+        running = RunningServer(settings)
+        yield lambda train: ServedWorkshop(running, train, company)
         return
     named = settings.python
-    # A bare name is looked for as the shell would.
+    # A bare name is looked up on the PATH.
     python = str(placed(path, named)) if named and Path(named).name != named else named
     with ExitStack() as held:
         if settings.merge:
             merging = MergingServer(settings, train, python, log, company.starting)
             held.callback(merging.close)
-            yield partial(_merged, merging, company)
+            yield lambda train: MergedWorkshop(merging, train, company)
         else:
             own = OwnServer(settings, train, python, log, company.starting)
             held.callback(own.close)
-            yield partial(_served, own, company)
-
-
-def _served(server: "RunningServer | OwnServer", company: Company, train: TrainConfig) -> Workshop:
-    return ServedWorkshop(server, train, company)
-
-
-def _merged(server: "MergingServer", company: Company, train: TrainConfig) -> Workshop:
-    return MergedWorkshop(server, train, company)
+            yield lambda train: ServedWorkshop(own, train, company)
 
 
 @dataclass
 class RunningServer:
-    """A server that somebody else started, and will stop."""
+    """A server that the loop neither starts nor stops."""
 
     settings: EngineSettings
 
     def url(self) -> str:
-        """Its address.
+        """The server's address.
 
         Raises:
             EndpointError: none is named.
         """
-        found = resolve(self.settings.base_url, None, None, os.environ).base_url
-        if found is None:
+        url = resolve(self.settings.base_url, None, None, os.environ).base_url
+        if url is None:
             raise EndpointError(
                 f'no server is named: set base_url under [engine], or {URL_VARIABLE}; or add engine = "vllm" '
                 "there, and the loop starts one"
             )
-        return found
+        return url
 
     def rest(self) -> None:
-        """It goes on while there is a training: whether both have room is its owner's affair."""
-
-    def close(self) -> None:
-        """Leave it."""
+        """Do nothing: whether the machine has room for it beside a training is up to its owner."""
 
 
 @dataclass
 class OwnServer:
-    """A vLLM of the loop's own, started when it is needed."""
+    """A vLLM that the loop starts when it is needed."""
 
     settings: EngineSettings
     train: TrainConfig
@@ -122,7 +113,7 @@ class OwnServer:
     _url: str | None = None
 
     def url(self) -> str:
-        """Its address; it is started first where it does not run.
+        """The server's address; the server is started if it does not run.
 
         Raises:
             ServeError, WeightsError: it cannot be started.
@@ -144,17 +135,17 @@ class OwnServer:
         return self._url
 
     def rest(self) -> None:
-        """Make room for a training."""
+        """Stop, to make room for a training."""
         self.close()
 
     def close(self) -> None:
-        """Stop it, where it runs."""
+        """Stop the server if it runs."""
         self._url = None
         self._held.close()
 
 
 def flags(settings: EngineSettings, train: TrainConfig) -> Sequence[str]:
-    """Further flags of vLLM's: the user's, and the template that the adapters are trained with."""
+    """More flags for vLLM: the user's, and the chat template with which the adapters are trained."""
     template = train.data.chat_template
     ours = [] if template is None else ["--chat-template", str(template.resolve())]
     return [*ours, *settings.extra]
@@ -162,7 +153,7 @@ def flags(settings: EngineSettings, train: TrainConfig) -> Sequence[str]:
 
 @dataclass
 class MergingServer:
-    """A vLLM of the loop's own on one merged model at a time, whose weights are kept no longer than it runs."""
+    """A vLLM that the loop starts on one merged model at a time; the merged weights are deleted when it stops."""
 
     settings: EngineSettings
     train: TrainConfig
@@ -171,10 +162,10 @@ class MergingServer:
     starting: Callable[[], AbstractContextManager[EngineProgress | None]]
     _held: ExitStack = field(default_factory=ExitStack)
     _running: tuple[Path | None, str] | None = None
-    """The adapter that is served, and the address."""
+    """The adapter in use, and the address."""
 
     def url(self, adapter: Path | None) -> str:
-        """The address of the base model with an adapter merged into it, or of the base model where None.
+        """The address of a server of the base model, with the adapter merged into it unless that is None.
 
         Raises:
             AdapterError, TrainingError: the adapter cannot be read or merged.
@@ -186,7 +177,7 @@ class MergingServer:
         return self._running[1]
 
     def close(self) -> None:
-        """Stop it, where it runs."""
+        """Stop the server if it runs."""
         self._running = None
         self._held.close()
 
@@ -214,10 +205,10 @@ class MergingServer:
 
 
 class ServedWorkshop:
-    """Serves from one server that adapters are loaded into while it runs; trains in this process.
+    """Serves adapters from one server that loads them while it runs; trains in this process.
 
-    An adapter goes by the name of its round and the beginning of its hash, so that no other loop's on the same
-    server is taken for it.
+    An adapter's name on the server is that of its round and the beginning of its hash, so that it is not mistaken
+    for an adapter of another loop.
     """
 
     def __init__(self, server: RunningServer | OwnServer, train: TrainConfig, company: Company) -> None:
@@ -225,7 +216,7 @@ class ServedWorkshop:
 
     @contextmanager
     def served(self, adapter: Path | None) -> Iterator[BaseChatModel]:
-        """The chat model on an adapter, which is loaded where it is not, or on the base model.
+        """The chat model on an adapter, which is loaded if it is not yet; on the base model if None.
 
         Raises:
             AdapterError: the adapter cannot be read or loaded.
@@ -236,23 +227,20 @@ class ServedWorkshop:
         yield connect(url, name, timeout_s=self._server.settings.timeout_s)
 
     def verify(self, adapter: Path) -> Proof:
-        """Whether an adapter that is served is in force.
+        """Whether a served adapter is in force.
 
         Raises:
-            AdapterError: it cannot be read, or the server does not give what a comparison needs.
+            AdapterError: it cannot be read, or the server's replies lack what the comparison needs.
             EndpointError, ServerError: the server does not answer.
         """
         _, api = self._reached()
         read = read_adapter(adapter)
-        found = verify_served(api, _name(read), read, _canaries(read, self._train))
-        return Proof(
-            live=found.live, verdict=found.verdict.value, message=found.message, figures=_figures(found)
-        )
+        return _proof(verify_served(api, _name(read), read, _canaries(read, self._train)))
 
     def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
-        """Train an adapter; the engine stands back meanwhile, where it is the loop's own: see `_trained`."""
+        """Train an adapter; an engine that the loop started is stopped meanwhile. See `_train`."""
         self._server.rest()
-        _trained(data, _at(self._train, learning_rate), out, start, self._company)
+        _train(data, _at(self._train, learning_rate), out, start, self._company)
 
     def _reached(self) -> tuple[str, ServerApi]:
         url = self._server.url()
@@ -260,7 +248,7 @@ class ServedWorkshop:
         return url, ServerApi(url, key, KEY_VARIABLE, CANARY_TIMEOUT_S)
 
     def _base_name(self, api: ServerApi) -> str:
-        """The base model's name on the server; that it is the right one, each adapter's proof shows."""
+        """The base model's name on the server. That it is the right model follows from each adapter's proof."""
         names = [model.name for model in served_models(api) if not model.base]
         wanted = self._server.settings.model
         if wanted in names:
@@ -274,17 +262,17 @@ class ServedWorkshop:
 
 
 class MergedWorkshop:
-    """Serves each adapter merged into its base model, on an engine of its own; trains in this process.
+    """Serves each adapter merged into its base model, from an engine of its own; trains in this process.
 
-    A served model goes by the name of the adapter's arm or round and the beginning of the adapter's hash.
+    The served model's name is that of the adapter's arm or round and the beginning of the adapter's hash.
     """
 
-    def __init__(self, server: "MergingServer", train: TrainConfig, company: Company) -> None:
+    def __init__(self, server: MergingServer, train: TrainConfig, company: Company) -> None:
         self._server, self._train, self._company = server, train, company
 
     @contextmanager
     def served(self, adapter: Path | None) -> Iterator[BaseChatModel]:
-        """The chat model on an adapter, or on the base model where None.
+        """The chat model on an adapter, or on the base model if None.
 
         Raises:
             AdapterError, TrainingError: the adapter cannot be read or merged.
@@ -293,31 +281,28 @@ class MergedWorkshop:
         yield connect(self._server.url(adapter), timeout_s=self._server.settings.timeout_s)
 
     def verify(self, adapter: Path) -> Proof:
-        """Whether what is served answers as an adapter's files say.
+        """Whether the served model answers as the adapter's files say.
 
         Raises:
-            AdapterError: it cannot be read, or the server does not give what a comparison needs.
+            AdapterError: it cannot be read, or the server's replies lack what the comparison needs.
             EndpointError, ServerError: the server does not answer.
         """
         read, url = read_adapter(adapter), self._server.url(adapter)
         api = ServerApi(url, None, KEY_VARIABLE, CANARY_TIMEOUT_S)
-        found = verify_merged(api, _name(read), _canaries(read, self._train))
-        return Proof(
-            live=found.live, verdict=found.verdict.value, message=found.message, figures=_figures(found)
-        )
+        return _proof(verify_merged(api, _name(read), _canaries(read, self._train)))
 
     def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
-        """Train an adapter; the engine is stopped meanwhile: see `_trained`."""
+        """Train an adapter; the engine is stopped meanwhile. See `_train`."""
         self._server.close()
-        _trained(data, _at(self._train, learning_rate), out, start, self._company)
+        _train(data, _at(self._train, learning_rate), out, start, self._company)
 
 
-def _trained(data: Path, config: TrainConfig, out: Path, start: Path | None, company: Company) -> None:
-    """Train an adapter, with somebody told.
+def _train(data: Path, config: TrainConfig, out: Path, start: Path | None, company: Company) -> None:
+    """Train an adapter and report on it.
 
     Raises:
-        TrainConfigError, TrainingDataError, TrainingError, WeightsError: nothing can be trained.
-        Stopped: it was stopped, with a checkpoint.
+        TrainConfigError, TrainingDataError, TrainingError, WeightsError: it cannot be trained.
+        Stopped: the training was stopped, after a checkpoint.
     """
     from ddxgraph.training.sft.finetune import finetune  # noqa: PLC0415 - needs the extra
 
@@ -333,19 +318,19 @@ def _at(train: TrainConfig, learning_rate: float | None) -> TrainConfig:
 
 
 def _canaries(adapter: Adapter, train: TrainConfig) -> CanarySet:
-    found = read_canaries(adapter)
-    if found is None:  # the trainer was told to make none
+    canaries = read_canaries(adapter)
+    if canaries is None:  # the trainer was told to make none
         from ddxgraph.serving.adapters.reference import make_canaries  # noqa: PLC0415 - an extra
 
-        found = make_canaries(adapter, train.base_model)
-    return found
+        canaries = make_canaries(adapter, train.base_model)
+    return canaries
 
 
 def _loaded(api: ServerApi, adapter: Path) -> str:
-    """The name of an adapter on a server, which has it afterwards."""
+    """Load an adapter into a server that does not have it yet; returns its name there."""
     read = read_adapter(adapter)
     name = _name(read)
-    if not any(one.name == name and one.sha256 == read.sha256 for one in loaded_adapters(api)):
+    if not any(known.name == name and known.sha256 == read.sha256 for known in loaded_adapters(api)):
         load_adapter(api, name, read)
     return name
 
@@ -355,7 +340,16 @@ def _name(adapter: Adapter) -> str:
     return f"{adapter.folder.parent.name}-{adapter.sha256[:_HASH_CHARS]}"
 
 
-def _figures(found: Liveness) -> dict[str, Any]:
-    told = {"name": found.name, "tolerance": found.tolerance, "signal": found.signal}
-    compared = {"base": found.base, "adapted": found.adapted, "unadapted": found.unadapted}
-    return {**told, **{name: one._asdict() for name, one in compared.items() if one}}
+def _proof(liveness: Liveness) -> Proof:
+    figures: dict[str, Any] = {
+        "name": liveness.name,
+        "tolerance": liveness.tolerance,
+        "signal": liveness.signal,
+    }
+    for name in ("base", "adapted", "unadapted"):
+        agreement = getattr(liveness, name)
+        if agreement:
+            figures[name] = agreement._asdict()
+    return Proof(
+        live=liveness.live, verdict=liveness.verdict.value, message=liveness.message, figures=figures
+    )

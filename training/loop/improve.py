@@ -1,7 +1,6 @@
-"""The improvement loop, wired: adapters are trained here, and served by a vLLM that runs or is started."""
+"""The improvement loop from a configuration file, with its engine: see `engines`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
 from ddxgraph.training.gate.decontamination import load_held_out
 from ddxgraph.training.loop.cases import cases_of, check_apart
@@ -12,37 +11,32 @@ from ddxgraph.training.loop.loop import Ended, Loop
 from ddxgraph.training.loop.summary import LoopSummary, summarise, write_summary
 from ddxgraph.view.notice import NOTICE
 
-if TYPE_CHECKING:
-    pass
-
-_HASH_CHARS: Final = 8
-
 
 def improve(loop: Path | str, out: Path | str | None = None, *, company: Company) -> LoopSummary:
-    """Do what is left to do of an improvement loop; needs the extras `eval`, `journeys` and `train`.
+    """Run an improvement loop, or the rest of one; needs the extras `eval`, `journeys` and `train`.
 
     Args:
         loop: the configuration (TOML).
-        out: the loop's folder; by default one of the file's name, without its ending, beside it.
-        company: is told how it is going.
+        out: the loop's folder; by default `loop` without its ending.
+        company: reports on the loop.
 
     Returns:
-        The summary, which also lies in the folder; `state` is `done` or `stopped`.
+        The summary, which is also in the folder; its `state` is `done` or `stopped`.
 
     Raises:
         LoopError: the configuration or the folder cannot be used as asked.
-        LoopUnfinished: a stage did not come to its end; mended, the same call goes on.
+        LoopUnfinished: a stage failed for a reason unrelated to the model. Fix it and repeat the call to resume.
         BenchmarkError, CaseFileError, CaseConflict, GateError, RunFolderError, TraceFileError, ScoreError,
             JourneySetError: cases, gate or a product in the folder cannot be used.
         AdapterError, EndpointError, ServeError, ServerError, WeightsError: nothing can be served.
         TrainConfigError, TrainingDataError, TrainingError: nothing can be trained.
-        Stopped: a training was stopped, with a checkpoint.
+        Stopped: a training was stopped, after a checkpoint.
     """
     file, place = read_loop(loop), place_of(loop, out)
     config, base = file.config, file.base_model
     generate, evaluate = cases_of(config.generate, file), cases_of(config.evaluate, file)
     check_apart(generate, evaluate)
-    # Now and not after hours of generation: the gate wants the test sets.
+    # Before hours of generation, not after them: the gate needs the test sets.
     rule = config.gate.decontamination
     held_out = load_held_out(rule.allow_missing) if rule.enabled else None
     wanted = LoopManifest.of(config, generate.digest, evaluate.digest)
@@ -60,5 +54,5 @@ def improve(loop: Path | str, out: Path | str | None = None, *, company: Company
 
 
 def place_of(loop: Path | str, out: Path | str | None = None) -> Path:
-    """The folder of a loop: the one that is asked for, or one of the file's name beside it."""
+    """The folder of a loop: `out`, or else `loop` without its ending."""
     return Path(out) if out else Path(loop).with_suffix("")

@@ -1,4 +1,4 @@
-"""Fine-tuning, wired: base models by name, and canaries for the adapter that comes of it."""
+"""Fine-tuning with a base model by name, and canaries for the adapter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,13 +29,13 @@ def finetune(
 ) -> "TrainingCard":
     """Fine-tune a LoRA adapter on a set of journeys; needs the extra `train`.
 
-    Broken off, the same call goes on from the last checkpoint; done, it returns at once.
+    Repeat an interrupted call to resume from the last checkpoint. A training that is done returns at once.
 
     Args:
         data: the folder of a set that `make_journeys` made.
-        config: all settings, the base model among them.
-        out: the adapter's folder, which must not exist (or hold the adapter of the very same job).
-        start: an adapter of the same base model to go on from.
+        config: all settings, including the base model.
+        out: the adapter's folder; must not exist, or must hold the adapter of the same job.
+        start: an adapter of the same base model to continue from.
         hooks: progress, and a way to stop; see `ddxgraph.training.sft.train.Hooks`.
 
     Returns:
@@ -46,8 +46,8 @@ def finetune(
         JourneySetError, SampleFileError, TrainingDataError: the set cannot be trained on as asked.
         TrainConfigError: the settings do not fit the devices or the base model.
         TrainingError: a base model, adapter or folder cannot be read or written, or is in the way.
-        WeightsError: the shipped model cannot be had.
-        Stopped: `hooks.stop` said so; a checkpoint is there.
+        WeightsError: the shipped model cannot be obtained.
+        Stopped: `hooks.stop` returned True; a checkpoint is saved.
     """
     from ddxgraph.training.sft.train import Hooks, train  # noqa: PLC0415 - needs the extra
 
@@ -59,17 +59,20 @@ def finetune(
 
 
 def merge_adapter(adapter: Path | str, out: Path | str, base_model: str | None = None) -> Path:
-    """Write a base model with an adapter merged into its weights; needs the extra `adapters`.
+    """Merge an adapter into its base model and save the result; needs the extra `adapters`.
 
     Args:
         adapter: the adapter's folder.
         out: the folder to write; must not exist.
-        base_model: folder, hub's id or `smollm2`; by default what the adapter itself names.
+        base_model: a folder, an id of the Hugging Face Hub, or `smollm2`; by default what the adapter names.
+
+    Returns:
+        The folder written.
 
     Raises:
-        AdapterError: it is no adapter.
+        AdapterError: `adapter` is no adapter.
         TrainingError: it does not fit the base model, or cannot be written.
-        WeightsError: the shipped model cannot be had.
+        WeightsError: the shipped model cannot be obtained.
     """
     from ddxgraph.training.sft.merge import merge  # noqa: PLC0415 - beside its only use
 
@@ -78,10 +81,10 @@ def merge_adapter(adapter: Path | str, out: Path | str, base_model: str | None =
 
 
 def base_of(name: str) -> "Base":
-    """A base model by folder, hub's id or `smollm2`, with what tells it from others.
+    """A base model by folder, id of the Hugging Face Hub, or `smollm2`; with the digest or commit that identifies it.
 
     Raises:
-        TrainingError, WeightsError: it cannot be read or had.
+        TrainingError, WeightsError: it cannot be read or obtained.
     """
     from ddxgraph.training.sft.base import Base  # noqa: PLC0415 - needs the extra
 
@@ -95,17 +98,17 @@ def base_of(name: str) -> "Base":
 
 
 def _commit(model_id: str) -> str:
-    """The commit of a hub's model that will be loaded."""
+    """The commit of a model of the Hub that will be loaded."""
     from transformers import AutoConfig  # noqa: PLC0415 - an extra
 
     try:
-        found = AutoConfig.from_pretrained(model_id)
+        config = AutoConfig.from_pretrained(model_id)
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"there is no base model {model_id!r}: no such folder, and the hub says "
             f"{str(error).strip().splitlines()[0]}; name a folder, a hub's id, or smollm2"
         ) from error
-    return str(getattr(found, "_commit_hash", None) or "unknown")
+    return str(getattr(config, "_commit_hash", None) or "unknown")
 
 
 def _begun(start: Path) -> "Start":
