@@ -21,21 +21,21 @@ from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY
 
 
 class Request(NamedTuple):
-    """What the model was asked."""
+    """A call to the model."""
 
     node: str
     branch: str | None
     """The hypothesis under test, for an evidence check."""
     messages: Sequence[BaseMessage]
     schema: Mapping[str, Any]
-    """JSON schema that the reply is to fit; empty where none was given."""
+    """JSON schema that the reply must fit; empty if none was given."""
     options: Mapping[str, Any]
     """The call's keyword arguments: `max_tokens`, `seed`, `logprobs`, ..."""
 
 
 Scripted = Mapping[str, Any] | str | InstanceOf[AIMessage] | Exception
-"""A reply as an object (written as JSON), as raw text, or whole, with its metadata (log-probabilities, the reason
-why it ended) and perhaps its usage; or an exception to raise."""
+"""A reply: an object (sent as JSON), raw text, or a whole message with its metadata (log-probabilities, finish
+reason) and perhaps its usage; or an exception to raise."""
 Line = Scripted | Callable[[Request], Scripted]
 
 _FREE_TEXT: Final = "Answer: A"
@@ -44,12 +44,12 @@ _FREE_TEXT: Final = "Answer: A"
 class ScriptedChatModel(BaseChatModel):
     """Answers node prompts from a script.
 
-    `script` maps a node (`"reflect"`) or a node and branch (`"check_evidence:B"`, which wins) to one reply or
-    to a list of replies taken in turn, the last of which repeats. A node without a script gets the smallest
-    object that fits its schema, which concludes straight with the first option; where free text is asked for,
-    a text that states the answer A.
+    `script` maps a node (`"reflect"`), or a node and branch (`"check_evidence:B"`, which takes precedence), to a
+    reply or to a list of replies that are taken in turn; the last one repeats. For a node without a script the
+    reply is the smallest object that fits its schema, so that the graph concludes at once with the first option.
+    For free text it states the answer A.
 
-    Tokens are counted as one for every four characters, rounded up.
+    Four characters count as one token, rounded up.
 
     Example:
         >>> from ddxgraph import Case, build_graph
@@ -62,18 +62,18 @@ class ScriptedChatModel(BaseChatModel):
     script: Mapping[str, Line | Sequence[Line]] = {}
     model_name: str = "scripted"
     record: bool = True
-    """Keep every request in `requests`; turn it off for very long runs."""
+    """Keep every request in `requests`. Turn it off for very long runs."""
 
     _prompter: "_Prompter" = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
-        """Make ready to read the script."""
+        """Prepare to read the script."""
         super().model_post_init(context)
         self._prompter = _Prompter(self.script, self.record)
 
     @property
     def requests(self) -> list[Request]:
-        """The requests so far, in the order in which they came."""
+        """The requests so far, in order."""
         return self._prompter.requests
 
     @property
@@ -84,8 +84,8 @@ class ScriptedChatModel(BaseChatModel):
     def _identifying_params(self) -> Mapping[str, Any]:
         return {"model_name": self.model_name}
 
-    # LangChain's bookkeeping around a call costs more than a scripted reply; with nobody listening (no
-    # callback handler, so no tracer and no token stream) it does nothing, and is passed by.
+    # LangChain's bookkeeping around a call costs more than a scripted reply. Without a callback handler (so
+    # without tracer and token stream) it has no effect, and is skipped.
 
     def invoke(
         self,
@@ -142,7 +142,7 @@ class ScriptedChatModel(BaseChatModel):
 
 
 class _Prompter:
-    """Reads the script: which line comes next, and what it costs."""
+    """Reads the script: which reply comes next, and how many tokens it has."""
 
     def __init__(self, script: Mapping[str, Line | Sequence[Line]], record: bool) -> None:
         self.requests: list[Request] = []
@@ -215,17 +215,18 @@ def smallest(schema: Mapping[str, Any]) -> Any:
 
 
 def _smallest(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> Any:
+    value: Any
     match schema:
         case {"$ref": reference}:
-            found = _smallest(defs[reference.rsplit("/", 1)[1]], defs)
+            value = _smallest(defs[reference.rsplit("/", 1)[1]], defs)
         case {"const": only} | {"enum": [only, *_]}:
-            found = only
+            value = only
         case {"type": "object", "properties": fields}:
-            found = {key: _smallest(value, defs) for key, value in fields.items()}
+            value = {key: _smallest(field, defs) for key, field in fields.items()}
         case {"type": "array", "items": item}:
-            found = [_smallest(item, defs)] * schema.get("minItems", 0)
+            value = [_smallest(item, defs)] * schema.get("minItems", 0)
         case {"type": "integer" | "number"}:
-            found = schema.get("minimum", 0)
+            value = schema.get("minimum", 0)
         case _:
-            found = "x" * schema.get("minLength", 0)
-    return found
+            value = "x" * schema.get("minLength", 0)
+    return value

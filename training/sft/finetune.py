@@ -81,7 +81,7 @@ def merge_adapter(adapter: Path | str, out: Path | str, base_model: str | None =
 
 
 def base_of(name: str) -> "Base":
-    """A base model by folder, id of the Hugging Face Hub, or `smollm2`; with the digest or commit that identifies it.
+    """A base model by folder, id of the Hugging Face Hub, or `smollm2`, with its digest or commit.
 
     Raises:
         TrainingError, WeightsError: it cannot be read or obtained.

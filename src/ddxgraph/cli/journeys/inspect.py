@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ddxgraph.training.sets.inspection import Bar, Inspection, Shown
 
 _CELLS: Final = 40
-"""Width of the longest bar."""
+"""Length of the longest bar."""
 _LEAST_WIDTH: Final = 20
 _REORDERING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _COLOURS: Final = {"system": "dim", "user": "cyan", "assistant": "green"}
@@ -131,17 +131,17 @@ def _ends(spread: "Spread | None") -> str:
 
 
 def _per_case(counts: Mapping[int, int]) -> str:
-    told = [
+    parts = [
         f"{counted(cases, 'case')} with {counted(journeys, 'journey')}" for journeys, cases in counts.items()
     ]
-    return ", ".join(told)
+    return ", ".join(parts)
 
 
 def _bars(bars: "Sequence[Bar]") -> Iterator[str]:
     most = max(bar.samples for bar in bars)
     width = len(str(bars[-1].below))
     for bar in bars:
-        cells = "#" * -(-bar.samples * _CELLS // most)  # what is there has one at least
+        cells = "#" * -(-bar.samples * _CELLS // most)  # at least one for a bar that is not empty
         yield f"{bar.words:>{width}} to {bar.below - 1:>{width}} {cells:<{_CELLS}} {bar.samples}"
 
 
@@ -152,10 +152,10 @@ def _print_sample(shown: "Shown") -> None:
         f"{shown.side}.jsonl, line {shown.line}: case {printable(meta.case)}, answer {printable(meta.answer)}"
     )
     STDOUT.print(Rule(title, align="left", characters="-"), soft_wrap=False)
-    told = f"{meta.told_backtracks} of {counted(meta.backtracks, 'backtrack')} told"
+    backtracks = f"{meta.told_backtracks} of {counted(meta.backtracks, 'backtrack')} told"
     marked = [note.value.replace("_", " ") for note, set_ in meta.notes.items() if set_]
     STDOUT.print(
-        Text(", ".join([f"trace {meta.trace}", told, f"wording: {meta.wording}", *marked]), style="dim")
+        Text(", ".join([f"trace {meta.trace}", backtracks, f"wording: {meta.wording}", *marked]), style="dim")
     )
     for message in shown.messages:
         STDOUT.print(Text(message.role, style=f"bold {_COLOURS[message.role]}"))
@@ -165,7 +165,7 @@ def _print_sample(shown: "Shown") -> None:
 
 
 def printable(text: str) -> str:
-    """Anybody's text; characters that command a terminal or reorder what is read are spelled out."""
+    """The text with control characters, and those that reorder it on a terminal, written as escapes."""
     return "".join(_spelled(c) for c in text.replace("\r\n", "\n"))
 
 

@@ -1,6 +1,6 @@
-"""A traversal as a reviewer reads it: plain lines, nothing hidden, nothing that could steer the terminal.
+"""A traversal as a reviewer reads it: plain lines, nothing hidden, nothing that could control the terminal.
 
-Every sign has its word, so that a screen reader tells as much as the eye sees, and nothing depends on colour.
+Every sign has its word, so that a screen reader conveys all that the eye sees; nothing depends on colour.
 """
 
 import unicodedata
@@ -25,7 +25,7 @@ from ddxgraph.nodes.review_history import Finding, History
 T = TypeVar("T")
 
 WIDTH: Final = 88
-"""Most columns that are used: longer lines are hard to read."""
+"""Most columns: longer lines are hard to read."""
 
 _LABEL_CHARS: Final = 100
 _NOTE_CHARS: Final = 240
@@ -36,16 +36,16 @@ _ITEMS: Final = 8
 """Most findings, weights or hypotheses of a step."""
 _LINES: Final = 120
 _FULL_LINES: Final = 5_000
-"""Most lines of a text, and most that `f` shows."""
+"""Most lines of a text, and of a text that `f` shows."""
 _ROOM: Final = 10
-"""Columns that a text has at least."""
+"""Fewest columns of a text."""
 _FULL_CHARS: Final = 200_000
 """Most characters that `f` shows of one text."""
 
 _STEERS: Final = frozenset(
     map(chr, (0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF))
 ) | frozenset(map(chr, range(0xE0000, 0xE0080)))
-"""Direction marks, line separators, tag letters: what they do to a line is not what is read."""
+"""Direction marks, line separators, tag letters: a line with them does not read as it is written."""
 
 _TITLES: Final = {
     "review_history": "HISTORY",
@@ -72,7 +72,7 @@ _MOVERS: Final = {
 
 
 def harmless(text: str) -> str:
-    """A text in which nothing steers a terminal; lines stay, tabs and controls become spaces."""
+    """The text without anything that controls a terminal; tabs and control characters become spaces."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(
         c if c == "\n" else " " if _is_control(c) else "\ufffd" if "\ud800" <= c <= "\udfff" else c
@@ -102,7 +102,7 @@ class TraversalScreen:
         self._quotes: dict[str, Finding] = {}
         self._wrapper = Console(width=self._width, no_color=True, highlight=False)
         self._cut = False
-        """Something of the block in hand was left out."""
+        """Whether something of the current block was left out."""
 
     def lines(self) -> list[str]:
         """Case, journey and answer."""
@@ -111,13 +111,13 @@ class TraversalScreen:
     def case(self) -> list[str]:
         """Vignette, question and options."""
         case = self._trace.case
-        lines = ["CASE", *self._told(case.vignette, _CASE_CHARS)]
+        lines = ["CASE", *self._text_lines(case.vignette, _CASE_CHARS)]
         if case.question:
-            lines += ["", "QUESTION", *self._told(case.question, _CASE_CHARS)]
+            lines += ["", "QUESTION", *self._text_lines(case.question, _CASE_CHARS)]
         if case.options:
             lines += ["", "OPTIONS"]
             for letter, text in case.options.items():
-                lines += self._told(text, _NOTE_CHARS, first=f"  {letter}. ")
+                lines += self._text_lines(text, _NOTE_CHARS, first=f"  {letter}. ")
         else:
             lines += ["", "No options: the answer is free text."]
         return [*lines, *self._hint("f 0 shows the whole case")]
@@ -130,46 +130,46 @@ class TraversalScreen:
         return lines
 
     def step(self, number: int) -> list[str]:
-        """One step, by its number from 1, and the model's reply as it came."""
+        """One step, by its number from 1, and the model's raw reply."""
         for step in self._trace.steps[: number - 1]:
             self._learn(step)
         step = self._trace.steps[number - 1]
-        reply = self._told(step.text or "(it made no call)", _TEXT_CHARS, "    ")
+        reply = self._text_lines(step.text or "(it made no call)", _TEXT_CHARS, "    ")
         return [*self._step(number, step), "", "    The model's reply as it came:", *reply]
 
     def answer(self) -> list[str]:
         """The answer."""
         trace = self._trace
-        said = trace.answer or ""
-        option = trace.case.options.get(said)
-        lines = self._told(f"{said}. {option}" if option else said, _TEXT_CHARS, first="ANSWER  ")
+        answer = trace.answer or ""
+        option = trace.case.options.get(answer)
+        lines = self._text_lines(f"{answer}. {option}" if option else answer, _TEXT_CHARS, first="ANSWER  ")
         spread = self._shares(trace.distribution)
         if spread:
             source = {"logprobs": "token probabilities", "credence": "credence"}.get(
                 trace.distribution_from, ""
             )
-            lines += self._told(f"{spread} ({source})", _TEXT_CHARS, first=" " * 8)
+            lines += self._text_lines(f"{spread} ({source})", _TEXT_CHARS, first=" " * 8)
         self._hint("")
         return lines
 
     def _step(self, number: int, step: Step) -> list[str]:
         about = f" on {self._name(step.branch)}" if step.branch else ""
-        lines = self._told(f"{_TITLES[step.node]}{about}", None, f"{number:>3} ")
+        lines = self._text_lines(f"{_TITLES[step.node]}{about}", None, f"{number:>3} ")
         lines += self._thought(step, self._course[number - 1])
         if step.failure:
-            lines += self._told(
+            lines += self._text_lines(
                 step.failure.message, _NOTE_CHARS, "    No reply that could be read: ", hang=8
             )
         lines += self._moved(step.move)
         return [*lines, *self._hint(f"    f {number} shows all of this step")]
 
     def _learn(self, step: Step) -> None:
-        """Names that later steps use."""
+        """Remember names that later steps use."""
         match step.output:
             case History(findings=findings):
                 self._quotes |= {finding.id: finding for finding in findings}
             case Differential(hypotheses=hypotheses):
-                self._labels |= {one.id: one.label for one in hypotheses}
+                self._labels |= {hypothesis.id: hypothesis.label for hypothesis in hypotheses}
 
     def _thought(self, step: Step, shares: Mapping[str, float]) -> list[str]:  # noqa: PLR0911 - one a kind of output
         self._learn(step)
@@ -183,42 +183,45 @@ class TraversalScreen:
             case Reflection() as reflection:
                 return self._reflection(reflection, shares)
             case Conclusion(justification=why):
-                return self._told(why, _TEXT_CHARS, "    ")
+                return self._text_lines(why, _TEXT_CHARS, "    ")
             case Generation():
-                return self._told(step.text, _CASE_CHARS, "    ")
+                return self._text_lines(step.text, _CASE_CHARS, "    ")
             case None:
                 return []
 
     def _history(self, history: History) -> list[str]:
         lines = self._remark(history.reasoning)
-        lines += self._told(f"The question asks for: {history.asks.replace('_', ' ')}", _NOTE_CHARS, "    ")
+        lines += self._text_lines(
+            f"The question asks for: {history.asks.replace('_', ' ')}", _NOTE_CHARS, "    "
+        )
         for finding in self._some(history.findings):
             absent = "absent: " if finding.polarity == "absent" else ""
             kind = finding.kind.replace("_", " ")
-            said = (
+            described = (
                 f'{absent}"{self._short(finding.quote, _NOTE_CHARS)}" ({kind}, salience {finding.salience})'
             )
-            lines += self._told(said, None, f"    {self._id(finding.id)} ")
+            lines += self._text_lines(described, None, f"    {self._id(finding.id)} ")
         if not history.findings:
             lines.append("    No finding.")
         if history.unquoted:
-            told = f"{history.unquoted} more dropped: not quoted from the case."
-            lines += self._told(told, None, "    ")
+            dropped = f"{history.unquoted} more dropped: not quoted from the case."
+            lines += self._text_lines(dropped, None, "    ")
         return lines
 
     def _differential(self, differential: Differential, shares: Mapping[str, float]) -> list[str]:
         lines = self._remark(differential.reasoning)
-        for one in self._some(differential.hypotheses):
-            lines += self._hypothesis(one, shares)
+        for hypothesis in self._some(differential.hypotheses):
+            lines += self._hypothesis(hypothesis, shares)
         if differential.revived:
             names = ", ".join(map(self._id, self._some(differential.revived)))
-            lines += self._told(f"All had been refuted; standing again: {names}", None, "    ")
+            lines += self._text_lines(f"All had been refuted; standing again: {names}", None, "    ")
         return lines
 
-    def _hypothesis(self, one: Hypothesis, shares: Mapping[str, float]) -> list[str]:
-        label = self._short(one.label, _LABEL_CHARS)
-        why = f": {self._short(one.rationale, _NOTE_CHARS)}" if one.rationale else ""
-        return self._told(f"{label}{why}", None, f"    {self._id(one.id):<2} {shares.get(one.id, 0):>4.0%} ")
+    def _hypothesis(self, hypothesis: Hypothesis, shares: Mapping[str, float]) -> list[str]:
+        label = self._short(hypothesis.label, _LABEL_CHARS)
+        why = f": {self._short(hypothesis.rationale, _NOTE_CHARS)}" if hypothesis.rationale else ""
+        share = f"{shares.get(hypothesis.id, 0):>4.0%}"
+        return self._text_lines(f"{label}{why}", None, f"    {self._id(hypothesis.id):<2} {share} ")
 
     def _evidence(self, check: EvidenceCheck) -> list[str]:
         lines = self._remark(check.reasoning)
@@ -227,7 +230,7 @@ class TraversalScreen:
         if not check.weights:
             lines.append("    Nothing was weighed.")
         if check.missing:
-            lines += self._told(self._short(check.missing, _NOTE_CHARS), None, "    Would settle it: ")
+            lines += self._text_lines(self._short(check.missing, _NOTE_CHARS), None, "    Would settle it: ")
         return lines
 
     def _weight(self, weight: Weight) -> list[str]:
@@ -238,15 +241,17 @@ class TraversalScreen:
         else:
             about = "the case as a whole" if weight.finding == WHOLE_CASE else self._id(weight.finding)
         reason = f": {self._short(weight.reason, _NOTE_CHARS)}" if weight.reason else ""
-        return self._told(f"{about}{reason}", None, f"    {_STRENGTHS[weight.strength]}: ", hang=8)
+        return self._text_lines(f"{about}{reason}", None, f"    {_STRENGTHS[weight.strength]}: ", hang=8)
 
     def _reflection(self, reflection: Reflection, shares: Mapping[str, float]) -> list[str]:
         lines = self._remark(reflection.critique)
         for gone in self._some(reflection.refuted):
             because = self._short(gone.because, _NOTE_CHARS)
-            lines += self._told(f"{self._name(gone.hypothesis)}: {because}", None, "    REFUTED ", hang=8)
+            lines += self._text_lines(
+                f"{self._name(gone.hypothesis)}: {because}", None, "    REFUTED ", hang=8
+            )
         if spread := self._shares(shares):
-            lines += self._told(spread, None, "    Credence now ", hang=8)
+            lines += self._text_lines(spread, None, "    Credence now ", hang=8)
         return lines
 
     def _moved(self, move: Move) -> list[str]:
@@ -257,7 +262,7 @@ class TraversalScreen:
         about = f" of {targets}" if targets else ""
         reason = f": {self._short(move.reason, _NOTE_CHARS)}" if move.reason else ""
         way = f"<- BACK to {_PLACES[move.to]}{about}" if move.backtrack else f"-> {move.to.replace('_', ' ')}"
-        return self._told(f"{way} ({mover}{reason})", None, "    ", hang=8)
+        return self._text_lines(f"{way} ({mover}{reason})", None, "    ", hang=8)
 
     def _name(self, key: str) -> str:
         label = self._labels.get(key)
@@ -267,11 +272,10 @@ class TraversalScreen:
         return self._short(key, 12)
 
     def _shares(self, shares: Mapping[str, float]) -> str:
-        told = self._some(ranked(shares))
-        return ", ".join(f"{self._id(key)} {shares[key]:.0%}" for key in told)
+        return ", ".join(f"{self._id(key)} {shares[key]:.0%}" for key in self._some(ranked(shares)))
 
     def _remark(self, text: str) -> list[str]:
-        return self._told(self._short(text, _TEXT_CHARS), None, "    ") if text.strip() else []
+        return self._text_lines(self._short(text, _TEXT_CHARS), None, "    ") if text.strip() else []
 
     def _some(self, items: Sequence[T]) -> Sequence[T]:
         if self._whole or len(items) <= _ITEMS:
@@ -280,7 +284,7 @@ class TraversalScreen:
         return items[:_ITEMS]
 
     def _short(self, text: str, most: int) -> str:
-        """A text on one line, shortened and harmless."""
+        """The text on one line, shortened and harmless."""
         kept = self._limited(text, most)
         return " ".join(harmless(kept).split()) + (" [...]" if len(kept) < len(text) else "")
 
@@ -291,8 +295,8 @@ class TraversalScreen:
         self._cut = True
         return text[:most]
 
-    def _told(self, text: str, most: int | None, first: str = "", hang: int | None = None) -> list[str]:
-        """A text in lines of its own, the first behind `first`, the others as far in; or `hang` columns."""
+    def _text_lines(self, text: str, most: int | None, first: str = "", hang: int | None = None) -> list[str]:
+        """The text as lines: the first after `first`, the others indented as far, or by `hang` columns."""
         kept = self._limited(text, most) if most else text
         shown = harmless(kept) + (" [...]" if len(kept) < len(text) else "")
         indent = " " * (cell_len(first) if hang is None else hang)
@@ -300,11 +304,11 @@ class TraversalScreen:
             words = first.lstrip()
             first, shown = first[: len(first) - len(words)], words + shown
         lines = self._wrapped(shown, first, indent)
-        told = list(islice(lines, _FULL_LINES if self._whole else _LINES))
+        kept_lines = list(islice(lines, _FULL_LINES if self._whole else _LINES))
         if next(lines, None) is not None:
             self._cut = True
-            told.append(f"{indent}[...]")
-        return told
+            kept_lines.append(f"{indent}[...]")
+        return kept_lines
 
     def _wrapped(self, text: str, first: str, rest: str) -> Iterator[str]:
         lead = first
@@ -315,6 +319,6 @@ class TraversalScreen:
                 lead = rest
 
     def _hint(self, words: str) -> list[str]:
-        """How to see what was left out, if anything was."""
+        """How to see what was left out of the current block, if anything was."""
         cut, self._cut = self._cut, False
         return [words] if cut and words else []

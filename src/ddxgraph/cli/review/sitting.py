@@ -1,4 +1,4 @@
-"""The dialogue of `ddxgraph review`: one traversal after the other, each verdict saved at once."""
+"""The dialogue of `ddxgraph review`: one traversal after another, each verdict saved at once."""
 
 import io
 import sys
@@ -46,12 +46,12 @@ _NUMBERED: Final = fill(
 )
 
 _ABOUT_CHARS: Final = 200
-"""Most characters of the names above a case."""
+"""Most characters of the ids above a case."""
 
 _IN_WORDS: Final = "The correct answer in words (where the journey's means the same, accept it with a)"
 
 GoldOf = Callable[[Case], str]
-"""The gold answer of a case in words, or why there is none."""
+"""The gold answer of a case in words, or why it is not known."""
 
 
 class Ended(NamedTuple):
@@ -64,7 +64,7 @@ class Ended(NamedTuple):
 
 
 class _EndOfInput(Exception):  # noqa: N818 - no error
-    """The reviewer, or the file that is piped in, says no more."""
+    """The input has ended."""
 
 
 class Sitting:
@@ -73,10 +73,10 @@ class Sitting:
     Args:
         queue: the traversals.
         reviewer: the reviewer's name.
-        gold_of: asked for a gold answer when it is to be shown, not before.
-        show_gold: show it with the case.
-        blind: nothing in the choice of the traversals tells whether they are correct.
-        again: show also what the reviewer has reviewed before.
+        gold_of: called for a gold answer when it is shown, not before.
+        show_gold: show the gold answer with the case.
+        blind: the choice of traversals does not reveal whether they are correct.
+        again: also show what the reviewer has reviewed before.
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class Sitting:
         self._queue, self._reviewer, self._gold_of = queue, reviewer, gold_of
         self._show_gold, self._blind = show_gold, blind and not show_gold
         self.mine: dict[str, Review] = {
-            one.id: review for one in queue.items for review in one.reviews if review.reviewer == reviewer
+            item.id: review for item in queue.items for review in item.reviews if review.reviewer == reviewer
         }
-        """Trace id to the review of this reviewer that holds."""
+        """Trace id to this reviewer's latest review."""
         self._settled = set() if again else set(self.mine)
-        """Traces that need not be shown any more."""
+        """Traces that are not shown any more."""
         self._notes: dict[str, str] = {}
-        """Trace id to a note that waits for its verdict."""
+        """Trace id to a note that is saved with its verdict."""
         self._revealed: set[str] = set()
-        """Cases whose gold answer was shown in this sitting."""
+        """Cases whose gold answer was shown during this sitting."""
         self._judged: Case | None = None
         """The case of the last verdict."""
         self._skipped: set[str] = set()
@@ -126,7 +126,7 @@ class Sitting:
         return len(self._queue) - len(self.mine)
 
     def hold(self) -> Ended:
-        """Hold the sitting, until it is ended or all have been seen.
+        """Run the dialogue until the reviewer ends it or has seen all.
 
         Raises:
             ReviewError: a review cannot be saved; those before it are.
@@ -154,26 +154,26 @@ class Sitting:
         return Ended(self._saved, len(self._skipped), interrupted)
 
     def _pending(self, start: int) -> int:
-        """The first place from `start` on that is to be shown; the end where there is none."""
+        """The first place from `start` on to show; the end of the queue if there is none."""
         places = range(start, len(self._queue))
         return next((n for n in places if self._queue.items[n].id not in self._settled), len(self._queue))
 
     def _present(self, trace: Trace) -> None:
-        """Show a traversal, and do what is said until it is left."""
+        """Show a traversal, and obey the reviewer until it is left."""
         self._view(trace, "")
         while True:
-            said = _ask(f"{PROMPT}\n> ")
-            key, _, rest = said.partition(" ")
+            line = _ask(f"{PROMPT}\n> ")
+            key, _, rest = line.partition(" ")
             action = self._actions.get(_key(key))
             if action is None or (rest.strip() and _key(key) not in {"r", "c", "n", "f"}):
-                _say(f"Not understood: type one of the letters and Enter. Nothing was done{_quoted(said)}.")
+                _say(f"Not understood: type one of the letters and Enter. Nothing was done{_quoted(line)}.")
             elif action(trace, rest.strip()):
                 return
 
     def _close(self) -> None:
-        """All have been seen."""
-        said = _ask("That was the last one. b back to it, g its gold answer, q or Enter ends\n> ")
-        match _key(said.strip()) or said.strip():
+        """All have been seen: go back, show a gold answer, or end."""
+        line = _ask("That was the last one. b back to it, g its gold answer, q or Enter ends\n> ")
+        match _key(line.strip()) or line.strip():
             case "b":
                 self._place = len(self._queue) - 1
             case "g":
@@ -202,10 +202,10 @@ class Sitting:
     def _accept(self, trace: Trace, _: str) -> bool:
         return self._decide(trace, verdict="accept")
 
-    def _reject(self, trace: Trace, said: str) -> bool:
+    def _reject(self, trace: Trace, typed: str) -> bool:
         asking = f"{_NUMBERED}\nA number, then words if you like; Enter alone: no verdict\n> "
-        while said := said or _ask(asking).strip():
-            number, _, detail = said.partition(" ")
+        while typed := typed or _ask(asking).strip():
+            number, _, detail = typed.partition(" ")
             if not number.isdecimal() or not 1 <= int(number) <= len(REASONS):
                 _say(f"A number from 1 to {len(REASONS)} comes first.")
             else:
@@ -215,18 +215,18 @@ class Sitting:
                 if reason is not Objection.OTHER or detail.strip():
                     return self._decide(trace, verdict="reject", reason=reason, detail=detail)
                 break
-            said = ""
+            typed = ""
         _say("No verdict was given.")
         return False
 
-    def _correct(self, trace: Trace, said: str) -> bool:
-        """The answer that is given stands for the gold answer."""
+    def _correct(self, trace: Trace, typed: str) -> bool:
+        """Take the given answer as the gold answer."""
         options = trace.case.options
         asking = (
             f"The correct letter ({', '.join(options)}), then words if you like" if options else _IN_WORDS
         )
-        while said := said or _ask(f"{asking}; Enter alone: no verdict\n> ").strip():
-            given = _letter_and_words(said, options) if options else (said, "")
+        while typed := typed or _ask(f"{asking}; Enter alone: no verdict\n> ").strip():
+            given = _letter_and_words(typed, options) if options else (typed, "")
             if given and len(given[0]) > (not options):  # a single letter is a slip where words are asked for
                 answer, detail = given
                 if verdict_of(trace.outcome, trace.answer, answer, options) is Verdict.CORRECT:
@@ -234,15 +234,15 @@ class Sitting:
                 wrong = Objection.WRONG_ANSWER
                 return self._decide(trace, verdict="reject", reason=wrong, answer=answer, detail=detail)
             _say("That is no answer.")
-            said = ""
+            typed = ""
         _say("No verdict was given.")
         return False
 
-    def _decide(self, trace: Trace, **said: object) -> bool:
-        self._save(trace, said)
+    def _decide(self, trace: Trace, **fields: object) -> bool:
+        self._save(trace, fields)
         return self._leave(trace)
 
-    def _save(self, trace: Trace, said: Mapping[str, object]) -> None:
+    def _save(self, trace: Trace, fields: Mapping[str, object]) -> None:
         before = self.mine.get(trace.id)
         note = self._notes.get(trace.id) or (before.note if before else "")
         known = {
@@ -254,7 +254,7 @@ class Sitting:
             "reviewer": self._reviewer,
             "time": datetime.now(UTC).replace(microsecond=0),
         }
-        review = Review.model_validate({**known, **said})
+        review = Review.model_validate({**known, **fields})
         append_review(self._queue.folder, review)
         self._saved += 1
         self.mine[trace.id] = review
@@ -263,8 +263,8 @@ class Sitting:
         self._judged = trace.case
         _say(harmless(f"Saved: {_in_words(review)}."))
 
-    def _note(self, trace: Trace, said: str) -> bool:
-        note = said or _ask("Your note; Enter alone: none\n> ").strip()
+    def _note(self, trace: Trace, typed: str) -> bool:
+        note = typed or _ask("Your note; Enter alone: none\n> ").strip()
         before = self.mine.get(trace.id)
         if not note:
             _say("No note was taken.")
@@ -293,12 +293,12 @@ class Sitting:
         self._place -= 1
         return True
 
-    def _full(self, trace: Trace, said: str) -> bool:
+    def _full(self, trace: Trace, typed: str) -> bool:
         steps = len(trace.steps)
-        said = said or _ask(f"Which step, 1 to {steps}? 0 is the case\n> ").strip()
-        if said.isdecimal() and int(said) <= steps:
+        typed = typed or _ask(f"Which step, 1 to {steps}? 0 is the case\n> ").strip()
+        if typed.isdecimal() and int(typed) <= steps:
             screen = _screen(trace, whole=True)
-            _say("", *(screen.step(int(said)) if int(said) else screen.case()), "")
+            _say("", *(screen.step(int(typed)) if int(typed) else screen.case()), "")
         else:
             _say(f"There is no such step: f 1 to f {steps}, or f 0 for the case.")
         return False
@@ -310,7 +310,7 @@ class Sitting:
         return False
 
     def _tell_gold(self) -> None:
-        """Show the gold answer of the last case with a verdict."""
+        """Show the gold answer of the case that got the last verdict."""
         case = self._judged
         if case is None:
             _say("The gold answer is shown once you have given your verdict.")
@@ -327,29 +327,29 @@ def _screen(trace: Trace, *, whole: bool = False) -> TraversalScreen:
     return TraversalScreen(trace, min(STDERR.width, WIDTH), whole=whole)
 
 
-def _letter_and_words(said: str, options: Collection[str]) -> tuple[str, str] | None:
-    """An option's letter and what follows it; None where it begins with no option's letter."""
-    letter, _, words = said.partition(" ")
+def _letter_and_words(typed: str, options: Collection[str]) -> tuple[str, str] | None:
+    """An option's letter and what follows it; None if the line does not begin with one."""
+    letter, _, words = typed.partition(" ")
     letter = letter.rstrip(".:,").upper()
     return (letter, words) if letter in options else None
 
 
 def _key(word: str) -> str:
-    """The key that is meant by a letter or its word, in any case; empty where none is."""
+    """The key for a letter or its word, in upper or lower case; empty if there is none."""
     word = word.casefold()
     return next((key for key, words in KEYS.items() if word in {key, words.split()[0]}), "")
 
 
 def _in_words(review: Review) -> str:
-    """The verdict of a review."""
+    """The verdict of a review in words."""
     reason = REASONS[review.reason] if review.reason else ""
     why = ": ".join(filter(None, (reason, review.detail)))
     answer = f"; the answer is {review.answer}" if review.answer else ""
     return f"{review.verdict}ed{f' ({why})' if why else ''}{answer}"
 
 
-def _quoted(said: str) -> str:
-    return f' with "{harmless(said)[:40]}"' if said.strip() else ""
+def _quoted(typed: str) -> str:
+    return f' with "{harmless(typed)[:40]}"' if typed.strip() else ""
 
 
 def _say(*lines: str) -> None:
@@ -357,15 +357,15 @@ def _say(*lines: str) -> None:
 
 
 def _ask(question: str) -> str:
-    """A line of the reviewer's.
+    """A line from the reviewer.
 
     Raises:
-        _EndOfInput: there is none.
+        _EndOfInput: there is no more.
     """
     STDERR.print(Text(question), end="", soft_wrap=True)
     line = sys.stdin.readline() if sys.stdin else ""
     if not line:
         raise _EndOfInput
-    if not sys.stdin.isatty():  # a terminal has shown it
+    if not sys.stdin.isatty():  # a terminal has shown the line already
         _say(harmless(line.rstrip("\n")))
     return line.rstrip("\r\n")

@@ -36,7 +36,7 @@ def serve(  # noqa: PLR0917 - one parameter an option
         typer.Option(
             metavar="PATH_OR_ID",
             help="The model: a folder or an id of the Hugging Face Hub; for the embedded engine a .gguf file; or "
-            "smollm2, the one that ships, which is the default.",
+            "smollm2, the one that ships, which is the embedded engine's default.",
         ),
     ] = None,
     adapter: Annotated[
