@@ -5,8 +5,8 @@
 - gate: gate, gateconfig, gateerror; runsource, candidate, sifting, rules, rejection; passages, words,
   decontamination, duplicates; thinning, balance, split; gated, gatefigures, gatereport
 - sets: journeyset, setfolder, setmanifest, setfigures, samplefile, card, markdown; inspection
-- expert review: review, reviewfile, reviewqueue, opinions, agreement
-- rewriting by a model: rewrite, rewritestore; rewritecheck, naming, cues
+- review: experts' reviews, their file, and the queue of what is reviewed
+- rewrite: monologues rewritten by a model, and the check that they still tell the journey
 - settings in TOML: configfile
 - fine-tuning: sft, trainconfig, trainingjob, trainingerror; traintokens, supervision; trainwatch, trainingcard;
   merge; presets and launch configurations as files

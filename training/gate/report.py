@@ -15,7 +15,7 @@ from ddxgraph.training.markdown import markdown_environment
 
 if TYPE_CHECKING:  # these need the extra `journeys`; reports are read without it
     from ddxgraph.training.gate.decontamination import HeldOutSets
-    from ddxgraph.training.review.opinions import Opinions
+    from ddxgraph.training.review.review import RunReviews
     from ddxgraph.training.source import TraceSource
 
 MARKDOWN: Final = "gate.md"
@@ -243,7 +243,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def input_report(
-    source: "TraceSource", number: int, candidates: Iterable[Candidate], opinions: "Opinions"
+    source: "TraceSource", number: int, candidates: Iterable[Candidate], opinions: "RunReviews"
 ) -> InputReport:
     """Report on a run.
 
@@ -265,7 +265,7 @@ def input_report(
         adapter=made.adapter,
         prompt_set=made.prompt_set,
         sampling=made.sampling,
-        reviewed=opinions.heard,
+        reviewed=opinions.decided,
         outdated_reviews=opinions.outdated,
         sha256=source.sha256,
     )

@@ -29,8 +29,7 @@ from ddxgraph.training.gate.text import (
     remainder_of,
     stem_of,
 )
-from ddxgraph.training.review.opinions import Opinions
-from ddxgraph.training.review.review import Review
+from ddxgraph.training.review.review import Review, RunReviews
 from ddxgraph.training.source import Placed, TraceSource, Verdicts
 
 GRAPH: Final = "graph"
@@ -326,7 +325,7 @@ class Sifting:
         """All traversals, each once per folder."""
         return self._known.values()
 
-    def take(self, number: int, source: TraceSource, verdicts: Verdicts, opinions: Opinions) -> None:
+    def take(self, number: int, source: TraceSource, verdicts: Verdicts, opinions: RunReviews) -> None:
         """Read and judge the traces of a run.
 
         Args:

@@ -22,7 +22,7 @@ from ddxgraph.training.gate.report import (
 from ddxgraph.training.gate.rules import Meter, Progress, Sifting
 from ddxgraph.training.gate.selection import balance, drop_duplicates, limit_per_case
 from ddxgraph.training.gate.split import question_groups, side_of
-from ddxgraph.training.review.opinions import Opinions, Reviews
+from ddxgraph.training.review.review import Reviews, RunReviews
 from ddxgraph.training.source import RunSource, TraceSource, as_source
 
 __all__ = ["Accepted", "Gated", "Progress", "Rejected", "RunSource", "gate"]
@@ -68,7 +68,7 @@ def gate(
     sifting = Sifting(config, sets, Meter(sum(source.size for source in sources), progress))
     opinions = []
     for number, source in enumerate(sources):
-        opinions.append(Opinions(source.reviews() if reviews is None else reviews.values()))
+        opinions.append(RunReviews(source.reviews() if reviews is None else reviews.values()))
         verdicts = source.verdicts(judge) if _needs_gold(config) else {}
         sifting.take(number, source, verdicts, opinions[number])
     candidates = sorted(sifting.candidates, key=lambda c: (*c.order, sources[c.source].identity))

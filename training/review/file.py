@@ -1,8 +1,8 @@
-"""The file of experts' reviews beside a run's traces; only ever added to, by several reviewers in turn."""
+"""The file of reviews in a run's folder; it is only ever appended to, by several reviewers in turn."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from pydantic_core import from_json
 
@@ -10,7 +10,7 @@ from ddxgraph.batch.folder import TRACES
 from ddxgraph.batch.tracefile import read_traces
 from ddxgraph.common.errors import ReviewError
 from ddxgraph.common.jsonl import LineFile, LineLog, line_of
-from ddxgraph.training.review.review import REVIEW_VERSION, Review, deciding, standing_reviews
+from ddxgraph.training.review.review import REVIEW_VERSION, Review, by_trace, deciding, standing_reviews
 
 REVIEWS: Final = "reviews.jsonl"
 LOCK: Final = "reviews.lock"
@@ -28,15 +28,15 @@ _FILE: Final = LineFile(
 
 
 def read_reviews(folder: Path | str) -> Iterator[Review]:
-    """All reviews of a run, in the order in which they were given; none where there is no file.
+    """Read all reviews of a run, in the order in which they were given; none if there is no file.
 
-    A last line that was cut short, by a crash or because it is being written just now, is left out.
+    A last line that is cut short, by a crash or because it is being written right now, is left out.
 
     Args:
         folder: the run's folder.
 
     Raises:
-        ReviewError: the file cannot be read, or a line of it is no review.
+        ReviewError: the file cannot be read, or a line is not a review.
     """
     path = Path(folder) / REVIEWS
     for number, line in _FILE.lines(path, missing_ok=True):
@@ -44,7 +44,7 @@ def read_reviews(folder: Path | str) -> Iterator[Review]:
 
 
 def append_review(folder: Path | str, review: Review, *, wait_s: float = 10.0) -> None:
-    """Append a review to a run's, and wait until it is on the disk; several processes may, in turn.
+    """Append a review to a run's file, and wait until it is on the disk; several processes may, in turn.
 
     Args:
         folder: the run's folder.
@@ -52,7 +52,7 @@ def append_review(folder: Path | str, review: Review, *, wait_s: float = 10.0) -
         wait_s: seconds to wait for another process that is writing.
 
     Raises:
-        ReviewError: the file cannot be written, or holds what is no review; what was saved is untouched.
+        ReviewError: the file cannot be written, or holds a line that is not a review; saved reviews stay.
     """
     path = Path(folder) / REVIEWS
     if not path.parent.is_dir():  # the lock would make it
@@ -64,9 +64,9 @@ def append_review(folder: Path | str, review: Review, *, wait_s: float = 10.0) -
 
 
 def all_reviews(folder: Path | str) -> dict[str, tuple[Review, ...]]:
-    """The reviews that hold, of every trace of a run that has any: the last one of each reviewer.
+    """The reviews of a run that hold: for each reviewed trace, the last one of each reviewer.
 
-    A review of a trace that was replaced since does not hold.
+    Reviews of a trace that was replaced since do not hold.
 
     Returns:
         Trace id to reviews, in the order in which they were given.
@@ -75,40 +75,32 @@ def all_reviews(folder: Path | str) -> dict[str, tuple[Review, ...]]:
         ReviewError: see `read_reviews`.
         TraceFileError: the traces cannot be read.
     """
-    return {one.trace: one.reviews for one in _reviewed(Path(folder))}
+    return {trace: reviews for trace, (reviews, _) in _reviewed(Path(folder)).items()}
 
 
 def reviews_of(folder: Path | str) -> dict[str, Review]:
-    """The review that decides of each reviewed trace of a run; see `review.deciding`.
+    """The review that decides on each reviewed trace of a run; see `review.deciding`.
 
     Returns:
-        Trace id to review; its `verdict` and `answer` are what the gate goes by.
+        Trace id to review; the gate follows its `verdict` and `answer`.
 
     Raises:
         ReviewError, TraceFileError: see `all_reviews`.
     """
-    return {one.trace: one.deciding for one in _reviewed(Path(folder))}
+    return {trace: decides for trace, (_, decides) in _reviewed(Path(folder)).items()}
 
 
-class _Reviewed(NamedTuple):
-    trace: str
-    reviews: tuple[Review, ...]
-    deciding: Review
-
-
-def _reviewed(folder: Path) -> Iterable[_Reviewed]:
-    given: dict[str, list[Review]] = {}
-    for review in read_reviews(folder):
-        given.setdefault(review.trace, []).append(review)
+def _reviewed(folder: Path) -> dict[str, tuple[tuple[Review, ...], Review]]:
+    given = by_trace(read_reviews(folder))
     if not given or not (folder / TRACES).exists():
-        return ()
-    found: dict[str, _Reviewed] = {}
+        return {}
+    reviewed: dict[str, tuple[tuple[Review, ...], Review]] = {}
     for trace in read_traces(folder / TRACES):
-        found.pop(trace.id, None)  # where an id stands twice, the later trace counts
+        reviewed.pop(trace.id, None)  # if an id occurs twice, the later trace counts
         reviews = standing_reviews(given.get(trace.id, ()), trace)
         if decides := deciding(reviews, trace):
-            found[trace.id] = _Reviewed(trace.id, reviews, decides)
-    return found.values()
+            reviewed[trace.id] = reviews, decides
+    return reviewed
 
 
 def _review(line: bytes, where: str) -> Review:

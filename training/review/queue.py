@@ -1,4 +1,4 @@
-"""Which traversals of a run an expert is shown, and in what order."""
+"""The traversals of a run that an expert reviews, in order."""
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ from ddxgraph.common.errors import GateError, ReviewError
 from ddxgraph.eval.scoring.rule import Verdict, verdict_of
 from ddxgraph.graph.trace import Trace
 from ddxgraph.training.review.file import read_reviews
-from ddxgraph.training.review.review import Review, approves, standing_reviews
+from ddxgraph.training.review.review import Review, approves, by_trace, standing_reviews
 from ddxgraph.training.source import RunSource, TraceSource
 
 Golds = Mapping[str, str]
@@ -19,64 +19,64 @@ Golds = Mapping[str, str]
 
 
 class Only(StrEnum):
-    """What traversals can be chosen by."""
+    """Conditions on traversals."""
 
     CORRECT = "correct"
     """The answer equals the gold answer."""
     WRONG = "wrong"
     BACKTRACKS = "backtracks"
-    """Went back at least once."""
+    """At least one backtrack."""
     UNREVIEWED = "unreviewed"
-    """By anybody."""
+    """By anyone."""
     DISPUTED = "disputed"
-    """Accepted by one reviewer, rejected by another."""
+    """Accepted by one reviewer and rejected by another."""
 
 
 class Order(StrEnum):
-    """The order in which they come; as is: as the file has them."""
+    """The order of the traversals; as is: as in the run's file."""
 
     AS_IS = "as-is"
     SHUFFLED = "shuffled"
 
 
 class Choice(NamedTuple):
-    """The settings."""
+    """Which traversals to review."""
 
     only: Collection[Only] = ()
     """All of these must hold."""
     order: Order = Order.AS_IS
     seed: int = 0
-    """Of the shuffle. A trace's rank follows from the seed and its id: a run that grows keeps its order."""
+    """Of the shuffle. A trace's rank follows from the seed and its id, so that a growing run keeps its order."""
     limit: int | None = None
-    """Most traversals, whoever has reviewed them: so that the same command comes to the same sample again."""
+    """Maximum number of traversals, reviewed or not, so that the same settings give the same sample."""
 
 
 class Listed(NamedTuple):
-    """A traversal that can be shown."""
+    """An answered traversal."""
 
     id: str
     offset: int
-    """Where its line begins, in bytes."""
+    """Where its line begins in the file, in bytes."""
     backtracks: int
     correct: bool | None
-    """None where no gold answer is known."""
+    """None if no gold answer is known."""
     reviews: tuple[Review, ...]
     """Those that hold."""
     approved: bool
-    """Whether all of them let it pass; of no meaning where there is none."""
+    """Whether all of them let it pass; meaningless if there is none."""
 
 
 class ReviewQueue:
-    """The answered traversals of a run that were chosen; traces are read from the file as they are asked for.
+    """The chosen answered traversals of a run; each trace is read from the file when it is asked for.
 
     Args:
         folder: the run's folder.
-        choice: the settings.
-        golds: the gold answers; needed where the choice goes by them.
+        choice: which traversals, in what order.
+        golds: the gold answers; needed for the conditions `correct` and `wrong`.
 
     Raises:
         ReviewError: the folder holds no run or no trace, or its reviews cannot be read.
-        TraceFileError: a line of the trace file is no trace.
+        TraceFileError: a line of the trace file is not a trace.
     """
 
     def __init__(self, folder: Path, choice: Choice, golds: Golds | None = None) -> None:
@@ -87,19 +87,19 @@ class ReviewQueue:
         self.folder = folder
         self.manifest = self._source.manifest
         self.unanswered = 0
-        """Traversals without an answer: there is nothing to review."""
+        """Traversals without an answer, which cannot be reviewed."""
         self.outdated = 0
-        """Reviews of traces that were replaced since, or are gone."""
+        """Reviews of traces that were replaced or removed since."""
         self.items: Sequence[Listed] = chosen(self._list(golds or {}), choice)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def trace(self, place: int) -> Trace:
-        """The traversal at a place.
+        """Read the trace at a place.
 
         Raises:
-            ReviewError: the trace file was changed since.
+            ReviewError: the trace file has changed since the queue was made.
         """
         item = self.items[place]
         with self._source.open() as file, suppress(GateError):
@@ -109,23 +109,18 @@ class ReviewQueue:
         )
 
     def _list(self, golds: Golds) -> list[Listed]:
-        given: dict[str, list[Review]] = {}
-        for review in read_reviews(self.folder):
-            given.setdefault(review.trace, []).append(review)
-        found: dict[str, Listed | None] = {}
-        holding: dict[str, int] = {}
-        for offset, trace in self._source.read(_ignore):
+        given = by_trace(read_reviews(self.folder))
+        traces: dict[str, Listed | None] = {}
+        standing: dict[str, int] = {}
+        for offset, trace in self._source.read(lambda _: None):
             reviews = standing_reviews(given.get(trace.id, ()), trace)
-            holding[trace.id] = len(reviews)
-            found[trace.id] = _listed(offset, trace, reviews, golds.get(trace.case.id))
-        listed = [one for one in found.values() if one is not None]
-        self.unanswered = len(found) - len(listed)
-        self.outdated = sum(len({one.reviewer for one in given[key]}) - holding.get(key, 0) for key in given)
+            standing[trace.id] = len(reviews)
+            traces[trace.id] = _listed(offset, trace, reviews, golds.get(trace.case.id))
+        listed = [item for item in traces.values() if item is not None]
+        self.unanswered = len(traces) - len(listed)
+        reviewers = {trace: {review.reviewer for review in reviews} for trace, reviews in given.items()}
+        self.outdated = sum(len(names) - standing.get(trace, 0) for trace, names in reviewers.items())
         return listed
-
-
-def _ignore(_: int) -> None:
-    """Reading needs no progress."""
 
 
 def _listed(offset: int, trace: Trace, reviews: tuple[Review, ...], gold: str | None) -> Listed | None:
@@ -139,17 +134,17 @@ def _listed(offset: int, trace: Trace, reviews: tuple[Review, ...], gold: str | 
 
 
 _HOLDS: Mapping[Only, Callable[[Listed], bool]] = {
-    Only.CORRECT: lambda one: one.correct is True,
-    Only.WRONG: lambda one: one.correct is False,
-    Only.BACKTRACKS: lambda one: one.backtracks > 0,
-    Only.UNREVIEWED: lambda one: not one.reviews,
-    Only.DISPUTED: lambda one: len({review.verdict for review in one.reviews}) > 1,
+    Only.CORRECT: lambda item: item.correct is True,
+    Only.WRONG: lambda item: item.correct is False,
+    Only.BACKTRACKS: lambda item: item.backtracks > 0,
+    Only.UNREVIEWED: lambda item: not item.reviews,
+    Only.DISPUTED: lambda item: len({review.verdict for review in item.reviews}) > 1,
 }
 
 
 def chosen(listed: Sequence[Listed], choice: Choice) -> list[Listed]:
-    """Those of a list that are to be shown, in their order."""
-    kept = [one for one in listed if all(_HOLDS[only](one) for only in choice.only)]
+    """The traversals of a list that meet the choice, in its order."""
+    kept = [item for item in listed if all(_HOLDS[only](item) for only in choice.only)]
     if choice.order is Order.SHUFFLED:
-        kept.sort(key=lambda one: hashlib.sha256(f"{choice.seed}\0{one.id}".encode()).digest())
+        kept.sort(key=lambda item: hashlib.sha256(f"{choice.seed}\0{item.id}".encode()).digest())
     return kept[: choice.limit]

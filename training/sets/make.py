@@ -14,7 +14,7 @@ from ddxgraph.training.gate.decontamination import HeldOutSets
 from ddxgraph.training.gate.gated import Accepted, Gated
 from ddxgraph.training.gate.report import JSON, MARKDOWN, GateReport
 from ddxgraph.training.gate.screen import gate
-from ddxgraph.training.review.opinions import Reviews
+from ddxgraph.training.review.review import Reviews
 from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind
 from ddxgraph.training.rewrite.rewriter import (
     Rewriter,

@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from ddxgraph import Trace, build_graph, solve
 from ddxgraph.testing import ScriptedChatModel
-from ddxgraph.training.review.agreement import agreements, cohens_kappa, counts
 from ddxgraph.training.review.review import (
     Objection,
     Review,
+    agreements,
     approves,
+    cohens_kappa,
     content_digest,
+    counts,
     deciding,
     standing_reviews,
 )

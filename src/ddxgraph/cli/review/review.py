@@ -14,8 +14,8 @@ from ddxgraph.common.errors import BadInput, BenchmarkError, CaseConflict, CaseF
 if TYPE_CHECKING:
     from ddxgraph.cli.review.sitting import Ended, Sitting
     from ddxgraph.nodes.case import Case
-    from ddxgraph.training.review.agreement import PairAgreement, ReviewerCount
     from ddxgraph.training.review.queue import Golds, ReviewQueue
+    from ddxgraph.training.review.review import PairAgreement, ReviewerCount
 
 
 class Only(StrEnum):
@@ -191,7 +191,7 @@ def _end(queue: "ReviewQueue", sitting: "Sitting", name: str, ended: "Ended", as
 
 def _summarise(queue: "ReviewQueue", as_json: bool) -> None:
     """Print counts for each reviewer, and how far reviewers agree."""
-    from ddxgraph.training.review.agreement import agreements, counts
+    from ddxgraph.training.review.review import agreements, counts
 
     reviewed = [item for item in queue.items if item.reviews]
     by_trace = [item.reviews for item in reviewed]
