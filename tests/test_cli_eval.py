@@ -124,8 +124,8 @@ def test_a_baseline_need_not_be_named_twice(place):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["nowhere"], "no run's folder"),
-        (["cases.jsonl"], "no run's folder"),
+        (["nowhere"], "not a run folder"),
+        (["cases.jsonl"], "not a run folder"),
         (["always-b", "--report", "mixed"], "holds other files"),
         (["always-b", "--report", "cases.jsonl"], "is a file"),
     ],

@@ -181,7 +181,7 @@ def test_what_cannot_be_asked_for_is_one_sentence(make, tmp_path, args, words):
 
 @pytest.mark.parametrize(
     ("run", "words"),
-    [("nowhere", "nowhere is no run's folder"), ("cases.jsonl", "no run's folder")],
+    [("nowhere", "nowhere is not a run folder"), ("cases.jsonl", "not a run folder")],
 )
 def test_what_is_no_run_is_one_sentence(make, tmp_path, run, words):
     done = make("--style", "cot", "--out", tmp_path / "set", run=run)

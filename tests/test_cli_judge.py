@@ -110,7 +110,7 @@ def test_a_judge_that_gave_the_answers_itself_is_remarked_on(run, cases):
 def test_what_is_missing_or_broken_is_a_sentence(run, cases, server, tmp_path):
     for args, said in (
         ((run,), "--cases FILE"),
-        ((tmp_path / "nowhere", "--cases", cases), "no run's folder"),
+        ((tmp_path / "nowhere", "--cases", cases), "not a run folder"),
         ((run, "--cases", tmp_path / "none.jsonl"), "no file"),
     ):
         done = judge(args[0], server, *args[1:])

@@ -7,8 +7,7 @@ from pydantic import BaseModel
 
 from ddxgraph.eval.report.comparison import Entrant, families
 from ddxgraph.eval.report.runresult import FROZEN, Accuracy, RunResult
-from ddxgraph.eval.scoring.freeform import normalised
-from ddxgraph.eval.scoring.rule import Score
+from ddxgraph.eval.scoring.rule import Score, normalised
 from ddxgraph.eval.statistics.scaling import (
     Sample,
     accuracy_by_length,

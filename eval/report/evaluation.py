@@ -19,8 +19,7 @@ from ddxgraph.eval.report.modelaccuracy import ModelSet, model_accuracies
 from ddxgraph.eval.report.promptgain import GainSet, prompt_gains
 from ddxgraph.eval.report.runresult import FROZEN, RunResult, items_in_words, run_result
 from ddxgraph.eval.report.table import SummaryTable, published_beside, summary_rows
-from ddxgraph.eval.scoring.freeform import MATCH
-from ddxgraph.eval.scoring.rule import SCORER
+from ddxgraph.eval.scoring.rule import MATCH, SCORER
 from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.eval.wording import bounds, interval, percent, plain
 from ddxgraph.graph.trace import code_version

@@ -19,9 +19,10 @@ from ddxgraph.batch.pool import batches
 from ddxgraph.batch.runner import GRACE_S
 from ddxgraph.common.errors import TooManyFailures
 from ddxgraph.eval.cases import CaseEntry
+from ddxgraph.eval.scoring.answerkey import answer_key
 from ddxgraph.eval.scoring.judgements import Judgement, JudgementLog, judge_digest, judge_of, question_digest
 from ddxgraph.eval.scoring.rule import Score, Verdict
-from ddxgraph.eval.scoring.run import answer_key, manifest_of, score_run
+from ddxgraph.eval.scoring.run import manifest_of, score_run
 from ddxgraph.graph.trace import Provenance, provenance_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName, Turn, Wording

@@ -10,25 +10,24 @@ from typing import Any, Final, Literal, NamedTuple
 from pydantic import ValidationError
 
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
-from ddxgraph.batch.manifest import CaseSet, Manifest, case_set
+from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_lines
 from ddxgraph.common.errors import ScoreError, fault_of
-from ddxgraph.eval.benchmarks.items import Items, absent_from, load
 from ddxgraph.eval.cases import CaseEntry, Gold
+from ddxgraph.eval.scoring.answerkey import AnswerKey, answer_key
 from ddxgraph.eval.scoring.judgements import JUDGEMENTS, Agreement, Judge, Judged, find_judge, question_digest
-from ddxgraph.eval.scoring.looserule import find_letters
-from ddxgraph.eval.scoring.rule import Score, Verdict, choice_of, verdict_of
+from ddxgraph.eval.scoring.rule import Score, Verdict, choice_of, find_letters, verdict_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.usage import Usage
 
 MISSING: Final = "missing"
 ABSENT: Final = "absent"
 
-_TOLD_EVERY: Final = 1 << 20
-"""Bytes between two calls of the progress."""
+_REPORT_EVERY: Final = 1 << 20
+"""Bytes between two calls of the progress callback."""
 
 Progress = Callable[[int, int], None]
-"""Is told how many bytes were read, and how many there are."""
+"""Called with the bytes read so far and the bytes in total."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +43,15 @@ class ScoredRun:
     options: Mapping[str, Mapping[str, str]]
     """Case id to the options as shown; empty ones for a free-form case."""
     scores: Sequence[Score]
-    """One a pair that has a trace, or only failed attempts (verdict `ERROR`); by case, then by sample."""
+    """One for each pair with a trace or only failed attempts (verdict `ERROR`); by case, then by sample."""
     missing: int
-    """Pairs with neither: the run has not come so far."""
+    """Pairs with neither: the run has not reached them."""
     absent: int = 0
     """Cases of the benchmark that the user's data lack, such as JAMA items that were not imported."""
     lost: Usage = Usage()  # noqa: RUF009 - frozen
-    """What the attempts cost that failed; where a later one succeeded, no score holds it."""
+    """Cost of failed attempts. Where a later attempt succeeded, no score includes it."""
     judged: Judged | None = None
-    """Where a judge's word was taken: what it did."""
+    """What the judge did, where one settled free-form answers."""
 
     @property
     def size(self) -> int:
@@ -67,16 +66,16 @@ class ScoredRun:
     @cached_property
     def by_case(self) -> Mapping[str, Sequence[Score]]:
         """Case id to its scores, samples in order; every case of `golds`, also one without a score."""
-        found: dict[str, list[Score]] = {case: [] for case in self.golds}
+        by_case: dict[str, list[Score]] = {case: [] for case in self.golds}
         for score in self.scores:
-            found[score.case].append(score)
-        return found
+            by_case[score.case].append(score)
+        return by_case
 
     @cached_property
     def counts(self) -> Mapping[Verdict, int]:
         """Pairs of each verdict; `missing` and `absent` ones are in none."""
-        found = Counter(score.verdict for score in self.scores)
-        return {verdict: found[verdict] for verdict in Verdict}
+        counts = Counter(score.verdict for score in self.scores)
+        return {verdict: counts[verdict] for verdict in Verdict}
 
     @cached_property
     def incomplete(self) -> Mapping[str, int]:
@@ -98,28 +97,25 @@ class ScoredRun:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Between what the accuracy lies, whatever the unscored pairs hold: were all wrong, were all correct."""
+        """The accuracy if all unscored pairs were wrong, and if all were correct."""
         return self.accuracy, (self.counts[Verdict.CORRECT] + self.unscored) / self.pairs
 
     @property
     def accuracy_scored(self) -> float | None:
-        """Correct / scored pairs; None where none is scored. Never to be reported alone: the pairs that fail
-        are often the long and hard ones."""
+        """Correct / scored pairs; None where none is scored. Never report it alone: the pairs that fail are often
+        the long and hard ones."""
         scored = self.pairs - self.unscored
         return self.counts[Verdict.CORRECT] / scored if scored else None
 
     @property
     def loose_accuracy(self) -> float | None:
-        """By the looser rule of published code, over all pairs: the better of first and last match over the
-        whole run (see `looserule`). For comparison only. None where no trace of a case with options is scored.
-        """
+        """Accuracy by the looser rule (see `rule`), over all pairs: the better of first and last match over the
+        whole run. For comparison only. None where no trace of a case with options is scored."""
         ruled = [score for score in self.scores if score.loose_first is not None]
         if not ruled:
             return None
-        found = max(
-            sum(score.loose_first is True for score in ruled), sum(s.loose_last is True for s in ruled)
-        )
-        return found / self.pairs
+        first, last = sum(bool(s.loose_first) for s in ruled), sum(bool(s.loose_last) for s in ruled)
+        return max(first, last) / self.pairs
 
 
 def score_run(
@@ -129,23 +125,26 @@ def score_run(
     judge: str | Literal[True] | None = None,
     progress: Progress | None = None,
 ) -> ScoredRun:
-    """Score a run by the strict rule, and by the looser one beside it. The run may still be going on.
+    """Score a run by the strict rule, and by the looser one beside it. The run may still be in progress.
 
-    A trace line is read but not kept: memory grows by a score a trace, under 2 kB. Where a trace's id stands
-    twice, the later line counts; an attempt that failed counts only where no trace of its pair has ended.
+    Trace lines are read but not kept: memory grows by one score a trace, under 2 kB. If a trace's id stands
+    twice, the later line counts; a failed attempt counts only where no trace of its pair has ended.
 
     Args:
         folder: the run's folder.
-        cases: the cases with their gold answers (`read_cases`); needed where the run is of a case file. By
-            default those of the manifest's selection, from the user's data folder.
+        cases: the cases with their gold answers (`read_cases`); required for a run of a case file. By default
+            those of the manifest's selection, from the user's data folder.
         judge: whose judgements settle the free-form answers that the normalised match does not: the beginning
-            of a judge's digest, or its model's name; True: the only one there is. None: the match alone.
-        progress: told now and then how far it is.
+            of a judge's digest, or its model's name; True for the only one there is. None: the match alone.
+        progress: called about every megabyte.
+
+    Returns:
+        The run with its scores.
 
     Raises:
-        ScoreError: the folder holds no run, a case has no gold answer, or a trace is not of these cases; file and
-            line are named.
-        JudgementError: the judge that is asked for is not there.
+        ScoreError: the folder holds no run, a case has no gold answer, or a trace is not of these cases; the
+            message names file and line.
+        JudgementError: there is no such judge.
         BenchmarkError: the benchmark's data are missing or damaged.
         CaseFileError, CaseConflict: the cases cannot be read, or two of them have one id.
         TraceFileError: a trace file cannot be read.
@@ -178,91 +177,19 @@ def manifest_of(folder: Path) -> Manifest:
     """The manifest of a run folder.
 
     Raises:
-        ScoreError: there is none, or none of this version.
+        ScoreError: there is none, or it has another version.
     """
     path = folder / MANIFEST
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ScoreError(f"{path} is no manifest of version 1 ({fault_of(error, 'file')})") from None
+        raise ScoreError(f"{path} is not a manifest of version 1 ({fault_of(error, 'file')})") from None
     except (FileNotFoundError, NotADirectoryError):
         raise ScoreError(
-            f"{folder} is no run's folder: no {MANIFEST} is in it; name what `ddxgraph run --out` made"
+            f"{folder} is not a run folder: it has no {MANIFEST}; name what `ddxgraph run --out` made"
         ) from None
     except OSError as error:
         raise ScoreError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-class AnswerKey(NamedTuple):
-    """The cases of a run with their gold answers."""
-
-    entries: Mapping[str, CaseEntry]
-    """Case id to case and gold answer, in their order."""
-    found: CaseSet
-    absent: int
-    """Cases of the benchmark that the user's data lack."""
-
-    def check(self, manifest: Manifest) -> None:
-        """See that these are the run's cases, those without a trace included.
-
-        Raises:
-            ScoreError: they are not.
-        """
-        if self.found == manifest.cases:
-            return
-        ours, its = self.found, manifest.cases
-        how = (
-            f"{its.count} cases, not {ours.count}"
-            if ours.count != its.count
-            else "the same number of cases, but others, or in another order"
-        )
-        raise ScoreError(
-            f"these are not the cases that the run took: it has {how} (sha256 {its.sha256[:12]}..., here "
-            f"{ours.sha256[:12]}...); score it against the cases that it was made of"
-        )
-
-
-def answer_key(manifest: Manifest, cases: Iterable[CaseEntry] | None) -> AnswerKey:
-    """The cases of a run with their gold answers, from where they are to be had.
-
-    Raises:
-        ScoreError: a case file is needed, or a case has no gold answer, or one that is none of its options.
-        BenchmarkError, CaseFileError, CaseConflict: see `score_run`.
-    """
-    if cases is None:
-        if manifest.selection is None:
-            raise ScoreError(
-                "the run was made of a case file, which holds the gold answers: give it (--cases FILE, or "
-                "cases=read_cases(FILE))"
-            )
-        cases = load(manifest.selection)
-    rows: dict[str, CaseEntry] = {}
-
-    def kept() -> Iterator[Case]:
-        for entry in cases:
-            yield entry.case
-            _keep(entry, rows)
-
-    found = case_set(kept())
-    if not rows:
-        raise ScoreError("there are no cases to score against")
-    if isinstance(cases, Items):
-        return AnswerKey(rows, found, cases.denominator - len(cases))
-    return AnswerKey(rows, found, absent_from(manifest.selection, found.count))
-
-
-def _keep(entry: CaseEntry, rows: dict[str, CaseEntry]) -> None:
-    case, gold = entry
-    if gold is None:
-        raise ScoreError(f"the case {case.id!r} has no gold answer: give every case its `answer`")
-    if case.options and gold.answer not in case.options:
-        raise ScoreError(
-            f"the gold answer {gold.answer!r} of the case {case.id!r} is none of its options "
-            f"{', '.join(case.letters)}"
-        )
-    before = rows.setdefault(case.id, entry)
-    if before.gold != gold:
-        raise ScoreError(f"the case {case.id!r} stands twice, with two different gold answers")
 
 
 class _Traced(NamedTuple):
@@ -272,15 +199,15 @@ class _Traced(NamedTuple):
 
 
 def _traces(folder: Path, progress: Progress | None) -> Iterator[_Traced]:
-    """Every line of a run's two files, told to the progress."""
+    """Every line of a run's two files, with progress."""
     paths = [path for name in (ERRORS, TRACES) if (path := folder / name).exists()]
     total = sum(path.stat().st_size for path in paths)
-    done = told = 0
+    done = reported = 0
     for path in paths:
         for record, text, number in read_lines(path):
             done += 1 + (len(text) if text.isascii() else len(text.encode()))
-            if progress and done - told >= _TOLD_EVERY:
-                told = done
+            if progress and done - reported >= _REPORT_EVERY:
+                reported = done
                 progress(min(done, total), total)
             yield _Traced(record, f"{path}, line {number} (trace {record['id']})")
     if progress:
@@ -293,7 +220,7 @@ class _Pair(NamedTuple):
 
 
 class _Book:
-    """Takes traces, a score each; refuses what is not of these cases."""
+    """Turns traces into scores, and refuses those of other cases."""
 
     def __init__(self, key: AnswerKey, samples: int) -> None:
         self._key, self._samples = key, samples
@@ -307,7 +234,7 @@ class _Book:
         """Score a trace.
 
         Raises:
-            ScoreError: its case or sample is none of the run's, its pair has another trace, or it is malformed.
+            ScoreError: its case or sample is not the run's, its pair has another trace, or it is malformed.
         """
         pair, entry = self._pair(trace)
         try:
@@ -338,20 +265,20 @@ class _Book:
         ]
 
     def lost(self) -> Usage:
-        """What the failed attempts cost."""
+        """Cost of the failed attempts."""
         lost = self._lost
         return Usage(calls=lost["calls"], prompt_tokens=lost["prompt"], completion_tokens=lost["completion"])
 
     def _pair(self, trace: _Traced) -> tuple[_Pair, CaseEntry]:
-        told, sample = trace.record["case"], trace.record.get("sample", 0)
-        entry = self._key.entries.get(told["id"])
+        traced, sample = trace.record["case"], trace.record.get("sample", 0)
+        entry = self._key.entries.get(traced["id"])
         if entry is None:
             raise ScoreError(
-                f"{trace.where} is of the case {told['id']!r}, which is none of the {len(self._shown)} cases in "
-                "hand: score it against the cases that it was made of"
+                f"{trace.where} is of the case {traced['id']!r}, which is none of the {len(self._shown)} cases "
+                "in hand: score it against the cases that it was made of"
             )
         case = entry.case.id
-        if told != self._shown[case] and (changed := _changed(told, self._shown[case])):
+        if traced != self._shown[case] and (changed := _changed(traced, self._shown[case])):
             raise ScoreError(
                 f"{trace.where}: its case {case!r} is not the row in hand, {changed} differs; score it "
                 "against the cases that it was made of, or run it anew"
@@ -364,11 +291,11 @@ class _Book:
         return _Pair(case, sample), entry
 
 
-def _changed(told: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
-    """The fields in which a trace's case is another than the row; empty where none is. Absent is the default."""
+def _changed(traced: Mapping[str, Any], shown: Mapping[str, Any]) -> str:
+    """The fields in which a trace's case differs from the row; an absent field has its default."""
     blank = Case(vignette="-").model_dump(mode="json")
-    fields = [field for field in shown if told.get(field, blank[field]) != shown[field]]
-    return ", ".join(fields + [field for field in told if field not in shown])
+    fields = [field for field in shown if traced.get(field, blank[field]) != shown[field]]
+    return ", ".join(fields + [field for field in traced if field not in shown])
 
 
 def score_of(record: Mapping[str, Any], sample: int, entry: CaseEntry) -> Score:
@@ -378,20 +305,23 @@ def score_of(record: Mapping[str, Any], sample: int, entry: CaseEntry) -> Score:
         record: the trace.
         sample: its number.
         entry: its case, with the gold answer.
+
+    Returns:
+        The score.
+
+    Raises:
+        AttributeError, IndexError, KeyError, TypeError, ValueError: the trace is malformed.
     """
     case, gold = entry
     assert gold is not None  # noqa: S101 - an answer key has one for every case
     answer, options = record["answer"], case.options
     verdict = verdict_of(record["outcome"], answer, gold.answer, options)
     usage, steps = record.get("usage") or {}, record.get("steps") or ()
-    loose = None
+    loose_first = loose_last = None
     if options and verdict is not Verdict.ERROR:
         text = steps[-1].get("text", "") if steps else ""
-        found = find_letters(text, options) if text else None
-        loose = (
-            found is not None and found.first == gold.answer,
-            found is not None and found.last == gold.answer,
-        )
+        first, last = find_letters(text, options) if text else (None, None)
+        loose_first, loose_last = first == gold.answer, last == gold.answer
     return Score(
         case=case.id,
         sample=sample,
@@ -399,8 +329,8 @@ def score_of(record: Mapping[str, Any], sample: int, entry: CaseEntry) -> Score:
         answer=answer,
         gold=gold.answer,
         choice=choice_of(answer, options),
-        loose_first=loose[0] if loose else None,
-        loose_last=loose[1] if loose else None,
+        loose_first=loose_first,
+        loose_last=loose_last,
         distribution=record.get("distribution") or {},
         completion_tokens=int(usage.get("completion_tokens", 0)),
         prompt_tokens=int(usage.get("prompt_tokens", 0)),
@@ -425,7 +355,7 @@ def _failure_kind(record: Mapping[str, Any]) -> str:
 
 
 def _needs_judge(scores: Iterable[Score], key: AnswerKey, folder: Path) -> bool:
-    """Whether the normalised match leaves something open, or a judge was asked all the same."""
+    """Whether the normalised match leaves something open, or a judge was asked anyway."""
     free = {score.verdict for score in scores if not key.entries[score.case].case.options}
     asked = Verdict.CORRECT in free and (folder / JUDGEMENTS).exists()
     return asked or Verdict.INCORRECT in free

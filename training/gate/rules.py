@@ -6,8 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ddxgraph.eval.scoring.freeform import same
-from ddxgraph.eval.scoring.rule import Verdict, verdict_of
+from ddxgraph.eval.scoring.rule import Verdict, same, verdict_of
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddxgraph.eval.scoring.freeform import normalised, same
+from ddxgraph.eval.scoring.rule import normalised, same
 
 WORDS = st.lists(st.text("bcdefgmnop", min_size=2, max_size=6), min_size=1, max_size=4)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddxgraph.eval.scoring.looserule import find_letters
+from ddxgraph.eval.scoring.rule import find_letters
 
 OPTIONS = {"A": "Influenza", "B": "Pneumonia", "C": "Asthma", "D": "Heart failure"}
 

@@ -327,11 +327,11 @@ def test_a_run_of_a_case_file_says_that_it_needs_the_file(mixed):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path, copy):
-    assert "no run's folder: no run.json" in refusal(tmp_path / "nowhere")
-    assert "no run's folder: no run.json" in refusal(tmp_path)
-    assert "no run's folder" in refusal(copy / "run.json")
+    assert "not a run folder: it has no run.json" in refusal(tmp_path / "nowhere")
+    assert "not a run folder: it has no run.json" in refusal(tmp_path)
+    assert "not a run folder" in refusal(copy / "run.json")
     (copy / "run.json").write_text('{"version": 7}')
-    assert "no manifest of version 1 (version: " in refusal(copy)
+    assert "not a manifest of version 1 (version: " in refusal(copy)
 
 
 def test_progress_reaches_the_end(mixed):

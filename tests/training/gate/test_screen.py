@@ -494,7 +494,7 @@ class TestRefusals:
         assert self.refusal() == "there is nothing to gate: name at least one run folder"
 
     def test_no_run(self, tmp_path):
-        assert "no run's folder" in self.refusal(tmp_path)
+        assert "not a run folder" in self.refusal(tmp_path)
 
     def test_a_run_without_a_trace(self, sound, tmp_path):
         empty = copy_run(sound, tmp_path / "empty", [])

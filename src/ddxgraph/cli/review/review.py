@@ -117,7 +117,8 @@ class _GoldBook:
             ScoreError, BenchmarkError, CaseFileError, CaseConflict: there are none for the cases of the run.
         """
         from ddxgraph.eval.cases import CaseFile
-        from ddxgraph.eval.scoring.run import answer_key, manifest_of
+        from ddxgraph.eval.scoring.answerkey import answer_key
+        from ddxgraph.eval.scoring.run import manifest_of
 
         if self._golds is None:
             manifest = manifest_of(self._folder)
