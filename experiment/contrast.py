@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.statistics.paired import paired
 from ddxgraph.experiment.results import Scored
 

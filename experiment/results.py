@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from scipy.stats import spearmanr
 
 from ddxgraph.batch.folder import TRACES
-from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.scoring.rule import Score, Verdict
 from ddxgraph.eval.scoring.run import ScoredRun, score_run
 from ddxgraph.experiment.arms import Arm

@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 from ddxgraph.common.errors import BadInput
-from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.statistics.interval import wilson
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.scoring.rule import Score
 from ddxgraph.eval.statistics.vote import sizes, vote_curve
 from ddxgraph.experiment.results import Scored, total_tokens

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from ddxgraph.common.files import write_product
 from ddxgraph.eval import wording
+from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.report.plots.picture import Picture, drawing
-from ddxgraph.eval.report.runresult import FROZEN
 from ddxgraph.experiment.arms import SECOND_ROUND, Arm, arms, second_round
 from ddxgraph.experiment.config import ExperimentConfig
 from ddxgraph.experiment.contrast import Contrast, contrast

@@ -5,7 +5,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.wording import p_value, percent, signed
 from ddxgraph.experiment.arms import SECOND_ROUND
 from ddxgraph.experiment.contrast import Contrast

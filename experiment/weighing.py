@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from ddxgraph.batch.folder import TRACES
 from ddxgraph.batch.tracefile import read_traces
-from ddxgraph.eval.report.runresult import FROZEN
+from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.experiment.share import Share, share
 from ddxgraph.graph.trace import Trace

@@ -297,7 +297,7 @@ def made_copy(run: Path) -> Path:
 
 
 def test_what_is_missing_or_broken_is_a_sentence(run, tmp_path):
-    for folder, said in ((tmp_path / "nowhere", "not a run folder"), (tmp_path, "no run's folder")):
+    for folder, said in ((tmp_path / "nowhere", "not a run folder"), (tmp_path, "not a run folder")):
         told = Told(folder)
         assert (told.code, told.out, said in told.screen) == (2, "", True)
     (run / "reviews.jsonl").write_text("{}\n")

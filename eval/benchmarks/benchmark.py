@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.common.errors import BadInput, BenchmarkError
 from ddxgraph.eval.benchmarks.rawfile import Problem, RawFile
 
 TEST: Final = "test"
@@ -102,11 +102,11 @@ class Benchmark:
         texts = ("name", "label", "title", "licence", "home", "obtain")
         empty = [field for field in texts if not getattr(self, field)]
         if empty or not self.splits:
-            raise ValueError(f"the benchmark {self.name!r} lacks its {', '.join(empty) or 'splits'}")
+            raise BadInput(f"the benchmark {self.name!r} lacks its {', '.join(empty) or 'splits'}")
         if self.held_out and TEST not in self.splits:
-            raise ValueError(f"the benchmark {self.name!r} is held out and needs a split {TEST!r}")
+            raise BadInput(f"the benchmark {self.name!r} is held out and needs a split {TEST!r}")
         if self.importer is None and any(split.imported for split in self.splits.values()):
-            raise ValueError(f"the benchmark {self.name!r} has a file without SHA-256 and needs an importer")
+            raise BadInput(f"the benchmark {self.name!r} has a file without SHA-256 and needs an importer")
 
     def split(self, name: str) -> Split:
         """A split by its name.

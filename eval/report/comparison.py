@@ -1,25 +1,26 @@
-"""Which runs are compared with which, and what came of it."""
+"""Which runs belong together: two on the same cases, and those of one configuration on several benchmarks.
+
+A configuration is one way to answer: model, adapter, strategy, settings.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from pydantic import BaseModel
-
-from ddxgraph.eval.report.runresult import FROZEN
-from ddxgraph.eval.scoring.rule import Score
+from ddxgraph.eval.report.figures import Figures
+from ddxgraph.eval.report.published import CASES
 from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.eval.statistics.paired import Paired, holm, paired
 from ddxgraph.eval.statistics.shuffle import Choice, shuffle_sensitivity
 
 SIGNIFICANT: Final = 0.05
 """Level of the tests, after Holm's adjustment."""
+BENCHMARK: Final = ("selection.benchmark", "selection.size", "selection.sha256")
+"""Fields of the manifest in which the runs of a configuration may differ."""
 
 
-class Comparison(BaseModel):
+class Comparison(Figures):
     """Two runs on the same cases; all shares in 0..1."""
-
-    model_config = FROZEN
 
     a: str
     b: str
@@ -27,7 +28,7 @@ class Comparison(BaseModel):
     n: int
     """Cases compared."""
     left_out: int
-    """Cases of which either run has an unscored sample: neither right nor wrong, so not compared."""
+    """Cases with an unscored sample in either run; they are neither right nor wrong, so not compared."""
     only_a: int
     """Cases on which `a` did better; with one sample each, those that only `a` answered correctly."""
     only_b: int
@@ -43,25 +44,21 @@ class Comparison(BaseModel):
 
     @property
     def significant(self) -> bool:
-        """Whether the difference holds at 0.05 after the adjustment. Never where cases are left out: what fails
-        is often what is hard, so that the rest says nothing of the whole."""
+        """Whether the difference is significant at 0.05 after the adjustment. Never if cases are left out: what
+        fails is often what is hard, so the rest says nothing about the whole."""
         return self.p_holm < SIGNIFICANT and not self.left_out
 
 
-class NotCompared(BaseModel):
+class NotCompared(Figures):
     """Two runs that cannot be compared."""
-
-    model_config = FROZEN
 
     a: str
     b: str
     why: str
 
 
-class ShuffleComparison(BaseModel):
-    """Two runs that differ in nothing but the order of the options; of several samples, the first counts."""
-
-    model_config = FROZEN
+class ShuffleComparison(Figures):
+    """Two runs that differ only in the order of the options; of several samples, the first counts."""
 
     a: str
     b: str
@@ -69,7 +66,7 @@ class ShuffleComparison(BaseModel):
     n: int
     """Cases that both answered."""
     changed: int
-    """Cases of those on which they chose different options, by the options' texts."""
+    """Of those, cases on which they chose different options, by the options' texts."""
     share: float
     """changed / n."""
     low: float
@@ -78,15 +75,13 @@ class ShuffleComparison(BaseModel):
     unanswered: int
     """Cases that both scored and at least one left without an answer."""
     left_out: int
-    """Cases that at least one has not scored."""
+    """Cases that at least one run has not scored."""
     difference: float
     """Accuracy of `b` less accuracy of `a`, over the cases that both scored."""
 
 
-class Comparisons(BaseModel):
-    """All that was and was not compared."""
-
-    model_config = FROZEN
+class Comparisons(Figures):
+    """All comparisons, and the pairs that cannot be compared."""
 
     made: tuple[Comparison, ...]
     not_made: tuple[NotCompared, ...]
@@ -94,12 +89,28 @@ class Comparisons(BaseModel):
 
 
 class Entrant(NamedTuple):
-    """A run with what the comparisons need of it."""
+    """A run in a report."""
 
     name: str
     items: str
+    """Its cases, in words; equal for runs on the same cases."""
     run: ScoredRun
-    by_case: Mapping[str, Sequence[Score]]
+
+    @property
+    def benchmark(self) -> str:
+        """The benchmark of the run; empty for a case file."""
+        selection = self.run.manifest.selection
+        return selection.benchmark if selection else ""
+
+    @property
+    def weight(self) -> int:
+        """Cases of the whole benchmark, even if only a part was run; the run's weight in a mean."""
+        selection = self.run.manifest.selection
+        return selection.size if selection and selection.size else self.run.size
+
+
+Configuration: TypeAlias = Mapping[str, Entrant]
+"""Benchmark to the run on it, in the published table's order; '' stands for a case file."""
 
 
 def compare(entrants: Sequence[Entrant], *, baseline: str | None = None, seed: int = 0) -> Comparisons:
@@ -109,6 +120,9 @@ def compare(entrants: Sequence[Entrant], *, baseline: str | None = None, seed: i
         entrants: with names that differ.
         baseline: name of one of them.
         seed: of the bootstrap.
+
+    Returns:
+        Every comparison that was possible, and why the others are not.
     """
     made: list[tuple[Entrant, Entrant, int, Paired]] = []
     not_made = []
@@ -120,29 +134,27 @@ def compare(entrants: Sequence[Entrant], *, baseline: str | None = None, seed: i
         if why:
             not_made.append(NotCompared(a=a.name, b=b.name, why=why))
             continue
-        found = paired(
-            [share_of(a, case) for case in cases], [share_of(b, case) for case in cases], seed=seed
-        )
-        made.append((a, b, a.run.size - len(cases), found))
-    adjusted = holm([found.p_value for *_, found in made]) if made else []
+        first, second = ([share_of(run, case) for case in cases] for run in (a, b))
+        made.append((a, b, a.run.size - len(cases), paired(first, second, seed)))
+    adjusted = holm([result.p_value for *_, result in made]) if made else []
     return Comparisons(
         made=tuple(
             Comparison(
                 a=a.name,
                 b=b.name,
                 items=a.items,
-                n=found.n,
+                n=result.n,
                 left_out=left_out,
-                only_a=found.only_a,
-                only_b=found.only_b,
-                difference=found.difference,
-                low=found.interval.low,
-                high=found.interval.high,
-                p_value=found.p_value,
+                only_a=result.only_a,
+                only_b=result.only_b,
+                difference=result.difference,
+                low=result.interval.low,
+                high=result.interval.high,
+                p_value=result.p_value,
                 p_holm=p_holm,
-                test=found.test,
+                test=result.test,
             )
-            for (a, b, left_out, found), p_holm in zip(made, adjusted, strict=True)
+            for (a, b, left_out, result), p_holm in zip(made, adjusted, strict=True)
         ),
         not_made=tuple(not_made),
         shuffles=tuple(_shuffles(entrants, seed)),
@@ -150,10 +162,9 @@ def compare(entrants: Sequence[Entrant], *, baseline: str | None = None, seed: i
 
 
 def obstacle(a: ScoredRun, b: ScoredRun) -> str | None:
-    """Why two runs are not on the same items; None where they are, whatever the order of the options."""
-    said = _selections_differ(a, b)
-    if said:
-        return said
+    """Why two runs are not on the same items; None if they are, whatever the order of the options."""
+    if difference := _selections_differ(a, b):
+        return difference
     only_a, only_b = a.golds.keys() - b.golds.keys(), b.golds.keys() - a.golds.keys()
     if only_a or only_b:
         shared = len(a.golds) - len(only_a)
@@ -163,17 +174,17 @@ def obstacle(a: ScoredRun, b: ScoredRun) -> str | None:
 
 
 def _selections_differ(a: ScoredRun, b: ScoredRun) -> str | None:
-    one, other = a.manifest.selection, b.manifest.selection
-    if one is None or other is None:
-        return None if one is other else "one took a benchmark, the other a case file"
+    first, second = a.manifest.selection, b.manifest.selection
+    if first is None or second is None:
+        return None if first is second else "one took a benchmark, the other a case file"
     differences = {
-        "two benchmarks": one.benchmark != other.benchmark,
-        "two splits": one.split != other.split,
-        "one with four options, the other with five": one.five_options != other.five_options,
-        "one with options, the other free-form": one.free_form != other.free_form,
-        "read from two different files": one.sha256 != other.sha256,
+        "two benchmarks": first.benchmark != second.benchmark,
+        "two splits": first.split != second.split,
+        "one with four options, the other with five": first.five_options != second.five_options,
+        "one with options, the other free-form": first.free_form != second.free_form,
+        "read from two different files": first.sha256 != second.sha256,
     }
-    return next((said for said, differs in differences.items() if differs), None)
+    return next((words for words, differs in differences.items() if differs), None)
 
 
 def _gold_text(run: ScoredRun, case: str) -> str:
@@ -185,34 +196,34 @@ def _pairs(entrants: Sequence[Entrant], baseline: str | None) -> Iterator[tuple[
     if baseline is None:
         yield from combinations(entrants, 2)
         return
-    first = next(one for one in entrants if one.name == baseline)
+    first = next(entrant for entrant in entrants if entrant.name == baseline)
     yield from ((first, other) for other in entrants if other is not first)
 
 
 def complete_in_both(a: Entrant, b: Entrant) -> list[str]:
-    """The cases of which neither run has an unscored sample; those alone are compared."""
-    return [case for case in a.run.golds if _is_complete(a, case) and _is_complete(b, case)]
+    """The cases without an unscored sample in either run; only those are compared."""
+    return [case for case in a.run.golds if _is_complete(a.run, case) and _is_complete(b.run, case)]
 
 
-def _is_complete(one: Entrant, case: str) -> bool:
-    scores = one.by_case.get(case, ())
-    return len(scores) == one.run.manifest.samples and all(score.correct is not None for score in scores)
+def _is_complete(run: ScoredRun, case: str) -> bool:
+    scores = run.by_case.get(case, ())
+    return len(scores) == run.manifest.samples and all(score.correct is not None for score in scores)
 
 
-def share_of(one: Entrant, case: str) -> float:
-    """Share of a case's samples that are correct; of a case without an unscored one."""
-    scores = one.by_case[case]
+def share_of(entrant: Entrant, case: str) -> float:
+    """Share of the samples of a complete case that are correct."""
+    scores = entrant.run.by_case[case]
     return sum(score.correct is True for score in scores) / len(scores)
 
 
 def _shuffles(entrants: Sequence[Entrant], seed: int) -> Iterator[ShuffleComparison]:
     for a, b in combinations(entrants, 2):
-        one, other = a.run.manifest.selection, b.run.manifest.selection
-        if one is None or other is None or one.free_form or one.shuffle == other.shuffle:
+        first, second = a.run.manifest.selection, b.run.manifest.selection
+        if first is None or second is None or first.free_form or first.shuffle == second.shuffle:
             continue
         if not alike(a.run, b.run, but_for=["selection.shuffle"]) or obstacle(a.run, b.run):
             continue
-        found = shuffle_sensitivity(_choices(a), _choices(b), seed)
+        found = shuffle_sensitivity(_choices(a.run), _choices(b.run), seed)
         if found:
             yield ShuffleComparison(
                 a=a.name,
@@ -229,34 +240,72 @@ def _shuffles(entrants: Sequence[Entrant], seed: int) -> Iterator[ShuffleCompari
             )
 
 
-def _choices(one: Entrant) -> dict[str, Choice]:
+def _choices(run: ScoredRun) -> dict[str, Choice]:
     return {
         score.case: Choice(score.choice, score.correct)
-        for score in one.run.scores
+        for score in run.scores
         if score.sample == 0 and score.correct is not None
     }
 
 
 def alike(a: ScoredRun, b: ScoredRun, *, but_for: Sequence[str]) -> bool:
-    """Whether two runs differ in nothing but some fields of their manifests, and the code's version.
+    """Whether two runs differ only in some fields of their manifests, and in the code's version.
 
     Args:
         a: a run.
         b: another.
         but_for: beginnings of dotted paths, such as `selection.shuffle`. The digest of the cases may always
-            differ: it is what comes of the selection.
+            differ: it follows from the selection.
+
+    Returns:
+        True if they do not differ elsewhere.
     """
     ignored = (*but_for, "cases.", "provenance.code_version")
     return all(change.field.startswith(ignored) for change in a.manifest.changes(b.manifest))
 
 
 def families(entrants: Sequence[Entrant], *, but_for: Sequence[str]) -> list[list[Entrant]]:
-    """Runs that are `alike`, together, in the order given."""
-    found: list[list[Entrant]] = []
-    for one in entrants:
-        kin = next((family for family in found if alike(family[0].run, one.run, but_for=but_for)), None)
+    """Groups of runs that are `alike`, in the order given."""
+    groups: list[list[Entrant]] = []
+    for entrant in entrants:
+        kin = next((group for group in groups if alike(group[0].run, entrant.run, but_for=but_for)), None)
         if kin is None:
-            found.append([one])
+            groups.append([entrant])
         else:
-            kin.append(one)
-    return found
+            kin.append(entrant)
+    return groups
+
+
+def configurations(entrants: Sequence[Entrant]) -> list[Configuration]:
+    """Group runs that differ only in the benchmark.
+
+    If one benchmark was run twice in the same way, the second run starts another configuration.
+    """
+    found: list[dict[str, Entrant]] = []
+    for family in families(entrants, but_for=BENCHMARK):
+        lines: list[dict[str, Entrant]] = []
+        for entrant in family:
+            line = next((line for line in lines if entrant.benchmark not in line), None)
+            if line is None:
+                lines.append(line := {})
+            line[entrant.benchmark] = entrant
+        found += lines
+    order = {name: place for place, name in enumerate(CASES)}
+    return [dict(sorted(line.items(), key=lambda item: order.get(item[0], len(order)))) for line in found]
+
+
+def items_of(line: Configuration) -> str:
+    """The cases of a configuration, in words; equal for configurations on the same cases."""
+    return "; ".join(entrant.items for entrant in line.values())
+
+
+def may_stand_beside_published(line: Configuration) -> bool:
+    """Whether all its runs are on benchmarks of the published table, with four options."""
+    chosen = [entrant.run.manifest.selection for entrant in line.values()]
+    return all(
+        selection is not None
+        and selection.benchmark in CASES
+        and not selection.five_options
+        and not selection.free_form
+        for selection in chosen
+    )

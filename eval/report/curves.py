@@ -1,13 +1,14 @@
-"""The curves of a report: accuracy against tokens, by votes and by budgets; length and difficulty."""
+"""Curves: accuracy against tokens, by votes and by budgets; and accuracy by length and difficulty of the
+cases."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal
-
-from pydantic import BaseModel
+from typing import Final, Literal, Self
 
 from ddxgraph.eval.report.comparison import Entrant, families
-from ddxgraph.eval.report.runresult import FROZEN, Accuracy, RunResult
+from ddxgraph.eval.report.figures import Accuracy, Figures, RunResult
+from ddxgraph.eval.report.table import budget_in_words
 from ddxgraph.eval.scoring.rule import Score, normalised
+from ddxgraph.eval.statistics.interval import Estimate
 from ddxgraph.eval.statistics.scaling import (
     Sample,
     accuracy_by_length,
@@ -20,20 +21,18 @@ from ddxgraph.eval.statistics.scaling import difficulty as difficulty_of_cases
 from ddxgraph.eval.statistics.vote import sizes, vote_curve
 
 LENGTH_BANDS: Final = 5
-"""Bands of about equal size into which a run's cases are put by length."""
+"""Bands of about equal size into which a run's cases are sorted by length."""
 _FEWEST_A_BAND: Final = 5
 """Cases a band below which bands say nothing."""
 
 
-class CurvePoint(BaseModel):
-    """An accuracy and what it cost."""
-
-    model_config = FROZEN
+class CurvePoint(Figures):
+    """An accuracy and its cost."""
 
     label: str
     """Such as `pilot, vote@4`."""
     tokens: float
-    """Mean output tokens a case, over all samples that were used."""
+    """Mean output tokens a case, over all samples used."""
     accuracy: float
     low: float
     high: float
@@ -41,10 +40,8 @@ class CurvePoint(BaseModel):
     incomplete: bool = False
 
 
-class Curve(BaseModel):
-    """Points that belong together: a run under growing votes, or one strategy under growing budgets."""
-
-    model_config = FROZEN
+class Curve(Figures):
+    """Points that belong together: a run with growing votes, or one strategy with growing budgets."""
 
     label: str
     kind: Literal["vote", "budget", "single"]
@@ -54,13 +51,11 @@ class Curve(BaseModel):
     """By growing cost."""
 
 
-class Band(BaseModel):
+class Band(Figures):
     """Cases of a run that are about equally long, or equally hard."""
 
-    model_config = FROZEN
-
     label: str
-    """`easy`, `middle` or `hard`, or from how many to how many tokens."""
+    """`easy`, `middle` or `hard`, or the range of tokens."""
     cases: int
     tokens: float
     """Mean output tokens of a trace."""
@@ -69,29 +64,33 @@ class Band(BaseModel):
     high: float
     """95% interval of the accuracy."""
 
+    @classmethod
+    def of(cls, label: str, tokens: Estimate, accuracy: Estimate) -> Self:
+        """A band from its estimates."""
+        low, high = accuracy.interval
+        return cls(
+            label=label, cases=accuracy.n, tokens=tokens.value, accuracy=accuracy.value, low=low, high=high
+        )
 
-class LengthProfile(BaseModel):
+
+class LengthProfile(Figures):
     """How long a run's traces are, and whether the long ones are the hard ones; over what is scored."""
-
-    model_config = FROZEN
 
     run: int
     name: str
     tokens: float
     """Mean output tokens of a trace."""
     tokens_correct: float | None
-    """Of the correct ones; None where there are none."""
+    """Of the correct ones; None if there are none."""
     tokens_incorrect: float | None
     by_length: tuple[Band, ...]
-    """Empty where there are too few cases."""
+    """Empty with too few cases."""
     by_difficulty: tuple[Band, ...]
     """By the share of the report's other runs on the same cases that fail; empty without another run."""
 
 
-class CurveSet(BaseModel):
+class CurveSet(Figures):
     """The curves of the runs on one set of cases."""
-
-    model_config = FROZEN
 
     items: str
     scaling: tuple[Curve, ...]
@@ -100,10 +99,8 @@ class CurveSet(BaseModel):
     """What is not drawn or drawn in part, and why."""
 
 
-class DifficultyPoint(BaseModel):
+class DifficultyPoint(Figures):
     """A configuration on one benchmark."""
-
-    model_config = FROZEN
 
     run: int
     items: str
@@ -112,10 +109,8 @@ class DifficultyPoint(BaseModel):
     accuracy: Accuracy
 
 
-class DifficultyLine(BaseModel):
+class DifficultyLine(Figures):
     """One configuration on several benchmarks: do harder ones take longer chains?"""
-
-    model_config = FROZEN
 
     label: str
     points: tuple[DifficultyPoint, ...]
@@ -125,54 +120,48 @@ class DifficultyLine(BaseModel):
 def curves(
     entrants: Sequence[Entrant], results: Mapping[str, RunResult], *, seed: int = 0
 ) -> tuple[CurveSet, ...]:
-    """Curves of all runs, those on the same cases together.
+    """Curves of all runs, grouped by the cases they took.
 
     Args:
         entrants: the runs.
         results: their figures, by name.
         seed: of the bootstrap.
+
+    Returns:
+        One set for each group of cases.
     """
     groups: dict[str, list[Entrant]] = {}
-    for one in entrants:
-        groups.setdefault(one.items, []).append(one)
+    for entrant in entrants:
+        groups.setdefault(entrant.items, []).append(entrant)
     return tuple(_curve_set(items, group, results, seed) for items, group in groups.items())
 
 
 def difficulty(entrants: Sequence[Entrant], results: Mapping[str, RunResult]) -> tuple[DifficultyLine, ...]:
-    """Configurations that were run on several benchmarks.
-
-    Args:
-        entrants: the runs.
-        results: their figures, by name.
-    """
-    found = []
+    """Configurations that were run on several benchmarks."""
+    lines = []
     for family in families(entrants, but_for=["selection"]):
-        told = [results[one.name] for one in family if results[one.name].cost]
-        if len({one.benchmark for one in told}) > 1:
-            found.append(_line(told))
-    return tuple(found)
+        runs = [results[entrant.name] for entrant in family if results[entrant.name].cost]
+        if len({run.benchmark for run in runs}) > 1:
+            lines.append(_line(runs))
+    return tuple(lines)
 
 
-def _line(told: Sequence[RunResult]) -> DifficultyLine:
-    ranked = sorted(told, key=lambda one: one.accuracy.value)
-    return DifficultyLine(
-        label=f"{told[0].model}, {told[0].strategy}",
-        points=tuple(
-            DifficultyPoint(
-                run=one.number, items=one.items, tokens=one.cost.output_tokens.mean, accuracy=one.accuracy
-            )
-            for one in ranked
-            if one.cost
-        ),
+def _line(runs: Sequence[RunResult]) -> DifficultyLine:
+    ranked = sorted(runs, key=lambda run: run.accuracy.value)
+    points = (
+        DifficultyPoint(
+            run=run.number, items=run.items, tokens=cost.output_tokens.mean, accuracy=run.accuracy
+        )
+        for run in ranked
+        if (cost := run.cost)
     )
+    return DifficultyLine(label=f"{runs[0].model}, {runs[0].strategy}", points=tuple(points))
 
 
 def _curve_set(items: str, group: Sequence[Entrant], results: Mapping[str, RunResult], seed: int) -> CurveSet:
     notes: list[str] = []
-    samples = {one.name: _samples(one) for one in group}
-    single = {
-        one.name: point for one in group if (point := _single(results[one.name], samples[one.name], seed))
-    }
+    samples = {entrant.name: _samples(entrant) for entrant in group}
+    single = {name: point for name, own in samples.items() if (point := _single(results[name], own, seed))}
     drawn = [*_votes(group, results, seed, notes), *_budgets(group, results, single)]
     shown = {number for curve in drawn for number in curve.runs}
     drawn += [
@@ -188,80 +177,74 @@ def _curve_set(items: str, group: Sequence[Entrant], results: Mapping[str, RunRe
     )
 
 
-def _samples(one: Entrant) -> list[Sample]:
+def _samples(entrant: Entrant) -> list[Sample]:
     return [
         Sample(score.case, score.correct, score.completion_tokens)
-        for score in one.run.scores
+        for score in entrant.run.scores
         if score.correct is not None
     ]
 
 
-def _single(found: RunResult, samples: Sequence[Sample], seed: int) -> CurvePoint | None:
-    point = run_point(found.name, samples, seed)
+def _single(run: RunResult, samples: Sequence[Sample], seed: int) -> CurvePoint | None:
+    point = run_point(run.name, samples, seed)
     if point is None:
         return None
     return CurvePoint(
         label=point.label,
         tokens=point.tokens,
-        accuracy=found.accuracy.value,
-        low=found.accuracy.low,
-        high=found.accuracy.high,
-        incomplete=found.incomplete,
+        accuracy=run.accuracy.value,
+        low=run.accuracy.low,
+        high=run.accuracy.high,
+        incomplete=run.incomplete,
     )
 
 
 def _votes(
     group: Sequence[Entrant], results: Mapping[str, RunResult], seed: int, notes: list[str]
 ) -> Iterator[Curve]:
-    for one in group:
-        found = results[one.name]
-        if found.samples == 1:
+    for entrant in group:
+        result = results[entrant.name]
+        if result.samples == 1:
             continue
-        if found.judge is not None:
+        if result.judge is not None:
             notes.append(
-                f"{one.name}: no votes, since a judge calls texts equal that a vote would tell apart"
+                f"{entrant.name}: no votes, since a judge calls texts equal that a vote would tell apart"
             )
             continue
-        curve = _vote(one, found, seed, notes)
+        curve = _vote(entrant, result, seed, notes)
         if curve.points:
             yield curve
 
 
-def _vote(one: Entrant, found: RunResult, seed: int, notes: list[str]) -> Curve:
+def _vote(entrant: Entrant, result: RunResult, seed: int, notes: list[str]) -> Curve:
+    run = entrant.run
     scores = {
-        case: [score for score in its if score.correct is not None] for case, its in one.by_case.items()
+        case: [score for score in its if score.correct is not None] for case, its in run.by_case.items()
     }
     counted = vote_curve(
-        [
-            _ballot(its, one.run.golds[case].answer, bool(one.run.options[case]))
-            for case, its in scores.items()
-        ],
-        sizes(found.samples),
+        [_ballot(its, run.golds[case].answer, bool(run.options[case])) for case, its in scores.items()],
+        sizes(result.samples),
         tokens=[[float(score.completion_tokens) for score in its] for its in scores.values()],
         seed=seed,
     )
-    if found.incomplete:
+    if result.incomplete:
         notes.append(
-            f"{one.name}: {found.unscored_traces:,} of {found.traces:,} samples are unscored, so its votes are "
-            f"over at most {counted.samples} samples of a case, leave out {counted.unscored + one.run.absent} "
+            f"{entrant.name}: {result.unscored_traces:,} of {result.traces:,} samples are unscored, so its votes "
+            f"are over at most {counted.samples} samples of a case, leave out {counted.unscored + run.absent} "
             "cases without a scored sample, and are marked incomplete"
         )
-    return Curve(
-        label=one.name,
-        kind="vote",
-        runs=(found.number,),
-        points=tuple(
-            CurvePoint(
-                label=point.label,
-                tokens=point.tokens,
-                accuracy=point.accuracy.value,
-                low=point.accuracy.interval.low,
-                high=point.accuracy.interval.high,
-                incomplete=found.incomplete,
-            )
-            for point in vote_points(one.name, counted)
-        ),
+    points = (
+        CurvePoint(
+            label=point.label,
+            tokens=point.tokens,
+            accuracy=point.accuracy.value,
+            low=point.accuracy.interval.low,
+            high=point.accuracy.interval.high,
+            incomplete=result.incomplete,
+        )
+        for point in vote_points(entrant.name, counted)
     )
+    return Curve(label=entrant.name, kind="vote", runs=(result.number,), points=tuple(points))
 
 
 def _ballot(scores: Sequence[Score], gold: str, lettered: bool) -> tuple[list[str | None], str]:
@@ -274,36 +257,30 @@ def _ballot(scores: Sequence[Score], gold: str, lettered: bool) -> tuple[list[st
 def _budgets(
     group: Sequence[Entrant], results: Mapping[str, RunResult], single: Mapping[str, CurvePoint]
 ) -> Iterator[Curve]:
-    told = [one for one in group if one.name in single]
-    for family in families(told, but_for=("strategy.budget.", "samples")):
-        members = sorted(family, key=lambda one: single[one.name].tokens)
-        if len({one.run.manifest.strategy.budget for one in members}) == 1:
+    scored = [entrant for entrant in group if entrant.name in single]
+    for family in families(scored, but_for=("strategy.budget.", "samples")):
+        members = sorted(family, key=lambda entrant: single[entrant.name].tokens)
+        if len({entrant.run.manifest.strategy.budget for entrant in members}) == 1:
             continue
-        found = [results[one.name] for one in members]
+        runs = [results[entrant.name] for entrant in members]
+        labels = (f"{run.name}: {budget_in_words(run.budget)}" for run in runs)
         yield Curve(
-            label=f"{found[0].strategy}, growing budget",
+            label=f"{runs[0].strategy}, growing budget",
             kind="budget",
-            runs=tuple(one.number for one in found),
+            runs=tuple(run.number for run in runs),
             points=tuple(
-                single[one.name].model_copy(update={"label": f"{one.name}: {budget_in_words(one.budget)}"})
-                for one in found
+                single[run.name].model_copy(update={"label": label})
+                for run, label in zip(runs, labels, strict=True)
             ),
         )
-
-
-def budget_in_words(budget: Mapping[str, int]) -> str:
-    """Such as `8,000 tokens, 64 calls, 3 backtracks`."""
-    return (
-        f"{budget['max_tokens']:,} tokens, {budget['max_calls']} calls, {budget['max_backtracks']} backtracks"
-    )
 
 
 def _lengths(
     samples: Mapping[str, Sequence[Sample]], results: Mapping[str, RunResult], seed: int
 ) -> Iterator[LengthProfile]:
     for name, own in samples.items():
-        found = length_by_verdict(own, seed)
-        if found is None:
+        lengths = length_by_verdict(own, seed)
+        if lengths is None:
             continue
         others = [rows for other, rows in samples.items() if other != name and rows]
         cases = len({sample.case for sample in own})
@@ -312,29 +289,12 @@ def _lengths(
         yield LengthProfile(
             run=results[name].number,
             name=name,
-            tokens=found.every.value,
-            tokens_correct=found.correct.value if found.correct else None,
-            tokens_incorrect=found.incorrect.value if found.incorrect else None,
+            tokens=lengths.every.value,
+            tokens_correct=lengths.correct.value if lengths.correct else None,
+            tokens_incorrect=lengths.incorrect.value if lengths.incorrect else None,
             by_length=tuple(
-                Band(
-                    label=f"{band.low:,.0f} to {band.high:,.0f} tokens",
-                    cases=band.accuracy.n,
-                    tokens=band.tokens.value,
-                    accuracy=band.accuracy.value,
-                    low=band.accuracy.interval.low,
-                    high=band.accuracy.interval.high,
-                )
+                Band.of(f"{band.low:,.0f} to {band.high:,.0f} tokens", band.tokens, band.accuracy)
                 for band in bands
             ),
-            by_difficulty=tuple(
-                Band(
-                    label=band.difficulty,
-                    cases=band.accuracy.n,
-                    tokens=band.tokens.value,
-                    accuracy=band.accuracy.value,
-                    low=band.accuracy.interval.low,
-                    high=band.accuracy.interval.high,
-                )
-                for band in hard
-            ),
+            by_difficulty=tuple(Band.of(band.difficulty, band.tokens, band.accuracy) for band in hard),
         )

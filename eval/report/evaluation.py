@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ddxgraph.common.errors import EvaluationError
 from ddxgraph.eval.report.comparison import (
@@ -15,9 +15,9 @@ from ddxgraph.eval.report.comparison import (
     compare,
 )
 from ddxgraph.eval.report.curves import CurveSet, DifficultyLine, curves, difficulty
-from ddxgraph.eval.report.modelaccuracy import ModelSet, model_accuracies
-from ddxgraph.eval.report.promptgain import GainSet, prompt_gains
-from ddxgraph.eval.report.runresult import FROZEN, RunResult, items_in_words, run_result
+from ddxgraph.eval.report.figures import Figures, RunResult
+from ddxgraph.eval.report.models import GainSet, ModelSet, model_accuracies, prompt_gains
+from ddxgraph.eval.report.runresult import items_in_words, run_result
 from ddxgraph.eval.report.table import SummaryTable, published_beside, summary_rows
 from ddxgraph.eval.scoring.rule import MATCH, SCORER
 from ddxgraph.eval.scoring.run import ScoredRun
@@ -27,17 +27,15 @@ from ddxgraph.graph.trace import code_version
 EVALUATION_VERSION: Final = 1
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
-"""Is told how many parts are done, and how many there are."""
+"""Called with the parts done and the parts in total."""
 _PARTS: Final = 5
-"""Parts beside the runs: comparisons, table, models, gains, curves."""
+"""Parts besides the runs: comparisons, table, models, gains, curves."""
 _NAMED: Final = 3
-"""Runs on the same cases that the headline names one by one; of more, the highest and the lowest."""
+"""Runs on the same cases that the headline names one by one; of more, only the highest and the lowest."""
 
 
-class Evaluation(BaseModel):
-    """What a report says. Shares are in 0..1, intervals are 95%; nothing in it depends on when it was made."""
-
-    model_config = FROZEN
+class Evaluation(Figures):
+    """The content of a report. Shares are in 0..1, intervals are 95%; nothing depends on when it was made."""
 
     version: Literal[1] = EVALUATION_VERSION
     scorer: str = SCORER
@@ -48,7 +46,7 @@ class Evaluation(BaseModel):
     seed: int
     """Of the bootstrap."""
     baseline: str | None
-    """The run that all others were compared with; None where every two were."""
+    """The run that all others were compared with; None if every two were."""
     runs: tuple[RunResult, ...]
     comparisons: Comparisons
     table: SummaryTable
@@ -70,8 +68,8 @@ class Evaluation(BaseModel):
         groups: dict[str, list[RunResult]] = {}
         for run in self.runs:
             groups.setdefault(run.items, []).append(run)
-        said = [_accuracies(items, group) for items, group in groups.items()]
-        return (*said, *_tests(self.comparisons.made), *_incomplete(self.incomplete))
+        accuracies = [_accuracies(items, group) for items, group in groups.items()]
+        return (*accuracies, *_tests(self.comparisons.made), *_incomplete(self.incomplete))
 
 
 def evaluate(
@@ -81,16 +79,19 @@ def evaluate(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Put scored runs side by side.
+    """Evaluate scored runs together.
 
     Args:
         runs: the runs, in the order of the report.
-        baseline: one of them; the others are then compared with it alone.
+        baseline: one of them; the others are then compared only with it.
         seed: of the bootstrap. The same runs and seed give the same evaluation.
-        progress: told after each run and each part.
+        progress: called after each run and each part.
+
+    Returns:
+        The evaluation.
 
     Raises:
-        EvaluationError: there is no run, one holds no case, or the baseline is none of them.
+        EvaluationError: there is no run, one has no case, or the baseline is none of them.
     """
     if not runs:
         raise EvaluationError("nothing to evaluate: name at least one run folder")
@@ -101,47 +102,42 @@ def evaluate(
             )
     if baseline is not None and not any(run is baseline for run in runs):
         raise EvaluationError(f"the baseline {baseline.name!r} is none of the runs; name it among them too")
-    names, items = distinct_names(runs), distinct_items(runs)
-    told = _Told(progress, len(runs) + _PARTS)
+    step = _Steps(progress, len(runs) + _PARTS)
+    entrants = list(map(Entrant, distinct_names(runs), distinct_items(runs), runs))
     results = {}
-    for number, (run, name, words) in enumerate(zip(runs, names, items, strict=True), 1):
-        found = run_result(run, number, name, seed=seed)
-        results[name] = told.of(found.model_copy(update={"items": words}))
-    entrants = [
-        Entrant(name, words, run, run.by_case) for run, name, words in zip(runs, names, items, strict=True)
-    ]
-    first = (
-        None if baseline is None else next(n for run, n in zip(runs, names, strict=True) if run is baseline)
-    )
+    for number, entrant in enumerate(entrants, 1):
+        result = run_result(entrant.run, number, entrant.name, seed=seed)
+        results[entrant.name] = step.done(result.model_copy(update={"items": entrant.items}))
+    first = next((entrant.name for entrant in entrants if entrant.run is baseline), None)
     return Evaluation(
         seed=seed,
         baseline=first,
         runs=tuple(results.values()),
-        comparisons=told.of(compare(entrants, baseline=first, seed=seed)),
-        table=told.of(published_beside(summary_rows(entrants, results, seed=seed))),
-        models=told.of(model_accuracies(entrants, results, seed=seed)),
-        gains=told.of(prompt_gains(entrants, results, seed=seed)),
-        curves=told.of(curves(entrants, results, seed=seed)),
+        comparisons=step.done(compare(entrants, baseline=first, seed=seed)),
+        table=step.done(published_beside(summary_rows(entrants, results, seed=seed))),
+        models=step.done(model_accuracies(entrants, results, seed=seed)),
+        gains=step.done(prompt_gains(entrants, results, seed=seed)),
+        curves=step.done(curves(entrants, results, seed=seed)),
         difficulty=difficulty(entrants, results),
     )
 
 
-class _Told:
-    """Counts what is done for whoever wants to be told."""
+class _Steps:
+    """Reports each part to the progress callback."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
 
-    def of(self, done: T) -> T:
-        """What is done now, handed on."""
+    def done(self, result: T) -> T:
+        """Count a part and pass its result on."""
         self._done += 1
         if self._progress:
             self._progress(self._done, self._total)
-        return done
+        return result
 
 
 def distinct_names(runs: Sequence[ScoredRun]) -> list[str]:
-    """Names that tell runs apart: the folder's, with as many of the folders above it as that takes."""
+    """Names that tell runs apart: the folder's, with as many of its parent folders as needed."""
     names = [plain(run.name) for run in runs]
     for depth in range(2, 1 + max(len(run.path.absolute().parts) for run in runs)):
         twice = {name for name, count in Counter(names).items() if count > 1}
@@ -152,25 +148,25 @@ def distinct_names(runs: Sequence[ScoredRun]) -> list[str]:
             for run, name in zip(runs, names, strict=True)
         ]
     seen: Counter[str] = Counter()
-    for place, name in enumerate(names):  # the same folder twice, or names alike once they are made plain
+    for place, name in enumerate(names):  # the same folder twice, or equal names once made plain
         seen[name] += 1
         names[place] = name if seen[name] == 1 else f"{name} ({seen[name]})"
     return names
 
 
 def distinct_items(runs: Sequence[ScoredRun]) -> list[str]:
-    """The cases of each run in words; equal for runs on the same cases, and for them alone."""
+    """The cases of each run in words; equal only for runs on the same cases."""
     keys: dict[tuple[str, frozenset[str]], str] = {}
     used: Counter[str] = Counter()
-    said = []
+    items = []
     for run in runs:
         words = items_in_words(run)
         key = (words, frozenset(run.golds))
         if key not in keys:
             used[words] += 1
             keys[key] = words if used[words] == 1 else f"{words} (set {used[words]})"
-        said.append(keys[key])
-    return said
+        items.append(keys[key])
+    return items
 
 
 def _accuracies(items: str, group: Sequence[RunResult]) -> str:
@@ -178,32 +174,31 @@ def _accuracies(items: str, group: Sequence[RunResult]) -> str:
     whole = [run for run in ranked if not run.incomplete]
     if len(ranked) > _NAMED and whole:
         which = "runs" if len(whole) == len(ranked) else f"runs, {len(whole)} of them complete"
-        told = f"{len(ranked)} {which}, from {_accuracy(whole[-1])} to {_accuracy(whole[0])}"
+        accuracies = f"{len(ranked)} {which}, from {_accuracy(whole[-1])} to {_accuracy(whole[0])}"
     else:
-        told = "; ".join(_accuracy(run) for run in ranked)
-    one = ranked[0]
-    floor = [
-        f"always answering {one.majority_letter} {percent(one.majority)}" if one.majority is not None else "",
-        f"guessing {percent(one.chance)}" if one.chance is not None else "",
-    ]
-    beside = ", ".join(filter(None, floor))
-    return f"{items}: {told}." + (f" For comparison: {beside}." if beside else "")
+        accuracies = "; ".join(map(_accuracy, ranked))
+    first, floors = ranked[0], []
+    if first.majority is not None:
+        floors.append(f"always answering {first.majority_letter} {percent(first.majority)}")
+    if first.chance is not None:
+        floors.append(f"guessing {percent(first.chance)}")
+    return f"{items}: {accuracies}." + (f" For comparison: {', '.join(floors)}." if floors else "")
 
 
 def _accuracy(run: RunResult) -> str:
     if run.accuracy.bounds:
         return f"{run.name} INCOMPLETE, between {bounds(run.accuracy)} correct"
-    # A strategy that states no answer is told apart from one that answers wrongly.
+    # A strategy that states no answer differs from one that answers wrongly.
     silent = f"; {run.unparsed:,} of {run.traces:,} unparsed" if run.unparsed else ""
     judge = f"; judged by {run.judge.model}" if run.judge else ""
-    told = f"95% interval {interval(run.accuracy)}{silent}{judge}"
-    return f"{run.name} {percent(run.accuracy.value)} correct ({told})"
+    within = f"95% interval {interval(run.accuracy)}"
+    return f"{run.name} {percent(run.accuracy.value)} correct ({within}{silent}{judge})"
 
 
 def _tests(made: Sequence[Comparison]) -> list[str]:
     if not made:
         return []
-    held = sum(one.significant for one in made)
+    held = sum(comparison.significant for comparison in made)
     which = f"{held or 'None'} of {len(made)} differences between runs {'is' if held < 2 else 'are'}"  # noqa: PLR2004
     if len(made) == 1:
         which = f"The difference between them is{'' if held else ' not'}"
@@ -219,6 +214,6 @@ def _incomplete(runs: Sequence[RunResult]) -> list[str]:
 
 
 def reasons(run: RunResult) -> str:
-    """Why traces are unscored, by count."""
+    """Why traces are unscored, the most frequent reason first."""
     ranked = sorted(run.unscored.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in ranked)

@@ -1,4 +1,4 @@
-"""The published figures: Table 1 of arXiv 2501.06458, and what in it does not add up."""
+"""Table 1 of arXiv 2501.06458 as published, and the figures in it that do not add up."""
 
 import csv
 import math
@@ -14,7 +14,7 @@ SOURCE: Final = "arXiv 2501.06458, Table 1"
 CASES: Final[Mapping[str, int]] = {"jama": 646, "medbullets": 308, "medqa": 1273}
 """Benchmark to its cases, as the head of the table gives them; the weights of its mean."""
 TOLERANCE: Final = Fraction(1, 100)
-"""Percentage points that a printed mean may be off: it was made from figures of two decimals."""
+"""Tolerated error of a printed mean, in percentage points: it was computed from figures of two decimals."""
 
 _FILE: Final = Path(__file__).with_name("table1.csv")
 _STRATEGIES: Final[Mapping[str, str]] = {
@@ -31,7 +31,7 @@ class Figure(NamedTuple):
     accuracy: Decimal
     """Per cent."""
     tokens: int | None
-    """Mean output tokens; None where the table has a dash."""
+    """Mean output tokens; None for a dash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class PublishedRow:
     model: str
     """As printed, such as `Qwen2.5-LongStep`."""
     size: str
-    """As printed, such as `72B`; empty where it is not public."""
+    """As printed, such as `72B`; empty if it is not public."""
     mean: Decimal
     """The printed mean accuracy, per cent."""
     figures: Mapping[str, Figure]
@@ -56,22 +56,22 @@ class PublishedRow:
     @property
     def strategy(self) -> str:
         """`vanilla`, `cot`, `cot sft`, `longstep` or `longmonolog`."""
-        return next((name for said, name in _STRATEGIES.items() if self.model.endswith(said)), "vanilla")
+        return next((name for words, name in _STRATEGIES.items() if self.model.endswith(words)), "vanilla")
 
     @property
     def family(self) -> str:
         """The model without its strategy, such as `Qwen2.5`."""
-        said = next((said for said in _STRATEGIES if self.model.endswith(said)), "")
-        return self.model.removesuffix(said).rstrip("-")
+        suffix = next((words for words in _STRATEGIES if self.model.endswith(words)), "")
+        return self.model.removesuffix(suffix).rstrip("-")
 
     @property
     def parameters(self) -> int | None:
-        """Parameters in billions; None where it is not public."""
+        """Parameters in billions; None if they are not public."""
         return int(self.size.removesuffix("B")) if self.size else None
 
 
 class MeanDiscrepancy(NamedTuple):
-    """A printed mean that its own row does not give."""
+    """A printed mean that does not follow from its own row."""
 
     label: str
     printed: Decimal
@@ -86,14 +86,14 @@ class MeanDiscrepancy(NamedTuple):
 
 
 class CountDiscrepancy(NamedTuple):
-    """A printed accuracy that no whole number of correct cases gives, rounded or cut off at two decimals."""
+    """A printed accuracy that no whole number of correct cases gives, rounded or truncated to two decimals."""
 
     label: str
     benchmark: str
     printed: Decimal
     cases: int
     below: int
-    """The most correct cases that give less than is printed; one more gives more."""
+    """Correct cases that give just less than the printed accuracy; one more gives more."""
 
     def __str__(self) -> str:
         return (
@@ -104,7 +104,7 @@ class CountDiscrepancy(NamedTuple):
 
 
 class Discrepancies(NamedTuple):
-    """What in the table does not add up; `str` of an entry is a sentence for the report."""
+    """Figures in the table that do not add up; `str` of an entry is a sentence for the report."""
 
     means: Sequence[MeanDiscrepancy]
     counts: Sequence[CountDiscrepancy]
@@ -118,12 +118,8 @@ def published() -> tuple[PublishedRow, ...]:
 
 
 def weighted_mean(row: PublishedRow, benchmarks: Collection[str] | None = None) -> Fraction:
-    """The mean accuracy in per cent that the row's own figures give, weighted by the benchmarks' cases.
-
-    Args:
-        row: of the table.
-        benchmarks: over these alone; all three where None.
-    """
+    """The mean accuracy of a row's own figures, in per cent, weighted by the benchmarks' cases; of all three if
+    None."""
     names = [name for name in row.figures if benchmarks is None or name in benchmarks]
     total = sum((Fraction(row.figures[name].accuracy) * CASES[name] for name in names), start=Fraction(0))
     return total / sum(CASES[name] for name in names)
@@ -132,11 +128,8 @@ def weighted_mean(row: PublishedRow, benchmarks: Collection[str] | None = None) 
 def discrepancies(rows: Sequence[PublishedRow] | None = None) -> Discrepancies:
     """The printed means that are off by more than `TOLERANCE`, and the accuracies that no count gives.
 
-    An accuracy may have been averaged over several runs, or computed over fewer cases than the head of the
-    table says; a discrepancy is a question to the table, not a proof of an error.
-
-    Args:
-        rows: the published ones where None.
+    An accuracy may have been averaged over several runs, or computed over fewer cases than the head of the table
+    says; a discrepancy raises a question and does not prove an error. `rows` are the published ones if None.
     """
     rows = published() if rows is None else rows
     means = [
@@ -144,22 +137,18 @@ def discrepancies(rows: Sequence[PublishedRow] | None = None) -> Discrepancies:
         for row in rows
         if abs(Fraction(row.mean) - weighted_mean(row)) > TOLERANCE
     ]
-    return Discrepancies(means, [found for row in rows for found in _odd_counts(row)])
+    return Discrepancies(means, [odd for row in rows for odd in _odd_counts(row)])
 
 
 def integer_counts(accuracy: Decimal, cases: int) -> list[int]:
-    """The numbers of correct cases that print as this accuracy.
+    """The numbers of correct cases that print as this accuracy, in per cent, rounded or truncated to two
+    decimals.
 
-    Args:
-        accuracy: per cent, to two decimals; rounded to nearest, or cut off.
-        cases: of the benchmark.
-
-    Returns:
-        Usually one; none where no count fits.
+    Usually one; none if no count fits.
     """
-    said, step = Fraction(accuracy), Fraction(1, 100)
-    least = math.ceil((said - step / 2) * cases / 100)
-    beyond = math.ceil((said + step) * cases / 100)
+    printed, step = Fraction(accuracy), Fraction(1, 100)
+    least = math.ceil((printed - step / 2) * cases / 100)
+    beyond = math.ceil((printed + step) * cases / 100)
     return list(range(max(0, least), min(cases + 1, beyond)))
 
 

@@ -1,12 +1,10 @@
-"""The summary table, in the shape of Table 1 of Huang et al. 2025 (arXiv 2501.06458), its own rows below."""
+"""The summary table in the form of Table 1 of Huang et al. 2025 (arXiv 2501.06458), its rows below."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pydantic import BaseModel
-
-from ddxgraph.eval.report.comparison import Entrant
-from ddxgraph.eval.report.configuration import Configuration, configurations
+from ddxgraph.eval.report.comparison import Configuration, Entrant, configurations
+from ddxgraph.eval.report.figures import Accuracy, Figures, RunResult
 from ddxgraph.eval.report.published import (
     CASES,
     SOURCE,
@@ -15,17 +13,15 @@ from ddxgraph.eval.report.published import (
     discrepancies,
     published,
 )
-from ddxgraph.eval.report.runresult import FROZEN, Accuracy, RunResult, shares
+from ddxgraph.eval.report.runresult import shares
 from ddxgraph.eval.statistics.interval import Group, weighted_accuracy
 
 COLUMNS: Final = tuple(CASES)
 """Benchmarks in the order of the published table."""
 
 
-class Cell(BaseModel):
+class Cell(Figures):
     """A run in the table."""
-
-    model_config = FROZEN
 
     run: int
     name: str
@@ -33,13 +29,11 @@ class Cell(BaseModel):
     tokens: float | None
     """Mean output tokens of a trace."""
     marks: tuple[str, ...]
-    """What sets it apart from a complete run on the whole test split, such as `MedQA dev, 40 of 1,272`."""
+    """How it differs from a complete run on the whole test split, such as `MedQA dev, 40 of 1,272`."""
 
 
-class WeightedMean(BaseModel):
+class WeightedMean(Figures):
     """Accuracy over the three benchmarks, weighted by their sizes."""
-
-    model_config = FROZEN
 
     value: float
     low: float
@@ -47,10 +41,8 @@ class WeightedMean(BaseModel):
     """95% interval."""
 
 
-class Row(BaseModel):
+class Row(Figures):
     """A configuration on up to three benchmarks."""
-
-    model_config = FROZEN
 
     model: str
     strategy: str
@@ -58,25 +50,21 @@ class Row(BaseModel):
     settings: str
     """Samples, temperature, budget, in words."""
     mean: WeightedMean | None
-    """None unless all three whole test splits are there and complete."""
+    """None unless all three whole test splits are present and complete."""
     cells: Mapping[str, Cell]
     """By benchmark."""
 
 
-class PublishedCell(BaseModel):
+class PublishedCell(Figures):
     """A published figure, as printed."""
-
-    model_config = FROZEN
 
     accuracy: str
     """Per cent."""
     tokens: int | None
 
 
-class PublishedRow(BaseModel):
+class PublishedRow(Figures):
     """A row of the published table."""
-
-    model_config = FROZEN
 
     group: str
     label: str
@@ -84,24 +72,22 @@ class PublishedRow(BaseModel):
     """Per cent."""
     cells: Mapping[str, PublishedCell]
     notes: tuple[int, ...]
-    """Footnotes that concern it, from 1."""
+    """Numbers of its footnotes, from 1."""
 
 
-class SummaryTable(BaseModel):
-    """Rows of this report, and those of the publication."""
-
-    model_config = FROZEN
+class SummaryTable(Figures):
+    """The rows of this report and the published ones."""
 
     rows: tuple[Row, ...]
     source: str
     """Of the published rows."""
     published: tuple[PublishedRow, ...]
     footnotes: tuple[str, ...]
-    """What in the published figures does not add up."""
+    """Published figures that do not add up."""
 
 
 def published_beside(rows: Sequence[Row]) -> SummaryTable:
-    """Rows of this report with the published ones."""
+    """The table of these rows and the published ones."""
     odd = discrepancies()
     notes: list[MeanDiscrepancy | CountDiscrepancy] = [*odd.means, *odd.counts]
     return SummaryTable(
@@ -113,8 +99,8 @@ def published_beside(rows: Sequence[Row]) -> SummaryTable:
                 label=row.label,
                 mean=str(row.mean),
                 cells={
-                    name: PublishedCell(accuracy=str(found.accuracy), tokens=found.tokens)
-                    for name, found in row.figures.items()
+                    name: PublishedCell(accuracy=str(figure.accuracy), tokens=figure.tokens)
+                    for name, figure in row.figures.items()
                 },
                 notes=tuple(place for place, note in enumerate(notes, 1) if note.label == row.label),
             )
@@ -127,68 +113,74 @@ def published_beside(rows: Sequence[Row]) -> SummaryTable:
 def summary_rows(
     entrants: Sequence[Entrant], results: Mapping[str, RunResult], *, seed: int = 0
 ) -> tuple[Row, ...]:
-    """The rows of these runs: one a configuration, so that its runs on the three benchmarks stand side by side.
+    """The rows of these runs: one for each configuration, with its runs on the three benchmarks side by side.
 
     Args:
-        entrants: the runs; those that took no benchmark have no row.
+        entrants: the runs; those on none of the benchmarks have no row.
         results: their figures, by name.
         seed: of the bootstrap.
+
+    Returns:
+        The rows, by model.
     """
-    known = [one for one in entrants if results[one.name].benchmark in COLUMNS]
+    known = [entrant for entrant in entrants if entrant.benchmark in COLUMNS]
     rows = [_row(line, results, seed) for line in configurations(known)]
     return tuple(sorted(rows, key=lambda row: (row.model, row.adapter or "", row.strategy)))
 
 
 def _row(line: Configuration, results: Mapping[str, RunResult], seed: int) -> Row:
-    found = {benchmark: results[one.name] for benchmark, one in line.items()}
-    one = next(iter(found.values()))
+    runs = {benchmark: results[entrant.name] for benchmark, entrant in line.items()}
+    first = next(iter(runs.values()))
     return Row(
-        model=one.model,
-        strategy=one.strategy,
-        adapter=one.adapter,
-        settings=settings_in_words(one),
-        mean=_mean(line, found, seed),
-        cells={name: _cell(found[name]) for name in COLUMNS if name in found},
+        model=first.model,
+        strategy=first.strategy,
+        adapter=first.adapter,
+        settings=settings_in_words(first),
+        mean=_mean(line, runs, seed),
+        cells={name: _cell(runs[name]) for name in COLUMNS if name in runs},
     )
 
 
-def _cell(found: RunResult) -> Cell:
+def _cell(run: RunResult) -> Cell:
     return Cell(
-        run=found.number,
-        name=found.name,
-        accuracy=found.accuracy,
-        tokens=found.cost.output_tokens.mean if found.cost else None,
-        marks=tuple(_marks(found)),
+        run=run.number,
+        name=run.name,
+        accuracy=run.accuracy,
+        tokens=run.cost.output_tokens.mean if run.cost else None,
+        marks=tuple(_marks(run)),
     )
 
 
-def _mean(line: Configuration, found: Mapping[str, RunResult], seed: int) -> WeightedMean | None:
-    whole = all(one.whole_test and not one.incomplete for one in found.values())
-    if set(found) != set(COLUMNS) or not whole:
+def _mean(line: Configuration, runs: Mapping[str, RunResult], seed: int) -> WeightedMean | None:
+    whole = all(run.whole_test and not run.incomplete for run in runs.values())
+    if set(runs) != set(COLUMNS) or not whole:
         return None
-    groups = [Group(shares(one.run, one.by_case), found[name].size) for name, one in line.items()]
+    groups = [Group(shares(entrant.run), runs[name].size) for name, entrant in line.items()]
     mean = weighted_accuracy(groups, seed)
     return WeightedMean(value=mean.value, low=mean.interval.low, high=mean.interval.high) if mean else None
 
 
-def settings_in_words(found: RunResult) -> str:
+def settings_in_words(run: RunResult) -> str:
     """Samples, temperature and budget of a run."""
-    said = [f"{found.samples} sample" + ("s" if found.samples > 1 else "")]
-    if "temperature" in found.sampling:
-        said.append(f"temperature {found.sampling['temperature']}")
-    if found.strategy == "graph":
-        budget = found.budget
-        said.append(
-            f"budget {budget['max_tokens']:,} tokens, {budget['max_calls']} calls, "
-            f"{budget['max_backtracks']} backtracks"
-        )
-    return ", ".join(said)
+    parts = [f"{run.samples} sample" + ("s" if run.samples > 1 else "")]
+    if "temperature" in run.sampling:
+        parts.append(f"temperature {run.sampling['temperature']}")
+    if run.strategy == "graph":
+        parts.append(f"budget {budget_in_words(run.budget)}")
+    return ", ".join(parts)
 
 
-def _marks(found: RunResult) -> list[str]:
-    marks = [] if found.whole_test else [found.items]
-    if "shuffled" in found.drawn:
-        marks.append(found.drawn.split(", ")[-1])
-    if found.incomplete:
-        marks.append(f"incomplete: {found.unscored_traces} of {found.traces} unscored")
+def budget_in_words(budget: Mapping[str, int]) -> str:
+    """A budget, such as `8,000 tokens, 64 calls, 3 backtracks`."""
+    return (
+        f"{budget['max_tokens']:,} tokens, {budget['max_calls']} calls, {budget['max_backtracks']} backtracks"
+    )
+
+
+def _marks(run: RunResult) -> list[str]:
+    marks = [] if run.whole_test else [run.items]
+    if "shuffled" in run.drawn:
+        marks.append(run.drawn.split(", ")[-1])
+    if run.incomplete:
+        marks.append(f"incomplete: {run.unscored_traces} of {run.traces} unscored")
     return marks

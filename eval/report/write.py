@@ -13,9 +13,9 @@ from ddxgraph.common.errors import EvaluationError
 from ddxgraph.eval import wording
 from ddxgraph.eval.benchmarks.registry import label_of
 from ddxgraph.eval.report.evaluation import Evaluation, Progress, reasons
+from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.picture import Picture
 from ddxgraph.eval.report.plots.plots import plots
-from ddxgraph.eval.report.runresult import RunResult
 from ddxgraph.eval.report.table import COLUMNS
 
 MARKDOWN: Final = "report.md"

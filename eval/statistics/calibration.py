@@ -1,16 +1,15 @@
-"""The calibration: whether the probabilities that come with answers mean what they say. Pure."""
+"""Calibration: whether the probabilities that come with answers mean what they say. Pure."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import starmap
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddxgraph.common.errors import BadInput
-from ddxgraph.eval.statistics.interval import Interval, Values, as_values, wilson
+from ddxgraph.eval.statistics.interval import Values, as_values, wilson
 
 BINS: Final = 10
 
@@ -39,7 +38,7 @@ class Forecast(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Forecasts of about the same confidence: above `low`, up to and with `high` (the first bin holds 0)."""
+    """Forecasts of about the same confidence: above `low`, up to and including `high` (the first bin holds 0)."""
 
     low: float
     high: float
@@ -47,12 +46,14 @@ class Bin:
     confidence: float
     """Mean confidence."""
     accuracy: float
-    interval: Interval
-    """Wilson's, 95%, of the accuracy."""
+    accuracy_low: float
+    accuracy_high: float
+    """Wilson's interval, 95%, of the accuracy."""
 
 
-class CoveragePoint(NamedTuple):
-    """What would be right if only the most confident forecasts were used."""
+@dataclass(frozen=True, slots=True)
+class CoveragePoint:
+    """Accuracy when only the most confident forecasts are used."""
 
     coverage: float
     """Share of the forecasts used, in 0..1."""
@@ -64,14 +65,18 @@ class CoveragePoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Calibration of the forecasts that have a distribution."""
+    """Calibration of the answered traces that have a distribution over the options.
 
-    n: int
+    Confidence and correctness are those of the most probable option, which need not be the stated answer (see
+    `differing`), so `accuracy` may differ from the run's.
+    """
+
+    traces: int
     """Forecasts with a distribution; all figures rest on these."""
     without: int
-    """Answered traces that came without one."""
+    """Answered traces without a distribution over the options."""
     differing: int
-    """Forecasts whose stated answer is not the most probable option, as sampling at a temperature allows."""
+    """Traces whose stated answer is not the most probable option, as sampling at a temperature allows."""
     confidence: float
     """Mean probability of the most probable option."""
     accuracy: float
@@ -79,9 +84,9 @@ class Calibration:
     ece: float
     """Expected calibration error, in 0..1."""
     brier: float
-    """Brier score, in 0..2; 0 is best."""
-    bins: Sequence[Bin]
-    coverage: Sequence[CoveragePoint]
+    """Brier score over all options, in 0..2; 0 is best."""
+    bins: tuple[Bin, ...]
+    coverage: tuple[CoveragePoint, ...]
     coverage_area: float
     """Mean accuracy over all coverages, in 0..1."""
 
@@ -89,15 +94,14 @@ class Calibration:
 def calibrate(forecasts: Sequence[Forecast], bins: int = BINS) -> Calibration | None:
     """Calibration of answered traces.
 
-    Confidence and correctness are those of the most probable option, which need not be the stated answer.
-    Of a run with several samples a case every trace counts; the intervals of the bins then look narrower
-    than they are, for samples of a case are alike.
+    Every trace counts, also of a run with several samples a case. The intervals of the bins then look narrower
+    than they are, since samples of a case are alike.
 
     Returns:
-        None where no trace came with a distribution.
+        None if no trace came with a distribution.
 
     Raises:
-        BadInput: a distribution is none over its letters, or a gold answer is not among them.
+        BadInput: a distribution is invalid, or a gold answer is not among its letters.
     """
     known = [forecast for forecast in forecasts if forecast.distribution]
     if not known:
@@ -107,19 +111,16 @@ def calibrate(forecasts: Sequence[Forecast], bins: int = BINS) -> Calibration | 
     correct = [top.letter == forecast.gold for top, forecast in zip(tops, known, strict=True)]
     curve = coverage_curve(confidences, correct)
     return Calibration(
-        n=len(known),
+        traces=len(known),
         without=len(forecasts) - len(known),
         differing=sum(top.letter != forecast.answer for top, forecast in zip(tops, known, strict=True)),
         confidence=math.fsum(confidences) / len(known),
         accuracy=sum(correct) / len(known),
         ece=ece(confidences, correct, bins),
-        brier=brier(
-            [item.distribution for item in known],
-            [item.gold for item in known],
-            [item.letters for item in known],
-        ),
-        bins=reliability(confidences, correct, bins),
-        coverage=curve,
+        brier=math.fsum(brier_score(item.distribution, item.gold, item.letters) for item in known)
+        / len(known),
+        bins=tuple(reliability(confidences, correct, bins)),
+        coverage=tuple(curve),
         coverage_area=coverage_area(curve),
     )
 
@@ -135,70 +136,72 @@ def reliability(confidences: Sequence[float], correct: Sequence[bool], bins: int
 
     A bin is open below and closed above (Guo et al., ICML 2017, section 2).
 
+    Args:
+        confidences: probability of each forecast's most probable option.
+        correct: whether that option is the gold one.
+        bins: how many.
+
+    Returns:
+        The bins that are not empty.
+
     Raises:
-        BadInput: the lengths differ, a confidence is outside 0..1, or there is no bin.
+        BadInput: the lengths differ, a confidence is outside 0..1, or `bins` is below 1.
     """
     sure, right = _checked(confidences, correct)
     if bins < 1:
         raise BadInput(f"cannot sort into {bins} bins; give 1 or more")
     edges = np.linspace(0, 1, bins + 1)
     places = np.searchsorted(edges[1:-1], sure, side="left")
-    found = []
+    filled = []
     for place in range(bins):
         here = places == place
         count, hits = int(here.sum()), int(right[here].sum())
         interval = wilson(hits, count)
         if interval is not None:
-            mean = float(sure[here].mean())
-            found.append(
-                Bin(float(edges[place]), float(edges[place + 1]), count, mean, hits / count, interval)
-            )
-    return found
+            low, high, mean = float(edges[place]), float(edges[place + 1]), float(sure[here].mean())
+            filled.append(Bin(low, high, count, mean, hits / count, *interval))
+    return filled
 
 
 def ece(confidences: Sequence[float], correct: Sequence[bool], bins: int = BINS) -> float:
     """Expected calibration error: the bins' gaps between accuracy and mean confidence, weighted by count.
 
-    Guo et al., ICML 2017, equation 3. On few forecasts it is above 0 even for a perfect forecaster.
-
-    Raises:
-        BadInput: there is no forecast, or as `reliability`.
-    """
-    if not confidences:
-        raise BadInput("no forecast to take a calibration error of")
-    found = reliability(confidences, correct, bins)
-    return math.fsum(part.count * abs(part.accuracy - part.confidence) for part in found) / len(confidences)
-
-
-def brier(
-    distributions: Sequence[Distribution], golds: Sequence[str], letters: Sequence[Sequence[str]]
-) -> float:
-    """Mean Brier score of forecasts.
+    Guo et al., ICML 2017, equation 3. With few forecasts it is above 0 even for a perfect forecaster.
 
     Args:
-        distributions: letter to probability, one a forecast.
-        golds: the gold letter of each.
-        letters: the options of each.
+        confidences: see `reliability`.
+        correct: see `reliability`.
+        bins: how many.
+
+    Returns:
+        The error, in 0..1.
 
     Raises:
-        BadInput: there is no forecast, the lengths differ, or as `brier_score`.
+        BadInput: there is no forecast; or see `reliability`.
     """
-    if not distributions:
-        raise BadInput("no forecast to take a Brier score of")
-    return math.fsum(starmap(brier_score, zip(distributions, golds, letters, strict=True))) / len(
-        distributions
-    )
+    if not confidences:
+        raise BadInput("no forecast: a calibration error needs at least one")
+    parts = reliability(confidences, correct, bins)
+    return math.fsum(part.count * abs(part.accuracy - part.confidence) for part in parts) / len(confidences)
 
 
 def brier_score(distribution: Distribution, gold: str, letters: Sequence[str]) -> float:
     """The squared distance of a distribution from the truth, summed over the options.
 
-    Brier's own definition (Mon Weather Rev 1950;78:1-3): 0 for certainty of the gold answer, 2 for certainty
-    of another, 0.75 for an even spread over four options. With two options it is twice the figure that
-    software for yes-or-no forecasts prints. An option that the distribution leaves out has probability 0.
+    Brier's own definition (Mon Weather Rev 1950;78:1-3): 0 for certainty of the gold answer, 2 for certainty of
+    another, 0.75 for an even spread over four options. With two options it is twice the figure that software for
+    yes-or-no forecasts prints. An option missing from the distribution has probability 0.
+
+    Args:
+        distribution: letter to probability.
+        gold: the gold letter.
+        letters: the options.
+
+    Returns:
+        The score, in 0..2.
 
     Raises:
-        BadInput: the distribution is none over the letters, or the gold answer is not among them.
+        BadInput: the distribution is invalid over the letters, or the gold answer is not among them.
     """
     if gold not in letters:
         raise BadInput(f"the gold answer {gold!r} is none of the options {', '.join(letters)}")
@@ -211,7 +214,7 @@ def brier_score(distribution: Distribution, gold: str, letters: Sequence[str]) -
 
 
 def coverage_curve(confidences: Sequence[float], correct: Sequence[bool]) -> list[CoveragePoint]:
-    """Accuracy if only the most confident forecasts are used, by rising coverage.
+    """Accuracy when only the most confident forecasts are used, by rising coverage.
 
     Forecasts of equal confidence are used together, so the curve does not depend on their order.
 
@@ -231,13 +234,13 @@ def coverage_curve(confidences: Sequence[float], correct: Sequence[bool]) -> lis
 def coverage_area(curve: Sequence[CoveragePoint]) -> float:
     """Area under accuracy at coverage, as steps; 1 minus the area under the risk-coverage curve.
 
-    Geifman and El-Yaniv, NeurIPS 2017. Where confidence says nothing it tends to the plain accuracy.
+    Geifman and El-Yaniv, NeurIPS 2017. If confidence says nothing, it tends to the plain accuracy.
 
     Raises:
         BadInput: the curve has no point.
     """
     if not curve:
-        raise BadInput("no forecast to take an area of")
+        raise BadInput("no forecast: an area needs at least one")
     starts = [0.0, *(point.coverage for point in curve)]
     return math.fsum(
         (point.coverage - start) * point.accuracy for start, point in zip(starts, curve, strict=False)

@@ -1,4 +1,4 @@
-"""The interval: an estimate and how far it may be off. Fractions, not per cent; pure and seeded."""
+"""Intervals: an estimate and how far it may be off. Fractions, not per cent; pure and seeded."""
 
 import math
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from ddxgraph.common.errors import BadInput
 
@@ -59,24 +60,18 @@ def wilson(correct: int, total: int, level: float = 0.95) -> Interval | None:
         level: coverage, in 0..1.
 
     Returns:
-        Ends in 0..1; None where nothing was tried, for then nothing is known.
+        Ends in 0..1; None without trials.
 
     Raises:
-        BadInput: the counts are no counts, or the level is none.
+        BadInput: a count is negative, `correct` exceeds `total`, or `level` is not in (0, 1).
     """
     if not 0 <= correct <= total:
         raise BadInput(f"{correct} of {total} is no share; give 0 <= correct <= total")
-    z = quantile_of_normal(level)
+    coverage = _checked(level)
     if total == 0:
         return None
-    share = correct / total
-    weight = 1 + z * z / total
-    centre = (share + z * z / (2 * total)) / weight
-    reach = z / weight * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return Interval(
-        0.0 if correct == 0 else centre - reach,  # exact there, where rounding would leave 1e-17
-        1.0 if correct == total else centre + reach,
-    )
+    ends = binomtest(correct, total).proportion_ci(coverage, method="wilson")
+    return Interval(float(ends.low), float(ends.high))
 
 
 def accuracy_of(per_case: Sequence[float], seed: int = 0, level: float = 0.95) -> Estimate | None:
@@ -88,8 +83,8 @@ def accuracy_of(per_case: Sequence[float], seed: int = 0, level: float = 0.95) -
         level: coverage of the interval, in 0..1.
 
     Returns:
-        Wilson's interval where every value is 0 or 1. Otherwise the percentile bootstrap over cases: the
-        samples of a case are alike, so the case is what is drawn anew. None for no cases.
+        With Wilson's interval if every value is 0 or 1. Otherwise with the percentile bootstrap over cases: the
+        samples of a case are alike, so whole cases are resampled. None for no cases.
 
     Raises:
         BadInput: a value is outside 0..1.
@@ -106,8 +101,13 @@ def accuracy_of(per_case: Sequence[float], seed: int = 0, level: float = 0.95) -
 def mean_of(values: Sequence[float] | Values, seed: int = 0, level: float = 0.95) -> Estimate | None:
     """Mean over cases of any quantity, such as tokens or seconds, with its percentile bootstrap interval.
 
-    Where a bootstrap would draw more than 50 million cases (more than 5,000 cases of mostly different
-    values) the interval is the normal one: by then the two differ by less than either is worth.
+    Where a bootstrap would draw more than 50 million cases (more than 5,000 cases of mostly different values) the
+    interval is the normal one: at that size the two hardly differ.
+
+    Args:
+        values: one a case.
+        seed: of the bootstrap.
+        level: coverage of the interval, in 0..1.
 
     Returns:
         None for no cases. The interval has no width where all values are equal.
@@ -121,18 +121,24 @@ def mean_of(values: Sequence[float] | Values, seed: int = 0, level: float = 0.95
     mean = float(known.mean())
     if _is_crowded(known) or known.size * RESAMPLES <= _MOST_DRAWS:
         return Estimate(mean, bootstrap(known, seed, level), known.size, "bootstrap over cases")
-    reach = quantile_of_normal(level) * float(known.std(ddof=1)) / math.sqrt(known.size)
+    z = NormalDist().inv_cdf(0.5 + _checked(level) / 2)
+    reach = z * float(known.std(ddof=1)) / math.sqrt(known.size)
     return Estimate(mean, Interval(mean - reach, mean + reach), known.size, "normal")
 
 
 def weighted_accuracy(groups: Sequence[Group], seed: int = 0, level: float = 0.95) -> Estimate | None:
     """Mean accuracy over benchmarks, each weighted by its size: the "Mean Acc." of the paper's Table 1.
 
-    Where only a sample of a benchmark was run, its weight is still the size that is given. The interval is
-    the percentile bootstrap over the cases of each benchmark apart.
+    A benchmark of which only a sample was run still has its whole weight. The interval is the percentile
+    bootstrap over the cases of each benchmark.
+
+    Args:
+        groups: one a benchmark.
+        seed: of the bootstrap.
+        level: coverage of the interval, in 0..1.
 
     Returns:
-        None for no groups, or where one has no scored case: a mean of what is left would be another thing.
+        None for no groups, and where a group has no scored case: the mean of the rest would be another quantity.
 
     Raises:
         BadInput: an accuracy is outside 0..1, or a weight is not above 0.
@@ -141,7 +147,7 @@ def weighted_accuracy(groups: Sequence[Group], seed: int = 0, level: float = 0.9
 
 
 def weighted_difference(groups: Sequence[Group], seed: int = 0, level: float = 0.95) -> Estimate | None:
-    """Mean paired difference over benchmarks, each weighted by its size, as `weighted_accuracy` weighs them.
+    """Mean paired difference over benchmarks, each weighted by its size, as in `weighted_accuracy`.
 
     Args:
         groups: for each case one run's accuracy less the other's, in -1..1. Of a single benchmark the value and
@@ -150,7 +156,7 @@ def weighted_difference(groups: Sequence[Group], seed: int = 0, level: float = 0
         level: coverage of the interval, in 0..1.
 
     Returns:
-        None for no groups, or where one has no case.
+        None for no groups, and where a group has no case.
 
     Raises:
         BadInput: a difference is not a finite number, or a weight is not above 0.
@@ -178,7 +184,16 @@ def _weighted(groups: Sequence[Group], parts: Sequence[Values], seed: int, level
 def bootstrap(values: Values, seed: int, level: float = 0.95) -> Interval:
     """Percentile interval of the mean over `RESAMPLES` resamples with replacement.
 
-    It depends on the values and the seed, not on the order of the values.
+    It depends on the values and the seed, not on the order of the values. `scipy.stats.bootstrap` would depend on
+    their order, and knows no drawing by counts.
+
+    Args:
+        values: one a case, at least one.
+        seed: of the generator.
+        level: coverage, in 0..1.
+
+    Returns:
+        The interval.
     """
     return _percentiles(_resampled_means(values, np.random.default_rng(seed)), level)
 
@@ -212,14 +227,9 @@ def is_binary(values: Values) -> bool:
     return bool(np.isin(values, (0.0, 1.0)).all())
 
 
-def quantile_of_normal(level: float) -> float:
-    """Standard errors to either side of the mean that cover so much of a normal distribution."""
-    return NormalDist().inv_cdf(0.5 + _checked(level) / 2)
-
-
 def _checked(level: float) -> float:
     if not 0 < level < 1:
-        raise BadInput(f"a level of {level} is none; give a share between 0 and 1, such as 0.95")
+        raise BadInput(f"a level of {level} is impossible; give a share between 0 and 1, such as 0.95")
     return level
 
 

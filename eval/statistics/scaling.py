@@ -1,16 +1,18 @@
-"""The scaling: accuracy against the tokens it took, and length against difficulty. Pure.
+"""Scaling: accuracy against the tokens it took, and length against difficulty. Pure.
 
-What arXiv 2501.06458 draws, by its captions: figure 2, the mean accuracy over three benchmarks, weighted, of each
-model under each strategy (`interval.weighted_accuracy`); figure 3, accuracy on MedQA "with inference-time
-scaling" (`run_point`, `vote_points`); figure 4, what prompting for steps brings or costs each model, against its
+The figures of arXiv 2501.06458, by their captions: figure 2, the weighted mean accuracy over three benchmarks
+of each model under each strategy (`interval.weighted_accuracy`); figure 3, accuracy on MedQA "with
+inference-time scaling" (`run_point`, `vote_points`); figure 4, the gain or loss of prompting for steps by model
 size (`paired.paired` of vanilla and cot); figure 5, accuracy and mean output tokens on each benchmark by
-strategy (`run_point` and `length_by_verdict` a benchmark). The captions leave open how figure 3 counts the
-tokens of a vote: here all samples of a vote count. The bands by length and by difficulty are this project's own,
-for the paper's statement that harder tasks need longer chains, within a benchmark.
+strategy (`run_point` and `length_by_verdict` for each benchmark). The captions leave open how figure 3 counts
+the tokens of a vote: here all samples of a vote count. The bands by length and by difficulty are not from the
+paper; they test its statement that harder tasks need longer chains within a benchmark.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter
+from statistics import fmean
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -26,7 +28,7 @@ _SLACK: Final = 1e-9
 
 
 class Sample(NamedTuple):
-    """One scored trace; infrastructure errors are none."""
+    """One scored trace; an infrastructure error is not one."""
 
     case: str
     correct: bool
@@ -39,7 +41,7 @@ class ScalingPoint(NamedTuple):
 
     label: str
     tokens: float
-    """Mean completion tokens that an answer to a case cost."""
+    """Mean completion tokens of an answer to a case."""
     accuracy: Estimate
 
 
@@ -73,14 +75,19 @@ class DifficultyBand(NamedTuple):
 def run_point(label: str, samples: Iterable[Sample], seed: int = 0) -> ScalingPoint | None:
     """One run as a point: tokens and accuracy of a single answer, each averaged in a case, then over cases.
 
+    Args:
+        label: of the point.
+        samples: of the run.
+        seed: of the interval.
+
     Returns:
         None for no sample.
     """
     cases = _by_case(samples)
-    accuracy = accuracy_of([_share(rows) for rows in cases.values()], seed)
+    accuracy = accuracy_of([*map(_share, cases.values())], seed)
     if accuracy is None:
         return None
-    return ScalingPoint(label, _mean(_length(rows) for rows in cases.values()), accuracy)
+    return ScalingPoint(label, fmean(map(_length, cases.values())), accuracy)
 
 
 def vote_points(label: str, curve: VoteCurve) -> list[ScalingPoint]:
@@ -93,7 +100,7 @@ def vote_points(label: str, curve: VoteCurve) -> list[ScalingPoint]:
 
 
 def length_by_verdict(samples: Iterable[Sample], seed: int = 0) -> Lengths | None:
-    """Mean tokens of a sample, and of the correct and the incorrect ones apart.
+    """Mean tokens of all samples, of the correct and of the incorrect ones.
 
     Each is averaged in a case first, so that a case counts once however many samples it has.
 
@@ -114,7 +121,14 @@ def length_by_verdict(samples: Iterable[Sample], seed: int = 0) -> Lengths | Non
 def accuracy_by_length(samples: Iterable[Sample], parts: int = 3, seed: int = 0) -> list[LengthBand]:
     """Accuracy of the short, the middling and the long cases, cut at quantiles of a case's mean tokens.
 
-    Cases of equal length share a band, so bands may differ in size, and be fewer than asked for.
+    Args:
+        samples: of the run.
+        parts: bands.
+        seed: of the intervals.
+
+    Returns:
+        The bands, shortest first. Cases of equal length share a band, so there may be fewer than `parts`, of
+        different sizes.
 
     Raises:
         BadInput: `parts` is below 1.
@@ -122,55 +136,52 @@ def accuracy_by_length(samples: Iterable[Sample], parts: int = 3, seed: int = 0)
     if parts < 1:
         raise BadInput(f"cannot cut cases into {parts} bands; give 1 or more")
     cases = _by_case(samples)
-    lengths = np.array([_length(rows) for rows in cases.values()])
+    lengths = np.array([*map(_length, cases.values())])
     if not lengths.size:
         return []
     cuts = np.quantile(lengths, np.arange(1, parts) / parts)
     places = np.searchsorted(cuts, lengths, side="left")
-    found = []
+    bands = []
     for place in range(parts):
         here = [rows for rows, its in zip(cases.values(), places, strict=True) if its == place]
-        own = [_length(rows) for rows in here]
         estimates = _tokens_and_accuracy(here, seed)
         if estimates is not None:
-            found.append(LengthBand(min(own), max(own), *estimates))
-    return found
+            own = lengths[places == place]
+            bands.append(LengthBand(float(own.min()), float(own.max()), *estimates))
+    return bands
 
 
 def difficulty(runs: Sequence[Iterable[Sample]]) -> dict[str, float]:
     """How hard each case is: the mean over runs of the share of its samples that fail, in 0..1.
 
-    Only of cases that every run scored, in the order of their ids. A run that is measured against the result
-    should not be among the runs: its own failures would make its hard cases hard.
+    Covers only cases that every run scored, in the order of their ids. Leave out the run that you compare with
+    the
+    result: its own failures would make its hard cases hard.
     """
     tables = [_by_case(run) for run in runs]
     common = set.intersection(*(set(table) for table in tables)) if tables else set()
-    return {case: _mean(1 - _share(table[case]) for table in tables) for case in sorted(common)}
+    return {case: fmean(1 - _share(table[case]) for table in tables) for case in sorted(common)}
 
 
 def by_difficulty(
     samples: Iterable[Sample], difficulties: Mapping[str, float], seed: int = 0
 ) -> list[DifficultyBand]:
-    """Tokens and accuracy of one run on easy, middling and hard cases; bands without a case are left out.
+    """Tokens and accuracy of one run on easy, middling and hard cases.
 
     Args:
-        samples: of the run; cases without a difficulty are passed over.
+        samples: of the run; cases without a difficulty are ignored.
         difficulties: case id to difficulty; see `difficulty`.
         seed: of the intervals.
+
+    Returns:
+        The bands that have a case, easiest first.
     """
-    cases = _by_case(samples)
-    names: tuple[Difficulty, ...] = ("easy", "middle", "hard")
-    found = []
-    for name in names:
-        here = [
-            rows
-            for case, rows in cases.items()
-            if case in difficulties and _difficulty(difficulties[case]) == name
-        ]
-        estimates = _tokens_and_accuracy(here, seed)
-        if estimates is not None:
-            found.append(DifficultyBand(name, *estimates))
-    return found
+    by_band: dict[Difficulty, list[Sequence[Sample]]] = {"easy": [], "middle": [], "hard": []}
+    for case, rows in _by_case(samples).items():
+        if case in difficulties:
+            by_band[_difficulty(difficulties[case])].append(rows)
+    estimated = ((name, _tokens_and_accuracy(rows, seed)) for name, rows in by_band.items())
+    return [DifficultyBand(name, *estimates) for name, estimates in estimated if estimates]
 
 
 def _difficulty(share: float) -> Difficulty:
@@ -180,30 +191,22 @@ def _difficulty(share: float) -> Difficulty:
 
 
 def _by_case(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
-    def case(sample: Sample) -> str:
-        return sample.case
-
-    return {key: list(rows) for key, rows in groupby(sorted(samples, key=case), key=case)}
+    by_case = attrgetter("case")
+    return {case: list(rows) for case, rows in groupby(sorted(samples, key=by_case), key=by_case)}
 
 
 def _tokens_and_accuracy(cases: Sequence[Sequence[Sample]], seed: int) -> tuple[Estimate, Estimate] | None:
-    tokens = mean_of([_length(rows) for rows in cases], seed)
-    accuracy = accuracy_of([_share(rows) for rows in cases], seed)
+    tokens, accuracy = mean_of([*map(_length, cases)], seed), accuracy_of([*map(_share, cases)], seed)
     return (tokens, accuracy) if tokens is not None and accuracy is not None else None
 
 
 def _mean_length(samples: Iterable[Sample], seed: int) -> Estimate | None:
-    return mean_of([_length(rows) for rows in _by_case(samples).values()], seed)
+    return mean_of([*map(_length, _by_case(samples).values())], seed)
 
 
 def _length(rows: Sequence[Sample]) -> float:
-    return _mean(row.tokens for row in rows)
+    return fmean(row.tokens for row in rows)
 
 
 def _share(rows: Sequence[Sample]) -> float:
-    return _mean(row.correct for row in rows)
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return sum(known) / len(known)
+    return fmean(row.correct for row in rows)

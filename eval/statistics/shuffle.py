@@ -1,4 +1,4 @@
-"""The shuffle: whether an answer holds when the options stand in another order. Pure."""
+"""Shuffled options: whether an answer survives another order of the options. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ class ShuffleSensitivity(NamedTuple):
     n: int
     """Cases that both runs answered."""
     changed: int
-    """Cases of those on which another option was chosen: other text, whatever its letter."""
+    """Of those, cases on which another option was chosen: other text, whatever its letter."""
     share: float
     """changed / n, in 0..1."""
     interval: Interval
@@ -35,7 +35,7 @@ class ShuffleSensitivity(NamedTuple):
 
 
 class LetterBias(NamedTuple):
-    """How often each letter is answered, against how often it is right."""
+    """How often each letter is answered, and how often it is right."""
 
     n: int
     """Traces with an answer; both distributions are over these."""
@@ -44,7 +44,7 @@ class LetterBias(NamedTuple):
     gold: Mapping[str, float]
     """Letter to share of the gold answers of the same traces."""
     distance: float
-    """Total variation distance of the two, in 0..1: the least share of the answers that has to move."""
+    """Total variation distance of the two, in 0..1: the smallest share of the answers that would have to move."""
 
 
 def shuffle_sensitivity(
@@ -52,16 +52,16 @@ def shuffle_sensitivity(
 ) -> ShuffleSensitivity | None:
     """How much the order of the options matters.
 
-    Sampling at a temperature changes answers too: compare runs at temperature 0, or set the share beside
-    that of two runs that differ in the sampling seed alone.
+    Sampling at a temperature changes answers too: compare runs at temperature 0, or compare the share with that
+    of two runs that differ in the sampling seed only.
 
     Args:
-        first: case id to what was chosen, of every scored case; of several samples, the first.
-        second: the same of the other run.
+        first: case id to choice, for every scored case; of several samples, the first.
+        second: the same for the other run.
         seed: of the accuracy's interval.
 
     Returns:
-        None where no case was answered by both.
+        None if no case was answered by both.
     """
     common = sorted(first.keys() & second.keys())
     answered = [case for case in common if first[case].text is not None and second[case].text is not None]
@@ -87,11 +87,11 @@ def letter_bias(answers: Sequence[str | None], golds: Sequence[str]) -> LetterBi
     """Whether some letters are answered more often than they are right.
 
     Args:
-        answers: the letter of each scored trace; None where it has no answer.
-        golds: the gold letter of the same.
+        answers: the letter of each scored trace; None without an answer.
+        golds: the gold letters of the same traces.
 
     Returns:
-        None where no trace has an answer.
+        None if no trace has an answer.
 
     Raises:
         BadInput: the lengths differ.

@@ -4,7 +4,8 @@ from pydantic import BaseModel
 
 from ddxgraph.common.errors import LoopUnfinished
 from ddxgraph.eval.report.comparison import Comparison, Entrant, compare
-from ddxgraph.eval.report.runresult import FROZEN, items_in_words
+from ddxgraph.eval.report.figures import FROZEN
+from ddxgraph.eval.report.runresult import items_in_words
 from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.eval.wording import p_value, signed
 from ddxgraph.training.loop.config import KeepRule
@@ -39,8 +40,8 @@ def compared(name: str, before: ScoredRun, new_name: str, new: ScoredRun) -> Com
     for one in (before, new):
         if one.incomplete:
             raise LoopUnfinished(unscored(one))
-    a = Entrant(name, items_in_words(before), before, before.by_case)
-    b = Entrant(new_name, items_in_words(new), new, new.by_case)
+    a = Entrant(name, items_in_words(before), before)
+    b = Entrant(new_name, items_in_words(new), new)
     found = compare([a, b], baseline=name)
     if not found.made:
         raise LoopUnfinished(f"{before.path} and {new.path} cannot be compared: {found.not_made[0].why}")

@@ -12,7 +12,8 @@ from ddxgraph.common.errors import TrainingError
 from ddxgraph.common.files import read_json, write_product
 from ddxgraph.eval import wording
 from ddxgraph.eval.report.comparison import Comparison
-from ddxgraph.eval.report.runresult import FROZEN, Accuracy, RunResult, run_result
+from ddxgraph.eval.report.figures import FROZEN, Accuracy, RunResult
+from ddxgraph.eval.report.runresult import run_result
 from ddxgraph.eval.scoring.run import ScoredRun, score_run
 from ddxgraph.graph.trace import code_version
 from ddxgraph.training.gate.reasons import MEANING

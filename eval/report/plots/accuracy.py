@@ -5,6 +5,7 @@ from typing import Final
 
 from ddxgraph.eval.report.comparison import Comparison
 from ddxgraph.eval.report.evaluation import Evaluation
+from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.axes import called, inside, listed, note, whiskers
 from ddxgraph.eval.report.plots.picture import (
     INK,
@@ -18,7 +19,6 @@ from ddxgraph.eval.report.plots.picture import (
     short,
     sign_of,
 )
-from ddxgraph.eval.report.runresult import RunResult
 from ddxgraph.eval.wording import figure as accuracy_in_words
 from ddxgraph.eval.wording import interval, p_value, percent, signed, signed_interval
 

@@ -6,13 +6,13 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.picture import (
     MUTED,
     PAGE,
     Sign,
     short,
 )
-from ddxgraph.eval.report.runresult import RunResult
 
 PUBLISHED: Final = Sign(MUTED, "d", "none")
 """How published figures are drawn, and hollow: in grey, with a mark that no run has."""

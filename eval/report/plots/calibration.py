@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.axes import called, handle, inside, listed, percent_axis, tag, whiskers
 from ddxgraph.eval.report.plots.picture import (
     MUTED,
@@ -13,7 +14,6 @@ from ddxgraph.eval.report.plots.picture import (
     sheet,
     sign_of,
 )
-from ddxgraph.eval.report.runresult import RunResult
 from ddxgraph.eval.wording import percent
 
 

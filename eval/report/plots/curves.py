@@ -6,6 +6,7 @@ from typing import Final
 from matplotlib.axes import Axes
 
 from ddxgraph.eval.report.curves import Curve, CurvePoint, CurveSet, DifficultyLine, LengthProfile
+from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.axes import (
     handle,
     inside,
@@ -28,7 +29,6 @@ from ddxgraph.eval.report.plots.picture import (
     short,
     sign_of,
 )
-from ddxgraph.eval.report.runresult import RunResult
 from ddxgraph.eval.wording import interval, number, percent
 
 _NAMED: Final = 3

@@ -7,6 +7,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
+from ddxgraph.eval.report.models import GainSet, PromptGain, PublishedGain
 from ddxgraph.eval.report.plots.axes import (
     PUBLISHED,
     handle,
@@ -30,7 +31,6 @@ from ddxgraph.eval.report.plots.picture import (
     short,
     sign_of,
 )
-from ddxgraph.eval.report.promptgain import GainSet, PromptGain, PublishedGain
 from ddxgraph.eval.wording import model_in_words, signed, signed_interval
 
 _NAME: Final = 30

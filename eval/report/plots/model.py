@@ -4,7 +4,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from ddxgraph.eval.report.modelaccuracy import ModelSet
+from ddxgraph.eval.report.models import ModelSet
 from ddxgraph.eval.report.plots.axes import PUBLISHED, inside, listed, note, published_handle, whiskers
 from ddxgraph.eval.report.plots.picture import (
     INK,

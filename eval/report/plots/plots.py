@@ -7,6 +7,7 @@ from typing import Final
 
 from ddxgraph.eval.report.curves import CurveSet
 from ddxgraph.eval.report.evaluation import Evaluation, Progress
+from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.accuracy import accuracy_plot, forest_plot
 from ddxgraph.eval.report.plots.calibration import coverage_plot, reliability_plot
 from ddxgraph.eval.report.plots.curves import difficulty_plot, length_plot, scaling_plot
@@ -16,7 +17,6 @@ from ddxgraph.eval.report.plots.picture import (
     Picture,
     drawing,
 )
-from ddxgraph.eval.report.runresult import RunResult
 
 _SLUG: Final = re.compile(r"[^a-z0-9]+")
 

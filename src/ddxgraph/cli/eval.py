@@ -15,7 +15,7 @@ from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.eval.report.evaluation import Evaluation
-    from ddxgraph.eval.report.runresult import RunResult
+    from ddxgraph.eval.report.figures import RunResult
     from ddxgraph.eval.scoring.run import ScoredRun
 
 

@@ -50,9 +50,7 @@ def test_the_mean_is_weighted_by_the_sizes_whatever_part_was_run():
     by_hand = sum(run.accuracy * SIZES[run.manifest.selection.benchmark] for run in runs) / 2227
     assert own.accuracy.value == pytest.approx(by_hand)
     ordered = [runs[1], runs[2], runs[0]]
-    groups = [
-        Group(shares(run, run.by_case), size) for run, size in zip(ordered, SIZES.values(), strict=True)
-    ]
+    groups = [Group(shares(run), size) for run, size in zip(ordered, SIZES.values(), strict=True)]
     assert (own.accuracy.low, own.accuracy.high) == weighted_accuracy(groups).interval
     assert own.accuracy.bounds is None
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddxgraph.eval.report.modelsize import parameters_in
+from ddxgraph.eval.report.models import parameters_in
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 from scoredruns import random_run, selection
 
 from ddxgraph.eval.report.evaluation import evaluate
+from ddxgraph.eval.report.models import GainSet
 from ddxgraph.eval.report.plots.gain import draw_gains, gain_plot
 from ddxgraph.eval.report.plots.picture import MUTED, PAGE, drawing, sheet, sign_of
 from ddxgraph.eval.report.plots.plots import plots
-from ddxgraph.eval.report.promptgain import GainSet
 from ddxgraph.eval.report.published import published, weighted_mean
 from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.graph.budget import Budget

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ddxgraph.eval.statistics.baseline import Baseline, chance, majority_class
+from ddxgraph.eval.statistics.vote import Baseline, chance, majority_class
 
 
 def test_the_majority_class_of_the_jama_test_items_is_c():
