@@ -17,7 +17,6 @@ from journeys import prompt_of
 from scripted_server import scripted_server
 
 from ddxgraph.cli.journeys.inspect import printable
-from ddxgraph.cli.journeys.make import StyleName
 from ddxgraph.training.gate.config import GateConfig, read_config
 from ddxgraph.training.sets.inspection import Inspection
 from ddxgraph.training.styles.registry import style_names
@@ -133,8 +132,9 @@ def test_several_styles_at_once_go_into_folders_of_their_names(make, tmp_path):
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "sets" / "graph" / name).read_bytes()
 
 
-def test_every_style_has_its_name():
-    assert tuple(one.value for one in StyleName) == style_names()
+def test_every_style_is_named_in_the_help(journeys):
+    told = " ".join(journeys("--help", env={"COLUMNS": "200"}).stdout.split())
+    assert f"How a journey is told: {', '.join(style_names())}." in told
 
 
 def test_nothing_to_train_on_is_exit_code_1_with_the_report(make, tmp_path):
@@ -167,7 +167,7 @@ def test_all_in_validation_is_nothing_to_train_on(place, journeys, tmp_path):
     [
         (["--style", "cot", "--tries", "2"], "--tries is for longstep and longmonolog, not for cot"),
         (["--style", "cot", "--rewrite"], "--rewrite is for longmonolog"),
-        (["--style", "haiku"], "'haiku' is not one of"),
+        (["--style", "haiku"], "there is no style 'haiku': choose one of longstep, "),
         (["--style", "cot", "--format", "csv"], "'csv' is not one of"),
         (["--style", "cot", "--config", "nowhere.toml"], "cannot read nowhere.toml"),
     ],

@@ -1,7 +1,6 @@
 """`ddxgraph journeys`: from runs to journey-learning data, through the gate."""
 
 from collections.abc import Sequence
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,26 +15,18 @@ from ddxgraph.cli.journeys.inspect import inspect
 from ddxgraph.cli.journeys.result import complain, print_gate, print_set, to_json
 from ddxgraph.cli.terminal import STDOUT, bar, need, spoken
 from ddxgraph.common.errors import BadInput, fault_of
+from ddxgraph.training.styles.registry import style_names, style_of
 from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.training.gate.config import GateConfig
     from ddxgraph.training.sets.manifest import SetSettings
     from ddxgraph.training.source import RunSource
+    from ddxgraph.training.styles.registry import Style
 
 app = branching()
 Format = Literal["messages", "sharegpt"]
 """As `training.sets.samples.Format`, without its import."""
-
-
-class StyleName(StrEnum):
-    """Style of a set."""
-
-    LONGSTEP = "longstep"
-    LONGMONOLOG = "longmonolog"
-    SHORTCUT = "shortcut"
-    COT = "cot"
-    GRAPH = "graph"
 
 
 @app.callback()
@@ -43,10 +34,10 @@ class StyleName(StrEnum):
 def journeys(  # noqa: PLR0917 - one parameter an option
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="One or more run folders.")],
     style: Annotated[
-        list[StyleName],
+        list[str],
         typer.Option(
             metavar="STYLE",
-            help=f"How a journey is told: {', '.join(StyleName)}. Repeat it for several sets, each in a "
+            help=f"How a journey is told: {', '.join(style_names())}. Repeat it for several sets, each in a "
             "folder of its name in --out.",
         ),
     ],
@@ -67,8 +58,8 @@ def journeys(  # noqa: PLR0917 - one parameter an option
         int | None,
         typer.Option(
             min=2,
-            help="For longstep and longmonolog: tell at most this many tries of each node on the path to the "
-            "answer, the last of them the right one. By default the whole journey is told.",
+            help=f"For {' and '.join(style_names('journey'))}: tell at most this many tries of each node on the "
+            "path to the answer, the last of them the right one. By default the whole journey is told.",
         ),
     ] = None,
     form: Annotated[
@@ -117,9 +108,9 @@ def journeys(  # noqa: PLR0917 - one parameter an option
 
     Exit code: 0 done, 1 there is nothing to train on (the gate's report says why), 2 bad input.
     """
+    styles = [style_of(name) for name in dict.fromkeys(style)]
     need("the gate", ("numpy", "datasketch"), "journeys")
     from ddxgraph.training.gate.screen import gate
-    from ddxgraph.training.rewrite.rewriter import STYLE as REWRITTEN
     from ddxgraph.training.sets.folder import check_place
     from ddxgraph.training.sets.make import write_journeys
 
@@ -135,19 +126,20 @@ def journeys(  # noqa: PLR0917 - one parameter an option
         timeout_s=timeout,
         quiet=quiet,
     )
-    if rewrite and REWRITTEN not in style:
-        raise BadInput(f"--rewrite is for {REWRITTEN}: add --style {REWRITTEN}, or leave it out")
+    if rewrite and not any(each.rewritten for each in styles):
+        names = " or ".join(name for name in style_names() if style_of(name).rewritten)
+        raise BadInput(f"--rewrite is for {names}: add --style {names}, or leave it out")
     rules = _rules(config, min_backtracks)
-    wanted = [_settings(name, form, seed, tries, rules) for name in dict.fromkeys(style)]
-    places = [out / settings.style if len(wanted) > 1 else out for settings in wanted]
+    wanted = [_settings(each, form, seed, tries, rules) for each in styles]
+    places = [out / each.name if len(styles) > 1 else out for each in styles]
     for settings, place in zip(wanted, places, strict=True):
         check_place(place, settings, overwrite=overwrite)
     with bar("gate", quiet) as update:
         gated = gate(_sources(runs, cases), rules, judge=options.selected_judge(judge), progress=update)
     sets = []
-    for settings, place in zip(wanted, places, strict=True):
-        retell = partial(rewriting.rewritten, how=how) if rewrite and settings.style == REWRITTEN else None
-        with bar(settings.style, quiet) as update:
+    for each, settings, place in zip(styles, wanted, places, strict=True):
+        retell = partial(rewriting.rewritten, how=how) if rewrite and each.rewritten else None
+        with bar(each.name, quiet) as update:
             sets.append(
                 write_journeys(gated, settings, place, retell=retell, overwrite=overwrite, progress=update)
             )
@@ -191,13 +183,14 @@ def _rules(config: Path | None, min_backtracks: int | None) -> "GateConfig":
 
 
 def _settings(
-    style: StyleName, form: Format, seed: int, tries: int | None, rules: "GateConfig"
+    style: "Style", form: Format, seed: int, tries: int | None, rules: "GateConfig"
 ) -> "SetSettings":
     from ddxgraph.training.sets.manifest import SetSettings
 
-    if tries is not None and style not in {"longstep", "longmonolog"}:
-        raise BadInput(f"--tries is for longstep and longmonolog, not for {style}: leave it out")
-    return SetSettings(style=style.value, format=form, seed=seed, tries=tries, gate=rules)
+    if tries is not None and style.kind != "journey":
+        names = " and ".join(style_names("journey"))
+        raise BadInput(f"--tries is for {names}, not for {style.name}: leave it out")
+    return SetSettings(style=style.name, format=form, seed=seed, tries=tries, gate=rules)
 
 
 def _sources(runs: Sequence[Path], cases: Path | None) -> "list[RunSource]":
