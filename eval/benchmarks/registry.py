@@ -30,7 +30,7 @@ class Registry(Mapping[str, "Benchmark"]):
         if benchmark is None:
             benchmark = import_module(f"{__package__}.{name}").BENCHMARK
             if benchmark.name != name:
-                raise ImportError(f"the module of the benchmark {name!r} defines {benchmark.name!r}")
+                raise BenchmarkError(f"the module of the benchmark {name!r} defines {benchmark.name!r}")
             self.known[name] = benchmark
         return benchmark
 
