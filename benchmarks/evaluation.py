@@ -86,7 +86,7 @@ def timed(folders: list[Path], cases: Cases, report: Path) -> dict[str, Any]:
     scored = time.perf_counter()
     found = evaluate(runs)
     evaluated = time.perf_counter()
-    page = write_report(found, report, notice="")
+    page = write_report(found, report)
     end = time.perf_counter()
     return {
         "score_s": round(scored - start, 1),

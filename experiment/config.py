@@ -8,9 +8,9 @@ from typing import Final, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from ddxgraph.common.errors import LoopError
+from ddxgraph.common.toml import Settings, read_toml, settings_of
 from ddxgraph.graph.budget import Budget
 from ddxgraph.lab.level import LEVELS
-from ddxgraph.training.configfile import Settings, read_toml, settings_of
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.loop.config import EngineSettings, base_model_of, gate_of, train_of
 from ddxgraph.training.sft.config import TrainConfig

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ddxgraph.common.words import interval, number, percent
 from ddxgraph.eval.report.plots.axes import handle, listed, log_tokens, percent_axis, whiskers
 from ddxgraph.eval.report.plots.picture import (
     MUTED,
@@ -21,7 +22,6 @@ from ddxgraph.eval.report.plots.picture import (
     sheet,
     sign_of,
 )
-from ddxgraph.eval.wording import interval, number, percent
 from ddxgraph.experiment.results import ArmResult
 from ddxgraph.experiment.share import Share
 from ddxgraph.experiment.spending import SpentCurve

@@ -10,7 +10,6 @@ from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.experiment.summary import ExperimentSummary, summarise, write_summary
 from ddxgraph.training.gate.decontamination import load_held_out
 from ddxgraph.training.loop.engines import Company, workshops
-from ddxgraph.view.notice import NOTICE
 
 
 def experiment(file: Path | str, out: Path | str | None = None, *, company: Company) -> ExperimentSummary:
@@ -47,7 +46,7 @@ def experiment(file: Path | str, out: Path | str | None = None, *, company: Comp
         made = [workshop_for(train.model_copy(update={"seed": seed})) for seed in read.config.seeds]
         for _ in Experiment(folder, made, company.watch, held_out).run():
             summary = summarise(folder)
-            write_summary(summary, place, notice=NOTICE)
+            write_summary(summary, place)
     return summary
 
 

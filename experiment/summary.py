@@ -6,8 +6,9 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel
 
+from ddxgraph.common import words
 from ddxgraph.common.files import write_product
-from ddxgraph.eval import wording
+from ddxgraph.common.templates import markdown_environment
 from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.report.plots.picture import Picture, drawing
 from ddxgraph.experiment.arms import SECOND_ROUND, Arm, arms, second_round
@@ -23,7 +24,6 @@ from ddxgraph.experiment.target import JOURNEYS, Target, targets
 from ddxgraph.graph.trace import code_version
 from ddxgraph.lab.solver import posterior
 from ddxgraph.lab.wording import read_question, read_vignette
-from ddxgraph.training.markdown import markdown_environment
 
 SUMMARY_VERSION: Final = 1
 JSON, MARKDOWN = "summary.json", "summary.md"
@@ -157,13 +157,12 @@ def _facts(base: Scored, config: ExperimentConfig) -> Iterator[LevelFacts]:
         )
 
 
-def write_summary(summary: ExperimentSummary, folder: Path, *, notice: str) -> Path:
+def write_summary(summary: ExperimentSummary, folder: Path) -> Path:
     """Write `summary.json`, `summary.md` and the pictures beside them.
 
     Args:
         summary: what they say.
         folder: the experiment's.
-        notice: the line that says what this software is not.
 
     Returns:
         The Markdown file.
@@ -175,22 +174,20 @@ def write_summary(summary: ExperimentSummary, folder: Path, *, notice: str) -> P
     for one in pictures:
         write_product(folder / f"{one.name}.svg", one.svg)
     write_product(folder / JSON, summary.model_dump_json(indent=1, exclude=_OF_THE_MACHINE) + "\n")
-    write_product(folder / MARKDOWN, markdown(summary, pictures, notice=notice))
+    write_product(folder / MARKDOWN, markdown(summary, pictures))
     return folder / MARKDOWN
 
 
-def markdown(summary: ExperimentSummary, pictures: Sequence[Picture], *, notice: str) -> str:
+def markdown(summary: ExperimentSummary, pictures: Sequence[Picture]) -> str:
     """The summary as Markdown (GitHub's tables)."""
     environment = markdown_environment(Path(__file__).parent)
-    for name in ("percent", "signed", "interval", "signed_interval", "p_value", "number"):
-        environment.filters[name] = getattr(wording, name)
-    environment.filters["shared"] = _shared
+    environment.filters |= {**words.REPORT_FILTERS, "shared": _shared}
     template = environment.get_template("summary.md.jinja")
-    return template.render(summary=summary, pictures=pictures, notice=notice)
+    return template.render(summary=summary, pictures=pictures, notice=words.NOTICE)
 
 
 def _shared(one: Share | None) -> str:
-    return f"{wording.percent(one.value)} ({one.count} of {one.of})" if one else "–"
+    return f"{words.percent(one.value)} ({one.count} of {one.of})" if one else "–"
 
 
 def _pictures(summary: ExperimentSummary) -> list[Picture]:

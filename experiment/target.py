@@ -5,8 +5,8 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from ddxgraph.common.words import p_value, percent, points
 from ddxgraph.eval.report.figures import FROZEN
-from ddxgraph.eval.wording import p_value, percent, signed
 from ddxgraph.experiment.arms import SECOND_ROUND
 from ddxgraph.experiment.contrast import Contrast
 from ddxgraph.experiment.results import ArmResult
@@ -105,6 +105,6 @@ def _beaten_votes(curves: Sequence[SpentCurve]) -> Iterator[Target]:
 
 def _difference(one: Contrast) -> str:
     return (
-        f"{signed(one.difference)} points ({one.only_b} cases won, {one.only_a} lost of {one.n}), "
+        f"{points(one.difference)} points ({one.only_b} cases won, {one.only_a} lost of {one.n}), "
         f"p {p_value(one.p_value)}"
     )

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import BadInput
+from ddxgraph.common.toml import read_toml
 
 CONDITIONS_FILE: Final = "release_conditions.json"
 """Name of the file in DDXPlus' English release."""
@@ -71,4 +71,4 @@ def knowledge_of(conditions: Mapping[str, Any], names: Mapping[str, str]) -> Kno
 @cache
 def phrases() -> Mapping[str, str]:
     """Code of an evidence that is answered yes or no to its short English name, which holds no comma."""
-    return tomllib.loads((Path(__file__).parent / "phrases.toml").read_text(encoding="utf-8"))
+    return read_toml(Path(__file__).with_name("phrases.toml"))

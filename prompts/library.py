@@ -7,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Undefined, meta
+from jinja2 import Environment, Template, Undefined, meta
 
 from ddxgraph.common.errors import PromptError
+from ddxgraph.common.templates import text_environment
 
 PROMPTS: Final = (
     "system",
@@ -69,14 +70,7 @@ class PromptSet:
         missing = [name for name in names if not (self.folder / f"{name}.jinja").is_file()]
         if missing:
             raise PromptError(f"no {', '.join(f'{name}.jinja' for name in missing)} in {self.folder}")
-        environment = Environment(
-            loader=FileSystemLoader(self.folder),
-            undefined=StrictUndefined,
-            finalize=_finalize,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            autoescape=False,  # noqa: S701 - prompts are text for a model, not HTML
-        )
+        environment = text_environment(self.folder, _finalize)
         self._templates: Mapping[str, Template] = {
             name: environment.get_template(f"{name}.jinja") for name in names
         }

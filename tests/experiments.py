@@ -190,5 +190,5 @@ def go(path: Path, bench: Bench, told: Told | None = None) -> ExperimentSummary:
     with open_experiment(place, ExperimentManifest.of(config, "cases")) as folder:
         for _ in Experiment(folder, [bench] * len(config.seeds), told or Told()).run():
             summary = summarise(folder)
-            write_summary(summary, place, notice="No medicine.")
+            write_summary(summary, place)
     return summary

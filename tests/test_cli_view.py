@@ -18,7 +18,7 @@ import ddxgraph.cli.view  # noqa: F401 - its names are changed below
 from ddxgraph import Trace
 from ddxgraph.batch.folder import TRACES
 from ddxgraph.common.jsonl import line_of
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 
 VIEW = sys.modules["ddxgraph.cli.view"]
 

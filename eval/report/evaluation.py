@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeVar
 from pydantic import Field
 
 from ddxgraph.common.errors import EvaluationError
+from ddxgraph.common.words import bounds, interval, percent, plain
 from ddxgraph.eval.report.comparison import (
     SIGNIFICANT,
     Comparison,
@@ -21,7 +22,6 @@ from ddxgraph.eval.report.runresult import items_in_words, run_result
 from ddxgraph.eval.report.table import SummaryTable, published_beside, summary_rows
 from ddxgraph.eval.scoring.rule import MATCH, SCORER
 from ddxgraph.eval.scoring.run import ScoredRun
-from ddxgraph.eval.wording import bounds, interval, percent, plain
 from ddxgraph.graph.trace import code_version
 
 EVALUATION_VERSION: Final = 1

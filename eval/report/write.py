@@ -1,16 +1,15 @@
 """The report: an evaluation as Markdown, as one HTML page that needs nothing else, as plots and as JSON."""
 
-import re
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from ddxgraph.common import words
 from ddxgraph.common.errors import EvaluationError
-from ddxgraph.eval import wording
+from ddxgraph.common.templates import html_environment, markdown_environment
 from ddxgraph.eval.benchmarks.registry import label_of
 from ddxgraph.eval.report.evaluation import Evaluation, Progress, reasons
 from ddxgraph.eval.report.figures import RunResult
@@ -23,22 +22,19 @@ PAGE: Final = "report.html"
 DATA: Final = "evaluation.json"
 PLOTS: Final = "plots"
 
-_SPECIAL: Final = re.compile(r"([\\`*_\[\]|~$])")
+_HERE: Final = Path(__file__).parent
 _PAIRS: Final = 6
 """Pairs that are named one by one with the reason why they are not compared."""
 _AT_COVERAGE: Final = (0.25, 0.5, 0.75, 1.0)
 """Coverages in the table; the plot has more."""
 
 
-def write_report(
-    evaluation: Evaluation, folder: Path, *, notice: str, progress: Progress | None = None
-) -> Path:
+def write_report(evaluation: Evaluation, folder: Path, *, progress: Progress | None = None) -> Path:
     """Write a report; the same evaluation gives the same bytes.
 
     Args:
         evaluation: what it says.
         folder: made where it is missing; an earlier report in it is replaced.
-        notice: the line that says what this software is not.
         progress: told after each plot, which is most of the work.
 
     Returns:
@@ -54,8 +50,8 @@ def write_report(
         for one in drawn:
             (folder / PLOTS / f"{one.name}.svg").write_text(one.svg, encoding="utf-8")
             (folder / PLOTS / f"{one.name}.png").write_bytes(one.png)
-        (folder / MARKDOWN).write_text(markdown(evaluation, drawn, notice=notice), encoding="utf-8")
-        (folder / PAGE).write_text(page(evaluation, drawn, notice=notice), encoding="utf-8")
+        (folder / MARKDOWN).write_text(markdown(evaluation, drawn), encoding="utf-8")
+        (folder / PAGE).write_text(page(evaluation, drawn), encoding="utf-8")
         (folder / DATA).write_text(to_json(evaluation), encoding="utf-8")
     except OSError as error:
         raise EvaluationError(f"cannot write the report to {folder}: {error.strerror or error}") from None
@@ -67,18 +63,14 @@ def to_json(evaluation: Evaluation) -> str:
     return evaluation.model_dump_json(indent=1) + "\n"
 
 
-def markdown(evaluation: Evaluation, pictures: Sequence[Picture], *, notice: str) -> str:
+def markdown(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
     """The report as Markdown (GitHub's tables); its pictures lie in `plots/`."""
-    return (
-        _environment(html=False).get_template("report.md.jinja").render(_given(evaluation, pictures, notice))
-    )
+    return _rendered("report.md.jinja", markdown_environment(_HERE), _given(evaluation, pictures))
 
 
-def page(evaluation: Evaluation, pictures: Sequence[Picture], *, notice: str) -> str:
+def page(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
     """The report as one HTML page with everything in it."""
-    return (
-        _environment(html=True).get_template("report.html.jinja").render(_given(evaluation, pictures, notice))
-    )
+    return _rendered("report.html.jinja", html_environment(_HERE), _given(evaluation, pictures))
 
 
 def check_folder(folder: Path) -> None:
@@ -101,10 +93,10 @@ def _empty(plots_of_before: Path) -> None:
             old.unlink()
 
 
-def _given(evaluation: Evaluation, pictures: Sequence[Picture], notice: str) -> dict[str, Any]:
+def _given(evaluation: Evaluation, pictures: Sequence[Picture]) -> dict[str, Any]:
     return {
         "evaluation": evaluation,
-        "notice": notice,
+        "notice": words.NOTICE,
         "pictures": pictures,
         "columns": [(name, label_of(name)) for name in COLUMNS],
         "coverages": _AT_COVERAGE,
@@ -117,7 +109,7 @@ def _given(evaluation: Evaluation, pictures: Sequence[Picture], notice: str) -> 
 def _at_coverage(run: RunResult, wanted: float) -> str:
     points = run.calibration.coverage if run.calibration else ()
     point = next((point for point in points if point.coverage >= wanted - 1e-9), None)
-    return wording.percent(point.accuracy if point else None)
+    return words.percent(point.accuracy if point else None)
 
 
 def _not_compared(evaluation: Evaluation) -> Mapping[str, Sequence[str]]:
@@ -131,28 +123,9 @@ def _not_compared(evaluation: Evaluation) -> Mapping[str, Sequence[str]]:
     }
 
 
-def _environment(*, html: bool) -> Environment:
-    """Templates in which every value is made harmless as it is written out: names are anybody's text."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=html,  # noqa: S701 - Markdown is escaped by `finalize`
-        finalize=None if html else _in_markdown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    for name in ("percent", "signed", "interval", "signed_interval", "figure", "p_value", "number"):
-        environment.filters[name] = getattr(wording, name)
-    environment.filters["inline"] = _inline
-    return environment
-
-
-def _in_markdown(value: Any) -> Any:
-    """A value as it may stand in a cell of a table."""
-    if isinstance(value, Undefined):
-        return value
-    return _SPECIAL.sub(r"\\\1", escape(" ".join(str(value).split()), quote=False))
+def _rendered(template: str, environment: Environment, given: Mapping[str, Any]) -> str:
+    environment.filters |= {**words.REPORT_FILTERS, "inline": _inline}
+    return environment.get_template(template).render(given)
 
 
 def _inline(picture: Picture) -> Markup:

@@ -170,7 +170,7 @@ def test_a_run_of_it_is_scored_and_reported(here, tmp_path):
     )
     scored = score_run(folder)
     assert (scored.pairs, scored.accuracy) == (4, 0.25)
-    report = write_report(evaluate([scored]), tmp_path / "report", notice="Not a medical device.")
+    report = write_report(evaluate([scored]), tmp_path / "report")
     assert "Ward rounds test" in report.read_text()
 
 

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ddxgraph.common.errors import GateError
+from ddxgraph.common.toml import Settings, explained_toml, read_settings
 from ddxgraph.eval.benchmarks.registry import held_out_benchmarks
-from ddxgraph.training.configfile import Settings, explained_toml, read_settings
 
 
 def _held_out(name: str) -> str:

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.batch.manifest import leaves
 from ddxgraph.common.errors import GateError
+from ddxgraph.common.templates import markdown_environment
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.gate.reasons import MEANING, Candidate, Reason, Rule, remaining
-from ddxgraph.training.markdown import markdown_environment
 
 if TYPE_CHECKING:  # these need the extra `journeys`; reports are read without it
     from ddxgraph.training.gate.decontamination import HeldOutSets

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from ddxgraph.common.errors import GateError, LoopError, TrainConfigError
+from ddxgraph.common.toml import Settings, explained_toml, read_toml, settings_of
 from ddxgraph.graph.budget import Budget
-from ddxgraph.training.configfile import Settings, explained_toml, read_toml, settings_of
 from ddxgraph.training.gate.config import GateConfig, read_config
 from ddxgraph.training.sft.config import TrainConfig, train_config
 from ddxgraph.training.styles.compile import StyleName, check_tries

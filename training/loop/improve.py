@@ -9,7 +9,6 @@ from ddxgraph.training.loop.engines import Company, workshops
 from ddxgraph.training.loop.folder import ENGINE_LOG, LoopManifest, open_loop
 from ddxgraph.training.loop.loop import Ended, Loop
 from ddxgraph.training.loop.summary import LoopSummary, summarise, write_summary
-from ddxgraph.view.notice import NOTICE
 
 
 def improve(loop: Path | str, out: Path | str | None = None, *, company: Company) -> LoopSummary:
@@ -49,7 +48,7 @@ def improve(loop: Path | str, out: Path | str | None = None, *, company: Company
         ended: Ended | None = None
         for ended in work.run():
             summary = summarise(folder, evaluate, ended)
-            write_summary(summary, place, notice=NOTICE)
+            write_summary(summary, place)
     return summary
 
 

@@ -3,11 +3,11 @@
 from pydantic import BaseModel
 
 from ddxgraph.common.errors import LoopUnfinished
+from ddxgraph.common.words import p_value, points
 from ddxgraph.eval.report.comparison import Comparison, Entrant, compare
 from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.report.runresult import items_in_words
 from ddxgraph.eval.scoring.run import ScoredRun
-from ddxgraph.eval.wording import p_value, signed
 from ddxgraph.training.loop.config import KeepRule
 
 
@@ -59,12 +59,12 @@ def unscored(run: ScoredRun) -> str:
 
 def decide(rule: KeepRule, comparison: Comparison) -> Decision:
     """Keep the new adapter unless it is shown to be worse, or is worse than the rule allows."""
-    points = f"{signed(comparison.difference)} points against {comparison.a}"
-    tested = f"{points}, p {_p(comparison.p_value)} ({comparison.test}, {comparison.n} cases)"
+    margin = f"{points(comparison.difference)} points against {comparison.a}"
+    tested = f"{margin}, p {_p(comparison.p_value)} ({comparison.test}, {comparison.n} cases)"
     if comparison.difference < 0 and comparison.p_value <= rule.alpha:
         kept, why = False, f"it is worse: {tested}, at or below the level of {rule.alpha}"
     elif rule.min_difference is not None and comparison.difference < rule.min_difference:
-        kept, why = False, f"it is worse than allowed: {tested}, below {signed(rule.min_difference)} points"
+        kept, why = False, f"it is worse than allowed: {tested}, below {points(rule.min_difference)} points"
     else:
         kept, why = True, f"it is not shown to be worse: {tested}"
     return Decision(kept=kept, why=why, rule=rule, comparison=comparison)

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from pydantic import BaseModel
 
 from ddxgraph.batch.folder import MANIFEST as RUN
+from ddxgraph.common import words
 from ddxgraph.common.errors import TrainingError
 from ddxgraph.common.files import read_json, write_product
-from ddxgraph.eval import wording
+from ddxgraph.common.templates import html_environment, markdown_environment
 from ddxgraph.eval.report.comparison import Comparison
 from ddxgraph.eval.report.figures import FROZEN, Accuracy, RunResult
 from ddxgraph.eval.report.runresult import run_result
@@ -24,7 +25,6 @@ from ddxgraph.training.loop.folder import SUMMARIES, LoopFolder, RoundFolder
 from ddxgraph.training.loop.keep import Decision, compared
 from ddxgraph.training.loop.loop import Ended
 from ddxgraph.training.loop.workshop import Proof
-from ddxgraph.training.markdown import markdown_environment
 from ddxgraph.training.sets.manifest import SET, read_set
 from ddxgraph.training.sft.card import read_training_card
 
@@ -228,13 +228,12 @@ def _trained(adapter: Path) -> Trained | None:
     )
 
 
-def write_summary(summary: LoopSummary, folder: Path, *, notice: str) -> Path:
+def write_summary(summary: LoopSummary, folder: Path) -> Path:
     """Write `summary.json`, `summary.md` and `summary.html`.
 
     Args:
         summary: what they say.
         folder: the loop's.
-        notice: the line that says what this software is not.
 
     Returns:
         The HTML page.
@@ -243,37 +242,26 @@ def write_summary(summary: LoopSummary, folder: Path, *, notice: str) -> Path:
         LoopError: they cannot be written.
     """
     write_product(folder / JSON, summary.model_dump_json(indent=1) + "\n")
-    write_product(folder / MARKDOWN, markdown(summary, notice=notice))
-    write_product(folder / PAGE, page(summary, notice=notice))
+    write_product(folder / MARKDOWN, markdown(summary))
+    write_product(folder / PAGE, page(summary))
     return folder / PAGE
 
 
-def markdown(summary: LoopSummary, *, notice: str) -> str:
+def markdown(summary: LoopSummary) -> str:
     """The summary as Markdown (GitHub's tables)."""
-    environment = _worded(markdown_environment(Path(__file__).parent))
-    template = environment.get_template("summary.md.jinja")
-    return template.render(summary=summary, rows=_rows(summary), notice=notice)
+    return _rendered("summary.md.jinja", markdown_environment(Path(__file__).parent), summary)
 
 
-def page(summary: LoopSummary, *, notice: str) -> str:
+def page(summary: LoopSummary) -> str:
     """The summary as one HTML page with everything in it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    return _rendered("summary.html.jinja", html_environment(Path(__file__).parent), summary)
+
+
+def _rendered(template: str, environment: Environment, summary: LoopSummary) -> str:
+    environment.filters |= {**words.REPORT_FILTERS, "loss": _loss}
+    return environment.get_template(template).render(
+        summary=summary, rows=_rows(summary), notice=words.NOTICE
     )
-    template = _worded(environment).get_template("summary.html.jinja")
-    return template.render(summary=summary, rows=_rows(summary), notice=notice)
-
-
-def _worded(environment: Environment) -> Environment:
-    for name in ("percent", "signed", "interval", "signed_interval", "figure", "p_value", "number"):
-        environment.filters[name] = getattr(wording, name)
-    environment.filters["loss"] = _loss
-    return environment
 
 
 def _loss(value: float | None) -> str:

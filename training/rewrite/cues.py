@@ -8,7 +8,6 @@ clause without a subject of its own after a negated one.
 """
 
 import re
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -16,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ddxgraph.common.toml import read_toml
 from ddxgraph.training.rewrite.mentions import NAME, plain
 from ddxgraph.training.styles.phrases import ASIDES, EVENTS, THOUGHTS
 
@@ -162,7 +162,7 @@ def _phrases() -> Mapping[str, Any]:
 
     Only the last sentence of a wording counts: those before it ("Hold on.") do not say what happens.
     """
-    phrases = tomllib.loads(Path(__file__).with_name("cues.toml").read_text(encoding="utf-8"))
+    phrases = read_toml(Path(__file__).with_name("cues.toml"))
     ours = {f"our {to}": [EVENTS[f"back:{kind}"] for kind in kinds] for to, kinds in _OUR_BACKTRACKS.items()}
     others = (
         pool for kind, pool in EVENTS.items() if kind.partition(":")[0] not in {"back", "weighed", "noted"}

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ddxgraph.common.templates import markdown_environment
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS
 from ddxgraph.training.gate.report import GateReport
-from ddxgraph.training.markdown import markdown_environment
 from ddxgraph.training.sets.figures import Spread
 from ddxgraph.training.sets.manifest import SetManifest, data_file
 from ddxgraph.training.sets.samples import features_of

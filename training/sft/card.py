@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.common.errors import TrainingError, fault_of
-from ddxgraph.training.markdown import markdown_environment
+from ddxgraph.common.templates import markdown_environment
 from ddxgraph.training.sft.job import CARD, TrainingJob
 from ddxgraph.training.sft.tokens import SideCounts
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from ddxgraph.common.errors import TrainConfigError
-from ddxgraph.training.configfile import Settings, explained_toml, read_toml, settings_of
+from ddxgraph.common.toml import Settings, explained_toml, read_toml, settings_of
 
 _PRESET_KEY: Final = "preset"
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ddxgraph.common.words import cut, whole_percent
 from ddxgraph.graph.trace import Trace
 from ddxgraph.view.data.evidence import Evidence
-from ddxgraph.view.words import cut, percent
 
 STYLES: Final = 6
 """Colours, dashes and marks before they come round again."""
@@ -74,7 +74,9 @@ class CredenceChart:
     @property
     def words(self) -> str:
         """What it shows, for who cannot see it."""
-        ends = [f"{curve.label} {percent(curve.points[-1].share)}" for curve in self.curves if curve.points]
+        ends = [
+            f"{curve.label} {whole_percent(curve.points[-1].share)}" for curve in self.curves if curve.points
+        ]
         return "Credence over the steps. At the end: " + "; ".join(ends)
 
 
@@ -101,7 +103,7 @@ def credence_chart(
     labels = {key: cut(f"{key} {evidence.label(key)}", _LABEL_CHARS) for key in keys}
     lines = {
         key: [
-            Point(x(step), _y(share), share, f"{labels[key]}, step {step + 1}: {percent(share)}")
+            Point(x(step), _y(share), share, f"{labels[key]}, step {step + 1}: {whole_percent(share)}")
             for step, share in ((step, shares[key]) for step, shares in course if key in shares)
         ]
         for key in keys

@@ -5,11 +5,11 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
+from ddxgraph.common.words import cut
 from ddxgraph.graph.trace import Trace
 from ddxgraph.view.charts.path import Box, back_in_words, path_chart
 from ddxgraph.view.data.evidence import evidence_of
 from ddxgraph.view.data.path import numbered, path_of
-from ddxgraph.view.words import cut
 
 _ARROWS: Final = {"on": "-->", "budget": "==>"}
 _LABEL_CHARS, _WHY_CHARS = 60, 80

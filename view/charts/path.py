@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from ddxgraph.common.words import count, cut, signed, whole_percent
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.check_evidence import EvidenceCheck
 from ddxgraph.nodes.conclude import Conclusion
@@ -17,7 +18,6 @@ from ddxgraph.nodes.review_history import History
 from ddxgraph.view.data.evidence import Evidence
 from ddxgraph.view.data.path import Path, Place, Way, WayKind
 from ddxgraph.view.data.stopname import STOP_NAMES, step_title
-from ddxgraph.view.words import count, cut, percent, signed
 
 BOX_W: Final = 168
 BOX_H: Final = 38
@@ -150,7 +150,7 @@ def _detail(step: Step, trace: Trace) -> str:
             return verdict.replace("_", " ")
         case Conclusion(answer=answer) | Generation(answer=answer):
             share = trace.distribution.get(answer or "")
-            return (answer or "no answer") + (f" ({percent(share)})" if share is not None else "")
+            return (answer or "no answer") + (f" ({whole_percent(share)})" if share is not None else "")
         case None:
             return "failed" if step.failure else "no call"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
+from ddxgraph.common.words import NOTICE, count, cut, whole_percent
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.check_evidence import EvidenceCheck
 from ddxgraph.view.charts.canvas import (
@@ -27,8 +28,6 @@ from ddxgraph.view.data.ending import answer_in_words, ending
 from ddxgraph.view.data.evidence import evidence_of
 from ddxgraph.view.data.path import Path as Course
 from ddxgraph.view.data.path import Way, WayKind, numbered, path_of
-from ddxgraph.view.notice import NOTICE
-from ddxgraph.view.words import count, cut, percent
 
 _LEFT, _HEAD, _FOOT, _RIGHT = 34, 74, 74, 26
 """Pixels around the path's chart."""
@@ -232,7 +231,7 @@ def _answer(trace: Trace) -> Sequence[str]:
     """The answer on some lines, and how it came about below."""
     lines = wrap(cut(answer_in_words(trace), 300), _ANSWER_LINE, max_lines=_ANSWER_LINES, placeholder=" …")
     share = trace.distribution.get(trace.answer or "")
-    below = trace.outcome + (f", {percent(share)}" if share is not None else "")
+    below = trace.outcome + (f", {whole_percent(share)}" if share is not None else "")
     return [*lines, below]
 
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ddxgraph.common.words import NOTICE
 from ddxgraph.view.charts.canvas import BACK, END, LINE, MUTED, PAGE, Canvas, Dash, Point, check_format
 from ddxgraph.view.charts.path import BOX_H, BOX_W
 from ddxgraph.view.charts.picture import STRIPS
 from ddxgraph.view.data.stopname import STOP_NAMES
 from ddxgraph.view.data.topology import Lead, column_of
-from ddxgraph.view.notice import NOTICE
 
 _END: Final = "end"
 _GAP, _END_W, _LEFT = 214, 62, 24

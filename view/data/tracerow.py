@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple
 
+from ddxgraph.common.words import cut
 from ddxgraph.view.data.judged import Judged
-from ddxgraph.view.words import cut
 
 _CASE_CHARS, _ANSWER_CHARS = 80, 60
 

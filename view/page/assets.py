@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
-from ddxgraph.view import words
+from ddxgraph.common import words
+from ddxgraph.common.templates import html_environment
 from ddxgraph.view.charts.credence import Point
 
 FOLDER = Path(__file__).parent
@@ -16,19 +17,16 @@ FOLDER = Path(__file__).parent
 @cache
 def environment() -> Environment:
     """The templates of this folder."""
-    made = Environment(
-        loader=FileSystemLoader(FOLDER),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    for name in ("count", "cut", "percent", "signed"):
-        made.filters[name] = getattr(words, name)
-    made.filters["number"] = "{:,}".format
-    made.filters["dots"] = _dots
-    return made
+    templates = html_environment(FOLDER)
+    templates.filters |= {
+        "count": words.count,
+        "cut": words.cut,
+        "dots": _dots,
+        "number": "{:,}".format,
+        "signed": words.signed,
+        "whole_percent": words.whole_percent,
+    }
+    return templates
 
 
 def _dots(points: Iterable[Point]) -> Markup:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 from ddxgraph.view.page.assets import asset, rendered
 
 STYLE: Final = "page.css"

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from markupsafe import Markup
 from pydantic_core import PydanticSerializationError
 
+from ddxgraph.common.words import signed
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.view.charts.credence import credence_chart
 from ddxgraph.view.charts.path import back_in_words, path_chart
@@ -20,7 +21,6 @@ from ddxgraph.view.data.stopname import STOP_NAMES
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.document import document
 from ddxgraph.view.page.highlight import Segment, Span, located, segments
-from ddxgraph.view.words import signed
 
 SCRIPT: Final = "journey.js"
 _MOST_BYTES: Final = 950_000

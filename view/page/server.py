@@ -17,10 +17,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ddxgraph.common.errors import PortTaken, TraceFileError
+from ddxgraph.common.words import count
 from ddxgraph.view.data.tracebook import Entry, TraceBook
 from ddxgraph.view.page.journey import journey_fragment
 from ddxgraph.view.page.run import live_page
-from ddxgraph.view.words import count
 
 LOOPBACK: Final = "127.0.0.1"
 _NAMES: Final = [LOOPBACK, "localhost"]

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from ddxgraph.common.words import NOTICE
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
@@ -18,7 +19,6 @@ from ddxgraph.nodes.review_history import Finding, History
 from ddxgraph.view.data.course import Course
 from ddxgraph.view.data.ending import choice_in_words
 from ddxgraph.view.data.stopname import STOP_NAMES, step_title
-from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.terminal.bars import bars
 from ddxgraph.view.terminal.pathline import path_line, short_path
 from ddxgraph.view.terminal.screen import Screen

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from ddxgraph.common.words import figure as accuracy_in_words
+from ddxgraph.common.words import interval, p_value, percent, points, points_interval
 from ddxgraph.eval.report.comparison import Comparison
 from ddxgraph.eval.report.evaluation import Evaluation
 from ddxgraph.eval.report.figures import RunResult
@@ -19,8 +21,6 @@ from ddxgraph.eval.report.plots.picture import (
     short,
     sign_of,
 )
-from ddxgraph.eval.wording import figure as accuracy_in_words
-from ddxgraph.eval.wording import interval, p_value, percent, signed, signed_interval
 
 MOST_COMPARISONS: Final = 40
 """Comparisons that the forest plot shows; the table has all."""
@@ -103,8 +103,8 @@ def forest_plot(name: str, evaluation: Evaluation) -> Picture:
         (
             _less(one),
             str(one.n),
-            signed(one.difference),
-            signed_interval(one),
+            points(one.difference),
+            points_interval(one),
             p_value(one.p_holm),
         )
         for one in made
@@ -129,6 +129,6 @@ def _less(one: Comparison) -> str:
 
 def _difference_in_words(one: Comparison) -> str:
     return (
-        f"{_less(one)}: {signed(one.difference)} points ({signed_interval(one)}), adjusted p "
+        f"{_less(one)}: {points(one.difference)} points ({points_interval(one)}), adjusted p "
         f"{_compared(p_value(one.p_holm))}"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ddxgraph.common.words import percent
 from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.axes import called, handle, inside, listed, percent_axis, tag, whiskers
 from ddxgraph.eval.report.plots.picture import (
@@ -14,7 +15,6 @@ from ddxgraph.eval.report.plots.picture import (
     sheet,
     sign_of,
 )
-from ddxgraph.eval.wording import percent
 
 
 def reliability_plot(name: str, items: str, runs: Sequence[RunResult]) -> Picture:

@@ -5,6 +5,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
+from ddxgraph.common.words import interval, number, percent
 from ddxgraph.eval.report.curves import Curve, CurvePoint, CurveSet, DifficultyLine, LengthProfile
 from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.axes import (
@@ -29,7 +30,6 @@ from ddxgraph.eval.report.plots.picture import (
     short,
     sign_of,
 )
-from ddxgraph.eval.wording import interval, number, percent
 
 _NAMED: Final = 3
 """Configurations whose marks have their benchmarks' names beside them; of more, they would cover each other."""

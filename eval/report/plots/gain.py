@@ -7,6 +7,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
+from ddxgraph.common.words import model_in_words, points, points_interval
 from ddxgraph.eval.report.models import GainSet, PromptGain, PublishedGain
 from ddxgraph.eval.report.plots.axes import (
     PUBLISHED,
@@ -31,7 +32,6 @@ from ddxgraph.eval.report.plots.picture import (
     short,
     sign_of,
 )
-from ddxgraph.eval.wording import model_in_words, signed, signed_interval
 
 _NAME: Final = 30
 """Characters of a model's name where others stand on its line."""
@@ -64,11 +64,11 @@ def gain_plot(name: str, found: GainSet) -> Picture:
     legend(figure, entries)
     alt = f"{title}. " + listed(
         f"{model_in_words(one.model, one.adapter)} ({size_in_words(one.parameters)}){note(bool(one.left_out))}: "
-        f"{signed(one.difference)} points ({signed_interval(one)})"
+        f"{points(one.difference)} points ({points_interval(one)})"
         for one in found.own
     )
     beside = "; ".join(
-        f"{row.model} ({size_in_words(row.parameters)}): {signed(row.difference)}" for row in found.published
+        f"{row.model} ({size_in_words(row.parameters)}): {points(row.difference)}" for row in found.published
     )
     head = ("Model", "Parameters", "Runs", "Cases", "Points, cot less vanilla", "95% interval", "Note")
     return picture(
@@ -132,14 +132,14 @@ def _gain_rows(found: GainSet) -> tuple[tuple[str, ...], ...]:
             size_in_words(one.parameters),
             "; ".join(one.names),
             str(one.n),
-            signed(one.difference),
-            signed_interval(one),
+            points(one.difference),
+            points_interval(one),
             f"incomplete: {one.left_out} unscored cases left out" if one.left_out else "",
         )
         for one in found.own
     ]
     told = [
-        (row.model, size_in_words(row.parameters), "published", "–", signed(row.difference), "–", "")
+        (row.model, size_in_words(row.parameters), "published", "–", points(row.difference), "–", "")
         for row in found.published
     ]
     return (*own, *told)
@@ -158,9 +158,9 @@ def _pair(one: PromptGain) -> str:
 def _not_drawn(row: PromptGain | PublishedGain) -> str:
     """A model without a known size, in the legend."""
     if isinstance(row, PublishedGain):
-        return f"size unknown, not drawn: {row.model}, published, {signed(row.difference)}"
+        return f"size unknown, not drawn: {row.model}, published, {points(row.difference)}"
     name, torn = short(model_in_words(row.model, row.adapter), _NAME), note(bool(row.left_out))
-    return f"size unknown, not drawn: {_pair(row)}  {name}, {signed(row.difference)}{torn}"
+    return f"size unknown, not drawn: {_pair(row)}  {name}, {points(row.difference)}{torn}"
 
 
 def size_in_words(billions: float | None) -> str:

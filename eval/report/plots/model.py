@@ -4,6 +4,8 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
+from ddxgraph.common.words import figure as accuracy_in_words
+from ddxgraph.common.words import interval, model_in_words, percent
 from ddxgraph.eval.report.models import ModelSet
 from ddxgraph.eval.report.plots.axes import PUBLISHED, inside, listed, note, published_handle, whiskers
 from ddxgraph.eval.report.plots.picture import (
@@ -19,8 +21,6 @@ from ddxgraph.eval.report.plots.picture import (
     short,
     sign_of,
 )
-from ddxgraph.eval.wording import figure as accuracy_in_words
-from ddxgraph.eval.wording import interval, model_in_words, percent
 
 _NAME: Final = 30
 """Characters of a model's name where others stand on its line."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 
 from ddxgraph.cli.commands import Direct, Late, group
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 
 
 class Entry(NamedTuple):

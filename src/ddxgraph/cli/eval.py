@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ddxgraph.cli import options
 from ddxgraph.cli.terminal import STDOUT, Exit, bar, fail, need, say, spoken
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE, figure, interval, number, p_value, percent, points, points_interval
 
 if TYPE_CHECKING:
     from ddxgraph.eval.report.evaluation import Evaluation
@@ -58,7 +58,7 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
         evaluation = compare(scored, baseline=first, seed=seed, progress=update)
     if report:
         with bar("drawing", quiet) as update:
-            page = write_report(evaluation, report, notice=NOTICE, progress=update)
+            page = write_report(evaluation, report, progress=update)
         say(f"the report is {page}")
     if as_json:
         typer.echo(to_json(evaluation), nl=False)
@@ -96,7 +96,6 @@ def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quie
 
 def _table(items: str, runs: "Sequence[RunResult]") -> Table:
     from ddxgraph.eval.report.evaluation import reasons
-    from ddxgraph.eval.wording import figure, interval, number, percent
 
     table = Table(
         box=SIMPLE_HEAD,
@@ -127,7 +126,6 @@ def _table(items: str, runs: "Sequence[RunResult]") -> Table:
 
 
 def _print(evaluation: "Evaluation") -> None:
-    from ddxgraph.eval.wording import p_value, signed, signed_interval
 
     for sentence in evaluation.headline:
         STDOUT.print(Text(sentence, style="bold red" if sentence.startswith("INCOMPLETE") else ""))
@@ -138,7 +136,7 @@ def _print(evaluation: "Evaluation") -> None:
         left_out = f", {pair.left_out} cases left out as unscored" if pair.left_out else ""
         STDOUT.print(
             Text(
-                f"{pair.b} less {pair.a}: {signed(pair.difference)} points ({signed_interval(pair)}), "
+                f"{pair.b} less {pair.a}: {points(pair.difference)} points ({points_interval(pair)}), "
                 f"{pair.test} p {p_value(pair.p_value)}, adjusted {p_value(pair.p_holm)}, on {pair.n} cases"
                 f"{left_out}"
             )

@@ -22,13 +22,13 @@ from browser import (
 from scoredruns import random_run, score, scored, selection
 
 from ddxgraph.common.errors import EvaluationError
+from ddxgraph.common.words import NOTICE
 from ddxgraph.eval.report.evaluation import Evaluation, evaluate
 from ddxgraph.eval.report.plots.picture import Picture
 from ddxgraph.eval.report.plots.plots import plots
 from ddxgraph.eval.report.write import DATA, MARKDOWN, PAGE, PLOTS, write_report
 from ddxgraph.graph.budget import Budget
 
-NOTICE = "Research software, not a medical device."
 HOSTILE = '_<script>alert("x")</script>|$\\frac{1}$ `a` *b* ]]> &amp;'
 VOID = {"meta", "link", "br", "img", "hr", "input"}
 
@@ -68,7 +68,7 @@ class Report(NamedTuple):
 def report(tmp_path_factory) -> Report:
     folder = tmp_path_factory.mktemp("report") / "report"
     found = evaluate(some_runs())
-    write_report(found, folder, notice=NOTICE)
+    write_report(found, folder)
     return Report(folder, found, plots(found))
 
 
@@ -117,7 +117,7 @@ def test_the_folder_holds_all_forms(report):
 
 def test_the_same_evaluation_gives_the_same_bytes(tmp_path):
     def files() -> dict[str, bytes]:
-        write_report(evaluate(some_runs()[1:3]), tmp_path / "again", notice=NOTICE)
+        write_report(evaluate(some_runs()[1:3]), tmp_path / "again")
         return {path.name: path.read_bytes() for path in (tmp_path / "again").rglob("*.*")}
 
     first = files()
@@ -236,9 +236,7 @@ def test_the_progress_is_told_after_each_run_part_and_plot(tmp_path):
     assert told == [(done, len(told)) for done in range(1, len(told) + 1)]
     assert len(told) > 2
     told.clear()
-    write_report(
-        found, tmp_path / "report", notice=NOTICE, progress=lambda done, total: told.append((done, total))
-    )
+    write_report(found, tmp_path / "report", progress=lambda done, total: told.append((done, total)))
     count = len(list((tmp_path / "report" / PLOTS).glob("*.svg")))
     assert told == [(done, count) for done in range(1, count + 1)]
 
@@ -257,10 +255,10 @@ def test_the_notice_stands_above_the_figures(report):
 
 def test_plots_of_an_earlier_report_go_and_other_files_are_not_touched(tmp_path):
     small = evaluate([scored("a", [score("c0", "correct")])])
-    write_report(small, tmp_path / "report", notice=NOTICE)
+    write_report(small, tmp_path / "report")
     (tmp_path / "report" / PLOTS / "old.svg").touch()
     (tmp_path / "report" / "mine.txt").touch()
-    write_report(small, tmp_path / "report", notice=NOTICE)
+    write_report(small, tmp_path / "report")
     assert not (tmp_path / "report" / PLOTS / "old.svg").exists()
     assert (tmp_path / "report" / "mine.txt").exists()
 
@@ -269,15 +267,15 @@ def test_a_folder_with_other_things_is_not_written_to(tmp_path):
     (tmp_path / "run.json").touch()
     small = evaluate([scored("a", [score("c0", "correct")])])
     with pytest.raises(EvaluationError, match="holds other files"):
-        write_report(small, tmp_path, notice=NOTICE)
+        write_report(small, tmp_path)
     with pytest.raises(EvaluationError, match="is a file"):
-        write_report(small, tmp_path / "run.json", notice=NOTICE)
+        write_report(small, tmp_path / "run.json")
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_a_run_of_which_nothing_ended_is_reported(tmp_path):
     found = evaluate([scored("torn", [score("c0", "error")], cases=2)])
-    Page(write_report(found, tmp_path / "report", notice=NOTICE).read_text(encoding="utf-8"))
+    Page(write_report(found, tmp_path / "report").read_text(encoding="utf-8"))
     assert not list((tmp_path / "report" / PLOTS).iterdir())
 
 

@@ -8,14 +8,13 @@ from html.parser import HTMLParser
 import pytest
 from loops import TRAIN, VALIDATION, Bench, Told, go, summary_of, write_loop
 
+from ddxgraph.common.words import NOTICE
 from ddxgraph.training.loop.loop import Ended
 from ddxgraph.training.loop.summary import LoopSummary, markdown, page, write_summary
 from ddxgraph.training.sft.card import Hardware, Losses, TrainingCard
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.sft.job import CARD, TrainingJob
 from ddxgraph.training.sft.tokens import SideCounts
-
-NOTICE = "Not a medical device."
 
 
 def card(loss: float) -> TrainingCard:
@@ -88,7 +87,7 @@ def test_a_later_round_is_held_against_the_base_model_too(summary):
 
 
 def test_the_json_can_be_read_back(summary, tmp_path):
-    write_summary(summary, tmp_path, notice=NOTICE)
+    write_summary(summary, tmp_path)
     told = (tmp_path / "summary.json").read_text()
     assert LoopSummary.model_validate_json(told) == summary
     assert {path.name for path in tmp_path.iterdir()} == {"summary.json", "summary.md", "summary.html"}
@@ -97,13 +96,13 @@ def test_the_json_can_be_read_back(summary, tmp_path):
 def test_the_same_loop_gives_the_same_bytes(loop, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        write_summary(summary_of(*loop), tmp_path / name, notice=NOTICE)
+        write_summary(summary_of(*loop), tmp_path / name)
     for name in ("summary.json", "summary.md", "summary.html"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_the_markdown_has_a_row_for_each_and_every_row_as_many_cells(summary):
-    text = markdown(summary, notice=NOTICE)
+    text = markdown(summary)
     assert NOTICE in text
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert [len(table) for table in tables] == [2 + 4, 2 + 2]
@@ -131,7 +130,7 @@ class _Tags(HTMLParser):
 
 
 def test_the_page_needs_nothing_else_and_says_what_it_is_not(summary):
-    text = page(summary, notice=NOTICE)
+    text = page(summary)
     tags = _Tags()
     tags.feed(text)
     assert tags.open == []
@@ -145,8 +144,8 @@ def test_the_page_needs_nothing_else_and_says_what_it_is_not(summary):
 
 def test_names_are_anybodys_text(summary):
     hostile = summary.model_copy(update={"base_model": "<script>|*x*", "why": "a <b> | c"})
-    assert "<script>" not in page(hostile, notice=NOTICE)
-    assert "<script>" not in markdown(hostile, notice=NOTICE)
+    assert "<script>" not in page(hostile)
+    assert "<script>" not in markdown(hostile)
 
 
 def test_a_loop_under_way_has_a_summary_too(tmp_path):
@@ -158,8 +157,8 @@ def test_a_loop_under_way_has_a_summary_too(tmp_path):
     only = summary.rounds[0]
     assert only.gathered.accepted == 4
     assert (only.trained, only.proof, only.evaluated, only.decision) == (None, None, None, None)
-    assert "round 1" in markdown(summary, notice=NOTICE)
-    assert "round 1" in page(summary, notice=NOTICE)
+    assert "round 1" in markdown(summary)
+    assert "round 1" in page(summary)
 
 
 def test_an_incomplete_evaluation_has_bounds_only(tmp_path):
@@ -171,7 +170,7 @@ def test_an_incomplete_evaluation_has_bounds_only(tmp_path):
     summary = summary_of(path)
     assert summary.rounds[1].evaluated.unscored == 2
     assert summary.rounds[1].evaluated.accuracy.bounds == (0.75, 1.0)
-    assert "75.0 to 100.0% (incomplete)" in markdown(summary, notice=NOTICE)
+    assert "75.0 to 100.0% (incomplete)" in markdown(summary)
 
 
 def test_nothing_there_yet_is_told_as_such(tmp_path):
@@ -180,5 +179,5 @@ def test_nothing_there_yet_is_told_as_such(tmp_path):
         go(path, Bench(), Told(break_at="base: serve"))
     summary = summary_of(path, Ended("stopped", "for a reason"))
     assert (summary.base, summary.rounds) == (None, ())
-    assert "Stopped: for a reason." in markdown(summary, notice=NOTICE)
+    assert "Stopped: for a reason." in markdown(summary)
     assert json.loads(summary.model_dump_json())["items"] == "8 cases"

@@ -10,9 +10,9 @@ import pytest
 from journeys import CASE, STRAIGHT, reflection
 
 from ddxgraph import build_graph, solve
+from ddxgraph.common.words import NOTICE
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.view.charts.canvas import Canvas
-from ddxgraph.view.notice import NOTICE
 
 TURNING = {
     **STRAIGHT,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 from ddxgraph.view.page.assets import asset, rendered
 from ddxgraph.view.page.document import Inert, as_json, document, policy
 

@@ -15,6 +15,7 @@ from viewed import back_and_forth, of_many_options
 from walks import walked, whimsical
 
 from ddxgraph import Budget, Trace
+from ddxgraph.common.words import NOTICE
 from ddxgraph.graph.conversation import Compaction
 from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.nodes.consultation import Attempt
@@ -22,7 +23,6 @@ from ddxgraph.nodes.failure import Failure, FailureKind
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.view.data.evidence import evidence_of
 from ddxgraph.view.data.judged import Judged
-from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.page.journey import (
     clipped,
     considered,

@@ -13,8 +13,8 @@ from viewed import as_another, back_and_forth, book, many, once_back, straight, 
 from walks import walked
 
 from ddxgraph import Trace
+from ddxgraph.common.words import NOTICE
 from ddxgraph.view.data.judged import Judged
-from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.page.pair import pair_fragment, pair_page, write_pair_page
 
 

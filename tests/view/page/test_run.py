@@ -12,7 +12,7 @@ from viewed import add, as_another, book, many, straight, write_cases, write_run
 
 from ddxgraph.batch.folder import ERRORS, TRACES
 from ddxgraph.common.errors import TraceFileError
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 from ddxgraph.view.page.run import heading_of, live_page, write_run_page
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ddxgraph.common.errors import PageError
+from ddxgraph.common.words import NOTICE
 from ddxgraph.view.data.tracerow import Column
-from ddxgraph.view.notice import NOTICE
 from ddxgraph.view.page import blocks
 from ddxgraph.view.page.table import Fact, Heading, TablePage, is_single
 

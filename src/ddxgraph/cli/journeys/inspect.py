@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ddxgraph.cli.terminal import STDOUT, Exit, counted, fail, spoken
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.training.sets.figures import Figures, Spread

@@ -15,8 +15,8 @@ from ddxgraph.cli.journeys.inspect import inspect
 from ddxgraph.cli.journeys.result import complain, print_gate, print_set, to_json
 from ddxgraph.cli.terminal import STDOUT, bar, need, spoken
 from ddxgraph.common.errors import BadInput, fault_of
+from ddxgraph.common.words import NOTICE
 from ddxgraph.training.styles.registry import style_names, style_of
-from ddxgraph.view.notice import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.training.gate.config import GateConfig

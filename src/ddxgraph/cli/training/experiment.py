@@ -14,7 +14,7 @@ from ddxgraph.cli.signals import stopped_as_ctrl_c
 from ddxgraph.cli.terminal import STDOUT, Exit, fail, spoken
 from ddxgraph.cli.training.improve import need_the_extras
 from ddxgraph.cli.training.progress import company
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.experiment.summary import ExperimentSummary
@@ -75,7 +75,7 @@ def default_config(
 
 
 def _print(summary: "ExperimentSummary", page: Path) -> None:
-    from ddxgraph.eval.wording import interval, percent
+    from ddxgraph.common.words import interval, percent
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("seed", "arm", "accuracy", "95% interval", "by level", "tokens by level"):

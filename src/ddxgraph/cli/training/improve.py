@@ -15,7 +15,7 @@ from ddxgraph.cli.signals import stopped_as_ctrl_c
 from ddxgraph.cli.terminal import STDOUT, Exit, fail, spoken
 from ddxgraph.cli.training.progress import company
 from ddxgraph.common.errors import MissingExtra
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.training.loop.summary import LoopSummary
@@ -83,7 +83,7 @@ def default_config() -> None:
 
 def _print(summary: "LoopSummary", place: Path) -> None:
     """Print the base model, the rounds, and where the details are."""
-    from ddxgraph.eval.wording import figure, interval, number, p_value, percent, signed
+    from ddxgraph.common.words import figure, interval, number, p_value, percent, points
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("")
@@ -107,7 +107,7 @@ def _print(summary: "LoopSummary", place: Path) -> None:
             if gathered
             else "–",
             f"{each.trained.train_loss:.3f}" if each.trained else "–",
-            f"{signed(compared.difference)} against {compared.a}" if compared else "–",
+            f"{points(compared.difference)} against {compared.a}" if compared else "–",
             p_value(compared.p_value) if compared else "–",
             ("yes" if decision.kept else "no") if decision else "–",
         )

@@ -13,7 +13,7 @@ from ddxgraph.cli.signals import asked_to_stop
 from ddxgraph.cli.terminal import STDOUT, bar, need, say, spoken
 from ddxgraph.cli.training.progress import training_progress
 from ddxgraph.common.errors import BadInput
-from ddxgraph.view.notice import NOTICE
+from ddxgraph.common.words import NOTICE
 
 if TYPE_CHECKING:
     from ddxgraph.training.sft.card import TrainingCard

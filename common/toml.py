@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from ddxgraph.common.errors import BadInput, DdxgraphError
+
 M = TypeVar("M", bound=BaseModel)
 
 _ALIKE: Final = 0.5
-"""How alike two names must be, by difflib's ratio, for one to be meant by the other."""
+"""How alike two names must be, by difflib's ratio, for one to be taken for a misspelling of the other."""
 
 
 class Settings(BaseModel):
@@ -23,8 +25,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-def read_toml(path: Path | str, refused: type[Exception]) -> dict[str, Any]:
-    """The tables of a TOML file.
+def read_toml(path: Path | str, refused: type[DdxgraphError] = BadInput) -> dict[str, Any]:
+    """Read the tables of a TOML file.
 
     Raises:
         refused: the file cannot be read.
@@ -37,27 +39,42 @@ def read_toml(path: Path | str, refused: type[Exception]) -> dict[str, Any]:
         raise refused(f"{path} is no TOML: {error}") from None
 
 
-def settings_of(told: Mapping[str, Any], kind: type[M], where: object, refused: type[Exception]) -> M:
-    """Tables as settings; what they do not name keeps its default.
+def settings_of(tables: Mapping[str, Any], kind: type[M], where: object, refused: type[DdxgraphError]) -> M:
+    """Make settings of tables; a key that is left out keeps its default.
 
     Args:
-        told: the tables.
-        kind: the settings that they are to be: fields, and sections that are themselves settings.
+        tables: as parsed.
+        kind: the settings: fields, and sections that are themselves settings.
         where: the file's name, which begins an error.
-        refused: what is raised.
+        refused: the error to raise.
+
+    Returns:
+        The settings.
 
     Raises:
-        refused: a setting is unknown or impossible; it names file and key.
+        refused: a key is unknown, or its value is impossible; the message names file and key.
     """
     try:
-        return kind.model_validate(told)
+        return kind.model_validate(tables)
     except ValidationError as error:
-        said = "; ".join(_said(one, kind) for one in error.errors(include_url=False))
-        raise refused(f"{where}: {said}") from None
+        faults = "; ".join(_fault(details, kind) for details in error.errors(include_url=False))
+        raise refused(f"{where}: {faults}") from None
 
 
-def read_settings(path: Path | str, kind: type[M], refused: type[Exception]) -> M:
-    """The settings in a TOML file: `read_toml` and `settings_of`."""
+def read_settings(path: Path | str, kind: type[M], refused: type[DdxgraphError]) -> M:
+    """Read the settings in a TOML file: `read_toml` and `settings_of`.
+
+    Args:
+        path: the file.
+        kind: the settings.
+        refused: the error to raise.
+
+    Returns:
+        The settings.
+
+    Raises:
+        refused: the file cannot be read, a key is unknown, or its value is impossible.
+    """
     return settings_of(read_toml(path, refused), kind, path, refused)
 
 
@@ -84,15 +101,15 @@ def _setting(name: str, field: FieldInfo) -> list[str]:
     return [explained, f"# {name} =" if value is None else f"{name} = {json.dumps(value)}"]
 
 
-def _said(error: ErrorDetails, kind: type[BaseModel]) -> str:
+def _fault(error: ErrorDetails, kind: type[BaseModel]) -> str:
     path = [str(part) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
-        return f"unknown key {'.'.join(path)}; {_meant(path, kind)}"
+        return f"unknown key {'.'.join(path)}; {_nearest(path, kind)}"
     return f"{'.'.join(path)}: {error['msg'].removeprefix('Value error, ')}"
 
 
-def _meant(path: list[str], kind: type[BaseModel]) -> str:
-    """The valid key that an unknown one is nearest to: of its name elsewhere, else of a like name beside it."""
+def _nearest(path: list[str], kind: type[BaseModel]) -> str:
+    """The valid key nearest to an unknown one: of the same name elsewhere, else of a like name in its section."""
     section, name = path[:-1], path[-1]
     keys = list(_keys(kind))
     same = [f"{place}.{key}" for place, key in keys if place and key == name]

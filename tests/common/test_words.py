@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddxgraph.view.words import count, cut, percent, signed
+from ddxgraph.common.words import count, cut, signed, whole_percent
 
 
 @given(st.text(max_size=80), st.integers(1, 20))
@@ -44,7 +44,7 @@ def test_a_text_of_little_but_white_space_says_that_more_follows():
     ],
 )
 def test_a_share_that_is_not_quite_nothing_or_all_is_not_rounded_to_it(share, said):
-    assert percent(share) == said
+    assert whole_percent(share) == said
 
 
 def test_a_number_has_its_sign():
