@@ -68,9 +68,7 @@ class FaultKind(StrEnum):
     HYPOTHESIS_MISSING = "hypothesis_missing"  # not named, or not as often as it is taken up
     HYPOTHESIS_OUT_OF_ORDER = "hypothesis_out_of_order"
     REFUTATION_MISSING = "refutation_missing"
-    REFUTATION_NEGATED = (
-        "refutation_negated"  # all places that could tell it are negated, hedged or questions
-    )
+    REFUTATION_NEGATED = "refutation_negated"  # told only in negations, hedges or questions
     REFUTATION_OUT_OF_ORDER = "refutation_out_of_order"
     REFUTATION_INVENTED = "refutation_invented"  # of a hypothesis that the journey keeps
     BACKTRACK_MISSING = "backtrack_missing"  # not told, or not with its destination

@@ -27,11 +27,10 @@ from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind, check_rewri
 from ddxgraph.training.rewrite.store import RewriteKey, RewriteLog, RewriteTry, rewriter_digest, text_digest
 from ddxgraph.training.styles.compile import Message, Sample
 from ddxgraph.training.styles.journey import Journey, journey_of
+from ddxgraph.training.styles.registry import rewritten_styles
 
 PROMPTS: Final = ("rewrite",)
 """The rewriter's prompt set."""
-STYLE: Final = "longmonolog"
-"""The one style that is rewritten."""
 
 _NODE: Final = cast(NodeName, "rewrite")  # no node of a trace: only the call's label
 _ONE_CALL: Final = Allowance(calls=1, tokens=1 << 40)
@@ -70,15 +69,16 @@ def draft_of(trace: Trace, sample: Sample) -> Draft:
 
     Args:
         trace: the traversal's record.
-        sample: what `compile_journey` made of it in the style `longmonolog`.
+        sample: what `compile_journey` made of it, in a style that is rewritten.
 
     Raises:
         BadInput: the sample is of another style or another trace.
     """
-    if sample.meta.style != STYLE or sample.meta.trace != trace.id:
+    styles = rewritten_styles()
+    if sample.meta.style not in styles or sample.meta.trace != trace.id:
         raise BadInput(
-            f"only the {STYLE!r} sample of trace {trace.id} can be rewritten; this one is {sample.meta.style!r} "
-            f"of {sample.meta.trace}"
+            f"only the {' or '.join(map(repr, styles))} sample of trace {trace.id} can be rewritten; this one is "
+            f"{sample.meta.style!r} of {sample.meta.trace}"
         )
     journey = journey_of(trace, sample.meta.tries)
     return Draft(trace.id, journey, trace.case.options, sample.messages[-1].content)

@@ -47,6 +47,7 @@ from ddxgraph.training.sets.manifest import (
 from ddxgraph.training.sets.samples import Format, line_of, record_of
 from ddxgraph.training.source import RunSource
 from ddxgraph.training.styles.compile import Sample, compile_samples
+from ddxgraph.training.styles.registry import rewritten_styles
 
 Progress = Callable[[int, int], None]
 """Is told how much is done, and how much there is: bytes read by the gate, then journeys compiled."""
@@ -155,8 +156,10 @@ def write_journeys(
         JourneySetError, GateError, TraceFileError, BadInput: see `make_journeys`.
     """
     check_place(out, settings, overwrite=overwrite)
-    if retell and settings.style != "longmonolog":
-        raise BadInput(f"only 'longmonolog' is rewritten, not {settings.style!r}: leave the rewriting out")
+    styles = rewritten_styles()
+    if retell and settings.style not in styles:
+        known = " or ".join(map(repr, styles))
+        raise BadInput(f"only {known} is rewritten, not {settings.style!r}: leave the rewriting out")
     told = _Clear(retell(_monologues(gated, settings)), gated) if retell else None
     with draft_folder(out) as draft:
         writing = _Writing(draft, settings.format)

@@ -127,6 +127,11 @@ def style_names(*kinds: Kind) -> tuple[str, ...]:
     return tuple(name for name, style in _STYLES.items() if not kinds or style.kind in kinds)
 
 
+def rewritten_styles() -> tuple[str, ...]:
+    """Names of the styles that `--rewrite` is for."""
+    return tuple(name for name, style in _STYLES.items() if style.rewritten)
+
+
 def style_of(name: str) -> Style:
     """The style of a name.
 

@@ -16,7 +16,7 @@ from ddxgraph.cli.journeys.result import complain, print_gate, print_set, to_jso
 from ddxgraph.cli.terminal import STDOUT, bar, need, spoken
 from ddxgraph.common.errors import BadInput, fault_of
 from ddxgraph.common.words import NOTICE
-from ddxgraph.training.styles.registry import style_names, style_of
+from ddxgraph.training.styles.registry import rewritten_styles, style_names, style_of
 
 if TYPE_CHECKING:
     from ddxgraph.training.gate.config import GateConfig
@@ -127,7 +127,7 @@ def journeys(  # noqa: PLR0917 - one parameter an option
         quiet=quiet,
     )
     if rewrite and not any(each.rewritten for each in styles):
-        names = " or ".join(name for name in style_names() if style_of(name).rewritten)
+        names = " or ".join(rewritten_styles())
         raise BadInput(f"--rewrite is for {names}: add --style {names}, or leave it out")
     rules = _rules(config, min_backtracks)
     wanted = [_settings(each, form, seed, tries, rules) for each in styles]
