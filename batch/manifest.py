@@ -56,6 +56,10 @@ class Selection(BaseModel):
     """Which cases of a benchmark, and how they are shown. A run of a case file has none.
 
     The cases of a selection are the same on every machine: see `ddxgraph.eval.benchmarks.load`.
+
+    Example:
+        >>> Selection(benchmark="medqa", split="dev", limit=40, shuffle=1).free_form
+        False
     """
 
     model_config = _FROZEN

@@ -86,6 +86,16 @@ async def run(
         TooManyFailures: the engine, or the strategy, fails whatever it is given.
         BadInput: `samples` or `concurrency` is below 1.
         Whatever `cases` raises, once what was in flight has been yielded.
+
+    Example:
+        >>> import asyncio
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> async def pilot() -> list[str | None]:
+        ...     traces = run([case], ScriptedChatModel(), samples=2, out="runs/pilot")
+        ...     return [trace.answer async for trace in traces]
+        >>> asyncio.run(pilot())
+        ['A', 'A']
     """
     if min(samples, concurrency) < 1:
         raise BadInput(f"samples and concurrency must be 1 at least, not {samples} and {concurrency}")

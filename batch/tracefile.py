@@ -28,6 +28,14 @@ def read_traces(path: Path | str) -> Iterator[Trace]:
 
     Raises:
         TraceFileError: the file cannot be read, or a line of it is no trace.
+
+    Example:
+        >>> from ddxgraph import Case, build_graph, solve
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> trace = solve(build_graph(ScriptedChatModel()), Case(vignette="Fever and cough."))
+        >>> append_trace(Path("traces.jsonl"), trace)
+        >>> [read.id == trace.id for read in read_traces("traces.jsonl")]
+        [True]
     """
     for number, line in _FILE.lines(Path(path)):
         yield parse_trace(line, f"{path}, line {number}")

@@ -54,6 +54,13 @@ def read_cases(path: Path | str) -> Iterator[CaseEntry]:
 
     Raises:
         CaseFileError: the file is missing or unreadable, or a case in it is malformed.
+
+    Example:
+        >>> line = '{"vignette": "Fever.", "options": {"A": "Influenza", "B": "Malaria"}, "answer": "B"}'
+        >>> _ = Path("cases.jsonl").write_text(line)
+        >>> for case, gold in read_cases("cases.jsonl"):
+        ...     print(case.vignette, gold.answer)
+        Fever. B
     """
     path = Path(path)
     try:

@@ -7,7 +7,12 @@ from ddxgraph.nodes.usage import Usage
 
 
 class Budget(BaseModel):
-    """Upper limits over one traversal. When one is spent, the graph concludes with what it has."""
+    """Upper limits over one traversal. When one is spent, the graph concludes with what it has.
+
+    Example:
+        >>> Budget(max_tokens=50_000, max_backtracks=1).max_calls
+        64
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -28,7 +28,12 @@ BACKTRACKS: dict[Verdict, StopName] = {
 
 
 class Policy(BaseModel):
-    """Rules that may overrule the model's verdict."""
+    """Rules that may overrule the model's verdict.
+
+    Example:
+        >>> Policy(min_margin=0.2).min_margin
+        0.2
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -57,6 +57,14 @@ def build_graph(
         pydantic.ValidationError: the case is malformed.
         CaseTooLong: the case does not fit the context window.
         An engine's failure is not raised: it is typed in the state (`failure`) and in the trace.
+
+    Example:
+        >>> from ddxgraph import Case
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> graph = build_graph(ScriptedChatModel(), budget=Budget(max_backtracks=1))
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> graph.invoke({"case": case})["conclusion"].answer
+        'A'
     """
     return compile_plan(
         plan(

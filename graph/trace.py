@@ -138,7 +138,18 @@ class Provenance(BaseModel):
 
 
 class Trace(BaseModel, Looks):
-    """A traversal from its first step to its end."""
+    """A traversal from its first step to its end.
+
+    Example:
+        >>> from ddxgraph import Case, build_graph, solve
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> trace = solve(build_graph(ScriptedChatModel()), case)
+        >>> trace.answer, trace.outcome, trace.ended, trace.backtracks
+        ('A', 'answered', 'concluded', 0)
+        >>> Trace.model_validate_json(trace.to_json()) == trace
+        True
+    """
 
     model_config = _FROZEN
 

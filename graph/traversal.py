@@ -39,6 +39,15 @@ class Traversal:
         case: the case.
         sample: number of the sample, from 0; changes the seed.
         thread: as in `asolve`, for `async for`; the steps that are kept come first, at once.
+
+    Example:
+        >>> import asyncio
+        >>> from ddxgraph import build_graph
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> async def nodes(case: Case) -> list[str]:
+        ...     return [step.node async for step in Traversal(build_graph(ScriptedChatModel()), case)]
+        >>> asyncio.run(nodes(Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})))
+        ['review_history', 'generate_differential', 'check_evidence', 'check_evidence', 'reflect', 'conclude']
     """
 
     def __init__(
@@ -106,7 +115,16 @@ class Traversal:
 
 
 def solve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
-    """Walk a case to its end and return the trace."""
+    """Walk a case to its end and return the trace.
+
+    Example:
+        >>> from ddxgraph import build_graph
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> model = ScriptedChatModel(script={"conclude": {"justification": "Crackles.", "answer": "B"}})
+        >>> solve(build_graph(model), case).answer
+        'B'
+    """
     start = time.perf_counter()
     state = graph.invoke(cast(Any, {"case": case, "sample": sample}))
     return trace_of(cast(Journey, state), time.perf_counter() - start)
@@ -125,6 +143,14 @@ async def asolve(graph: JourneyGraph, case: Case, sample: int = 0, *, thread: st
 
     Raises:
         CheckpointError: the walk that is kept under that name is of another case or sample.
+
+    Example:
+        >>> import asyncio
+        >>> from ddxgraph import build_graph
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> asyncio.run(asolve(build_graph(ScriptedChatModel()), case)).answer
+        'A'
     """
     start = time.perf_counter()
     given: Any = {"case": case, "sample": sample}
@@ -143,6 +169,13 @@ def trace_of(state: Journey, elapsed_s: float | None = None) -> Trace:
     Args:
         state: what `graph.invoke` returned, or a snapshot's `values`.
         elapsed_s: wall time in seconds; the sum of the steps' latencies where it was not measured.
+
+    Example:
+        >>> from ddxgraph import build_graph
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> trace_of(build_graph(ScriptedChatModel()).invoke({"case": case})).answer
+        'A'
     """
     setting, steps = state["setting"], state.get("steps", [])
     conclusion, failure = state.get("conclusion"), state.get("failure")

@@ -41,6 +41,11 @@ class Case(BaseModel):
 
     Raises:
         pydantic.ValidationError: a field is unknown, empty, too long, or the options are not lettered.
+
+    Example:
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> case.options["B"]
+        'Pneumonia'
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

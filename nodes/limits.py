@@ -4,7 +4,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Limits(BaseModel):
-    """Upper bounds that each node's JSON schema states and the engine enforces."""
+    """Upper bounds that each node's JSON schema states and the engine enforces.
+
+    Example:
+        >>> Limits(findings=8).reasoning_chars
+        2000
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

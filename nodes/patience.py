@@ -28,6 +28,10 @@ class Patience(BaseModel):
     waited for. A call that *fails* on an engine that is there (a time-out, any other 5xx) is made a few times:
     it may be this very request that the engine cannot digest. Whatever else an engine says (a wrong key, an
     unknown model, a malformed request) is not asked twice.
+
+    Example:
+        >>> Patience(away_s=600).attempts  # waits ten minutes for an engine that restarts
+        4
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

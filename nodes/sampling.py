@@ -4,7 +4,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Sampling(BaseModel):
-    """Sampling settings sent with every call. What is None is left to the model's own configuration."""
+    """Sampling settings sent with every call. What is None is left to the model's own configuration.
+
+    Example:
+        >>> Sampling(temperature=0.7, seed=1).for_sample(3)
+        Sampling(temperature=0.7, top_p=None, seed=4)
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -148,6 +148,17 @@ def score_run(
         BenchmarkError: the benchmark's data are missing or damaged.
         CaseFileError, CaseConflict: the cases cannot be read, or two of them have one id.
         TraceFileError: a trace file cannot be read.
+
+    Example:
+        >>> import asyncio
+        >>> from ddxgraph import Case, Gold, run
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> async def pilot() -> list[str]:
+        ...     return [trace.id async for trace in run([case], ScriptedChatModel(), out="runs/pilot")]
+        >>> _ = asyncio.run(pilot())
+        >>> score_run("runs/pilot", [CaseEntry(case, Gold(case=case.id, answer="A"))]).accuracy
+        1.0
     """
     folder = Path(folder)
     manifest = manifest_of(folder)

@@ -169,7 +169,13 @@ class Split(Section):
 
 
 class GateConfig(Settings):
-    """All settings of the gate."""
+    """All settings of the gate.
+
+    Example:
+        >>> config = GateConfig(length={"enabled": True, "min_backtracks": 1})
+        >>> config.length.min_backtracks, config.correct.enabled
+        (1, True)
+    """
 
     seed: int = 0
     """Decides which traversals of a full case, letter or kind are dropped, and which cases are validation."""

@@ -61,6 +61,20 @@ def gate(
         TraceFileError: a line of a trace file is no trace; file and line are named.
         ReviewError: a run's reviews cannot be read.
         BenchmarkError, CaseFileError, CaseConflict, JudgementError: see `score_run`.
+
+    Example:
+        >>> import asyncio
+        >>> from ddxgraph import Case, Gold, RunSource, run
+        >>> from ddxgraph.eval.cases import CaseEntry
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> async def pilot() -> list[str]:
+        ...     return [trace.id async for trace in run([case], ScriptedChatModel(), out="runs/pilot")]
+        >>> _ = asyncio.run(pilot())
+        >>> source = RunSource("runs/pilot", [CaseEntry(case, Gold(case=case.id, answer="A"))])
+        >>> gated = gate([source], GateConfig(decontamination={"enabled": False}))
+        >>> [rule.reasons for rule in gated.report.rules if rule.reasons]  # the scripted model quotes nothing
+        [{<Reason.NO_FINDINGS: 'no_findings'>: 1}]
     """
     config = config or GateConfig()
     sources = _sources(runs)

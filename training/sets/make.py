@@ -123,6 +123,20 @@ def make_journeys(
         JourneySetError: something else is in the folder, or it cannot be written.
         GateError, TraceFileError, BenchmarkError, CaseFileError: see `gate`.
         BadInput: `tries` or `retell` are of no use to the style.
+
+    Example:
+        >>> import asyncio
+        >>> from ddxgraph import Case, Gold, RunSource, run
+        >>> from ddxgraph.eval.cases import CaseEntry
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> async def pilot() -> list[str]:
+        ...     return [trace.id async for trace in run([case], ScriptedChatModel(), out="runs/pilot")]
+        >>> _ = asyncio.run(pilot())
+        >>> source = RunSource("runs/pilot", [CaseEntry(case, Gold(case=case.id, answer="A"))])
+        >>> config = GateConfig(decontamination={"enabled": False}, findings={"enabled": False})
+        >>> make_journeys([source], "longstep", "data/longstep", config=config).manifest.samples
+        1
     """
     out = Path(out)
     settings = SetSettings(style=style, format=format, seed=seed, tries=tries, gate=config or GateConfig())

@@ -109,7 +109,13 @@ class Watch(Settings):
 
 
 class TrainConfig(Settings):
-    """All settings of fine-tuning."""
+    """All settings of fine-tuning.
+
+    Example:
+        >>> config = TrainConfig(base_model="Qwen/Qwen2.5-7B-Instruct", lora={"rank": 8})
+        >>> config.lora.rank, config.lora.alpha
+        (8, 32)
+    """
 
     base_model: str = "smollm2"
     """A folder, a hub's id, or `smollm2`, the model that ships."""

@@ -109,6 +109,14 @@ def compile_journey(
             or holds names that would not be found again in the text.
         UnknownStyle: there is no such style.
         BadInput: `tries` is less than 2 or does not apply to the style.
+
+    Example:
+        >>> from ddxgraph import Case, build_graph, solve
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> case = Case(vignette="Fever and cough.", options={"A": "Influenza", "B": "Pneumonia"})
+        >>> sample = compile_journey(solve(build_graph(ScriptedChatModel()), case), "longstep")
+        >>> sample.messages[-1].content.splitlines()[-1]
+        'Answer: A'
     """
     return compile_samples(trace, style, seed, tries=tries, prompts=prompts)[-1]
 

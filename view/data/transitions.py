@@ -162,6 +162,13 @@ def transitions(traces: Iterable[Trace], correct: Correct | None = None) -> "nx.
 
     Raises:
         MissingExtra: NetworkX is not installed.
+
+    Example:
+        >>> from ddxgraph import Case, build_graph, solve
+        >>> from ddxgraph.testing import ScriptedChatModel
+        >>> trace = solve(build_graph(ScriptedChatModel()), Case(vignette="Fever and cough."))
+        >>> transitions([trace]).edges["reflect", "conclude"]["probability"]
+        1.0
     """
     try:
         import networkx as nx  # noqa: PLC0415 - pages count without it

@@ -15,7 +15,14 @@ def trace_schema() -> dict[str, Any]:
     """The JSON schema (2020-12) of one line of a trace file."""
     from ddxgraph.graph.trace import Trace
 
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Trace.model_json_schema(mode="serialization"),
-    }
+    schema = Trace.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_examples(schema)}
+
+
+def _without_examples(node: Any) -> Any:
+    """The schema without the examples that stand in docstrings, which pydantic takes as descriptions."""
+    if isinstance(node, dict):
+        return {key: _without_examples(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_without_examples(value) for value in node]
+    return node.partition("\n\nExample:\n")[0] if isinstance(node, str) else node
