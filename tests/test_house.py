@@ -19,9 +19,9 @@ MAY_IMPORT = {
     "eval": {"batch", "common", "graph", "lab", "nodes", "prompts"},
     "view": {"batch", "common", "graph", "nodes", "prompts"},
     "training": {"batch", "common", "eval", "graph", "lab", "nodes", "prompts"},
-    "training/loop": {"serving", "view"},
+    "training/loop": {"serving"},
     "training/sft": {"serving"},
-    "experiment": {"batch", "common", "eval", "graph", "lab", "nodes", "serving", "training", "view"},
+    "experiment": {"batch", "common", "eval", "graph", "lab", "nodes", "serving", "training"},
 }
 """Room -> rooms below it; what a folder in a room may import as well. `serving` names the metadata keys of a
 call, which the nodes define."""
