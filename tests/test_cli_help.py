@@ -111,19 +111,16 @@ def test_every_parameter_has_a_help_text():
 
 
 def test_defaults_and_choices_are_those_of_the_modules_that_help_does_not_import():
-    from ddxgraph.cli.journeys.make import Format as SampleFormat
     from ddxgraph.cli.review.review import Only, Order
     from ddxgraph.cli.serving.adapters import TOLERANCE
     from ddxgraph.cli.serving.serve import Engine
     from ddxgraph.serving import server
     from ddxgraph.serving.adapters import canary
     from ddxgraph.training.review import queue
-    from ddxgraph.training.sets import samples
 
     assert Budget() == Budget(
         max_tokens=options.MAX_TOKENS, max_calls=options.MAX_CALLS, max_backtracks=options.MAX_BACKTRACKS
     )
-    assert get_args(SampleFormat) == get_args(samples.Format)
     assert list(Only) == list(queue.Only)
     assert get_args(Order) == tuple(queue.Order)
     assert canary.TOLERANCE == TOLERANCE

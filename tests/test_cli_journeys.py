@@ -165,10 +165,10 @@ def test_all_in_validation_is_nothing_to_train_on(place, journeys, tmp_path):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--style", "cot", "--tries", "2"], "--tries is for longstep and longmonolog, not for cot"),
+        (["--style", "cot", "--tries", "2"], "tries is for longstep and longmonolog, not for cot"),
         (["--style", "cot", "--rewrite"], "--rewrite is for longmonolog"),
         (["--style", "haiku"], "there is no style 'haiku': choose one of longstep, "),
-        (["--style", "cot", "--format", "csv"], "'csv' is not one of"),
+        (["--style", "cot", "--format", "csv"], "no form 'csv': choose one of messages, sharegpt"),
         (["--style", "cot", "--config", "nowhere.toml"], "cannot read nowhere.toml"),
     ],
 )

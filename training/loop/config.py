@@ -11,8 +11,8 @@ from ddxgraph.common.toml import Settings, explained_toml, read_toml, settings_o
 from ddxgraph.graph.budget import Budget
 from ddxgraph.training.gate.config import GateConfig, read_config
 from ddxgraph.training.sft.config import TrainConfig, train_config
-from ddxgraph.training.styles.compile import StyleName, check_tries
-from ddxgraph.training.styles.registry import style_of
+from ddxgraph.training.styles.compile import StyleName
+from ddxgraph.training.styles.registry import check_tries, style_of
 
 StrategyName = Literal["graph", "vanilla", "cot", "longstep", "longmonolog"]
 """How validation cases are taken."""

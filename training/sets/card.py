@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from ddxgraph.common.templates import markdown_environment
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS
 from ddxgraph.training.gate.report import GateReport
-from ddxgraph.training.sets.figures import Spread
-from ddxgraph.training.sets.manifest import SetManifest, data_file
+from ddxgraph.training.sets.forms import form_of
+from ddxgraph.training.sets.manifest import SetManifest, Spread, data_file
 from ddxgraph.training.sets.samples import features_of
 from ddxgraph.training.styles.registry import Kind, style_of
 
@@ -102,7 +102,7 @@ def _yaml_items(items: Iterable[Any], margin: str) -> Iterator[str]:
 def _body(manifest: SetManifest, report: GateReport) -> str:
     environment = markdown_environment(Path(__file__).parent)
     environment.filters |= {"share": _share, "count": _count, "middle": _middle, "words": _words}
-    style = style_of(manifest.settings.style)
+    style, form = style_of(manifest.settings.style), form_of(manifest.settings.format)
     models = list(dict.fromkeys(one.model for one in manifest.inputs))
     if manifest.rewriting:
         models = list(dict.fromkeys([*models, manifest.rewriting.model]))
@@ -112,7 +112,8 @@ def _body(manifest: SetManifest, report: GateReport) -> str:
         style=style,
         turns=_TURNS[style.kind],
         use=_USES[style.kind],
-        field="messages" if manifest.settings.format == "messages" else "conversations",
+        form=form,
+        loading=environment.from_string(form.loading),  # Markdown: not to be escaped
         sides=(manifest.train, manifest.validation),
         letters=sorted({*manifest.train.letters, *manifest.validation.letters}),
         rewriting=manifest.rewriting,

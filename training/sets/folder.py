@@ -16,16 +16,20 @@ from ddxgraph.training.sets.manifest import SET, SetFile, SetManifest, SetSettin
 
 State = Literal["written", "same"]
 
-_BLOCK: Final = 1 << 20
 _MOST_NAMED: Final = 4
 
 
 def check_place(out: Path, wanted: SetSettings, *, overwrite: bool) -> None:
-    """See that a set may be put somewhere, before the work is done.
+    """Check that a set may be put somewhere, before the work is done.
+
+    Args:
+        out: the place.
+        wanted: the settings of the set.
+        overwrite: allow a set with other settings to be replaced.
 
     Raises:
-        JourneySetError: it lies in a run's folder, something other than a set is there, or a set by other
-            settings and `overwrite` is not given.
+        JourneySetError: it is in a run's folder, something other than a set is there, or a set with other
+            settings is there and `overwrite` is not given.
     """
     place = out.resolve()
     for folder in (place, *place.parents):
@@ -51,9 +55,18 @@ def check_place(out: Path, wanted: SetSettings, *, overwrite: bool) -> None:
 
 
 def settle(draft: Path, made: SetManifest, out: Path, *, overwrite: bool) -> State:
-    """Put a set that was written into a draft folder in its place.
+    """Move a set from its draft folder to its place.
 
-    A set that is there and has the same files stays; one without samples is replaced.
+    A set with the same files stays; a set without samples is replaced.
+
+    Args:
+        draft: the draft folder.
+        made: the manifest of the set in it.
+        out: the place.
+        overwrite: replace another set.
+
+    Returns:
+        `same` if the set existed already.
 
     Raises:
         JourneySetError: another set is there and `overwrite` is not given, or it cannot be put there.
@@ -73,29 +86,29 @@ def settle(draft: Path, made: SetManifest, out: Path, *, overwrite: bool) -> Sta
 
 
 def changed_files(folder: Path, known: SetManifest) -> list[str]:
-    """What was done to the files of a set since it was made, in words; empty where they are as they were.
+    """Say what was done to the files of a set since it was made; empty if they are as they were.
 
     Raises:
         JourneySetError: a file cannot be read.
     """
-    found = []
+    changes = []
     for name, file in known.files.items():
         try:
             if sha256_of(folder / name) != file.sha256:
-                found.append(f"{name} was changed")
+                changes.append(f"{name} was changed")
         except FileNotFoundError:
-            found.append(f"{name} is missing")
+            changes.append(f"{name} is missing")
         except OSError as error:
             raise JourneySetError(f"cannot read {folder / name}: {error.strerror or error}") from None
-    return found
+    return changes
 
 
 @contextmanager
 def draft_folder(out: Path) -> Iterator[Path]:
-    """An empty folder beside a place, to be renamed to it; what is left of it in the end is deleted.
+    """An empty folder beside a place, to be renamed to it; deleted in the end if it is still there.
 
     Raises:
-        JourneySetError: a file cannot be written, such as on a full disk; nothing of it stays.
+        JourneySetError: a file cannot be written, for instance on a full disk; nothing of it stays.
     """
     place = out.resolve()
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
@@ -109,7 +122,7 @@ def draft_folder(out: Path) -> Iterator[Path]:
 
 
 class HashedFile:
-    """A file that is written once, from its first byte to its last; on the disk when it is closed."""
+    """A file that is written once from beginning to end, and is on the disk once it is closed."""
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("xb")
@@ -128,7 +141,7 @@ class HashedFile:
                 os.fsync(self._file.fileno())
 
     def write(self, text: str) -> None:
-        """Add to it."""
+        """Append a text."""
         content = text.encode()
         self._file.write(content)
         self._hash.update(content)
@@ -141,27 +154,24 @@ class HashedFile:
 
 
 def write_file(path: Path, text: str) -> SetFile:
-    """Write a file and say what it is."""
+    """Write a file, and give its hash and size."""
     with HashedFile(path) as file:
         file.write(text)
     return file.known
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as hex.
+    """SHA-256 of a file, in hex.
 
     Raises:
         OSError: it cannot be read.
     """
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _only_a_set(out: Path) -> None:
-    """Never delete what is not a set's."""
+    """Refuse to delete what does not belong to a set."""
     known = {*read_set(out).files, SET}
     others = sorted(path.name for path in out.iterdir() if path.name not in known or path.is_dir())
     if others:
@@ -172,7 +182,7 @@ def _only_a_set(out: Path) -> None:
 
 
 def _swap(draft: Path, out: Path, old_files: Sequence[str]) -> None:
-    """Put the draft in the place; should that fail, what was there is there again."""
+    """Put the draft in its place; if that fails, what was there before is put back."""
     place = out.resolve()
     sync_folder(draft)
     if not old_files:
@@ -200,16 +210,16 @@ def _delete(folder: Path, names: Sequence[str]) -> None:
 
 def _differences(there: SetManifest, made: SetManifest) -> list[str]:
     old, new = there.model_dump(mode="json"), made.model_dump(mode="json")
-    found = list(_changes(old["settings"], new["settings"]))
+    changes = list(_changes(old["settings"], new["settings"]))
     if old["code_version"] != new["code_version"]:
-        found.append(f"code_version was {old['code_version']}, now {new['code_version']}")
+        changes.append(f"code_version was {old['code_version']}, now {new['code_version']}")
     if old["inputs"] != new["inputs"]:
-        found.append("the runs that went into it were others, or have grown since")
-    if not found and old["rewriting"] != new["rewriting"]:
-        found.append("the rewritings were others")
-    if not found and old != new:
-        found.append("what the gate went by (gold answers, reviews, test sets) was different")
-    return found
+        changes.append("the runs that went into it were others, or have grown since")
+    if not changes and old["rewriting"] != new["rewriting"]:
+        changes.append("the rewritings were others")
+    if not changes and old != new:
+        changes.append("what the gate went by (gold answers, reviews, test sets) was different")
+    return changes
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:

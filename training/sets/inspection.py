@@ -8,9 +8,8 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.training.gate.config import SIDES, Side
-from ddxgraph.training.sets.figures import Figures, Tally
 from ddxgraph.training.sets.folder import changed_files
-from ddxgraph.training.sets.manifest import SetManifest, data_file, read_set
+from ddxgraph.training.sets.manifest import Figures, SetManifest, Tally, data_file, read_set
 from ddxgraph.training.sets.samples import Record, SampleMeta, read_samples
 from ddxgraph.training.styles.compile import Message
 

@@ -1,31 +1,22 @@
 """Sets of journeys: runs through the gate, compiled in a style, written as files to train on."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from ddxgraph.common.errors import BadInput, CompileError
 from ddxgraph.graph.trace import Trace, code_version
-from ddxgraph.nodes.case import Case
 from ddxgraph.training.gate.config import SIDES, GateConfig, Side
 from ddxgraph.training.gate.decontamination import HeldOutSets
-from ddxgraph.training.gate.gated import Accepted, Gated
+from ddxgraph.training.gate.gated import Accepted, Gated, Rejected
 from ddxgraph.training.gate.report import JSON, MARKDOWN, GateReport
 from ddxgraph.training.gate.screen import gate
 from ddxgraph.training.review.review import Reviews
 from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind
-from ddxgraph.training.rewrite.rewriter import (
-    Rewriter,
-    RewriteSummary,
-    Rewritten,
-    retold,
-    summary_of,
-    withdrawn,
-)
+from ddxgraph.training.rewrite.rewriter import Rewriter, Rewritten, retold, summary_of, withdrawn
 from ddxgraph.training.sets.card import card
-from ddxgraph.training.sets.figures import Tally
 from ddxgraph.training.sets.folder import (
     HashedFile,
     State,
@@ -34,6 +25,7 @@ from ddxgraph.training.sets.folder import (
     settle,
     write_file,
 )
+from ddxgraph.training.sets.forms import form_of
 from ddxgraph.training.sets.manifest import (
     CARD,
     SET,
@@ -41,22 +33,23 @@ from ddxgraph.training.sets.manifest import (
     SetFile,
     SetManifest,
     SetSettings,
+    Tally,
     Uncompiled,
     data_file,
 )
-from ddxgraph.training.sets.samples import Format, line_of, record_of
+from ddxgraph.training.sets.samples import Form, Record, WordingBy, record_of
 from ddxgraph.training.source import RunSource
 from ddxgraph.training.styles.compile import Sample, compile_samples
-from ddxgraph.training.styles.registry import rewritten_styles
+from ddxgraph.training.styles.registry import check_tries, rewritten_styles, style_of
 
 Progress = Callable[[int, int], None]
-"""Is told how much is done, and how much there is: bytes read by the gate, then journeys compiled."""
+"""Gets how much is done and how much there is: first bytes read by the gate, then journeys compiled."""
 
-_TOLD_EVERY = 100
+_TOLD_EVERY: Final = 100
 
 
 class Retold(Protocol):
-    """What a model made of the monologues."""
+    """What a model made of the texts."""
 
     @property
     def rewriter(self) -> Rewriter:
@@ -64,11 +57,11 @@ class Retold(Protocol):
 
     @property
     def by_trace(self) -> Mapping[str, Rewritten]:
-        """Trace id to what came of its monologue."""
+        """Trace id to its rewriting."""
 
 
 Retell = Callable[[Iterable[tuple[Trace, Sample]]], Retold]
-"""Has the monologues of traces rewritten."""
+"""Has the texts of traces rewritten."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,7 @@ class JourneySet:
     manifest: SetManifest
     report: GateReport
     state: State
-    """`same`: the set was there already, and nothing was written."""
+    """`same`: the set existed already, and nothing was written."""
 
 
 def make_journeys(
@@ -90,7 +83,7 @@ def make_journeys(
     config: GateConfig | None = None,
     seed: int = 0,
     tries: int | None = None,
-    format: Format = "messages",  # noqa: A002 - its name on the command line
+    format: str = "messages",  # noqa: A002 - its name on the command line
     judge: str | Literal[True] | None = None,
     reviews: Reviews | None = None,
     held_out: HeldOutSets | None = None,
@@ -100,29 +93,32 @@ def make_journeys(
 ) -> JourneySet:
     """Gate runs, compile what is accepted, and write it as a set: data files, card, the gate's report, manifest.
 
-    The same runs, settings and code give the same bytes, in whatever order the runs are named; where such a set
-    is there already it is left alone. It is there whole or not at all. Where no journey is accepted the folder
-    holds the gate's report and the manifest, and no data file.
+    The same runs, settings and code give the same bytes, in whatever order the runs are named; a set that exists
+    already is left as it is. A set is there whole or not at all. If no journey is accepted, the folder holds the
+    gate's report and the manifest, and no data file.
 
     Args:
-        runs: the run folders; with their cases where a run was made of a case file.
+        runs: the run folders; with their cases for a run that was made of a case file.
         style: name of a registered style.
-        out: the set's folder; made where it is missing.
+        out: the set's folder; made if it is missing.
         config: the gate's settings.
         seed: of the wording.
         tries: the tree rule: see `compile_journey`.
-        format: `messages` (TRL's chat format) or `sharegpt`.
-        judge: whose judgements settle free-form answers: see `score_run`.
-        reviews: trace id to what an expert said of it: see `gate`.
+        format: name of a registered form: `messages` (TRL's chat format), `sharegpt`.
+        judge: whose judgements decide on free-form answers: see `score_run`.
+        reviews: trace id to an expert's review: see `gate`.
         held_out: the test sets: see `gate`.
-        retell: has the monologues rewritten by a model; for `longmonolog` alone.
-        overwrite: replace another set that is there.
-        progress: told how far the work is.
+        retell: has the texts rewritten by a model; for `longmonolog` alone.
+        overwrite: replace another set in the folder.
+        progress: gets how far the work is.
+
+    Returns:
+        The set.
 
     Raises:
         JourneySetError: something else is in the folder, or it cannot be written.
         GateError, TraceFileError, BenchmarkError, CaseFileError: see `gate`.
-        BadInput: `tries` or `retell` are of no use to the style.
+        BadInput: there is no such style or form, or `tries` or `retell` does not apply to the style.
 
     Example:
         >>> import asyncio
@@ -139,16 +135,11 @@ def make_journeys(
         1
     """
     out = Path(out)
+    check_tries(style_of(style), tries)
+    form_of(format)
     settings = SetSettings(style=style, format=format, seed=seed, tries=tries, gate=config or GateConfig())
     check_place(out, settings, overwrite=overwrite)
-    gated = gate(
-        runs,
-        settings.gate,
-        reviews=reviews,
-        judge=judge,
-        held_out=held_out,
-        progress=progress,
-    )
+    gated = gate(runs, settings.gate, reviews=reviews, judge=judge, held_out=held_out, progress=progress)
     return write_journeys(gated, settings, out, retell=retell, overwrite=overwrite, progress=progress)
 
 
@@ -161,10 +152,21 @@ def write_journeys(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> JourneySet:
-    """Compile what the gate let through, and write it as a set: see `make_journeys`.
+    """Compile what the gate accepted, and write it as a set: see `make_journeys`.
 
-    A rewriting is written after the gate, so it is asked again of its text whether it quotes a test question: of
-    one that does the template stands.
+    Rewritings are made after the gate. So each is checked again for quotes of a test question; the template
+    stands for one that holds any.
+
+    Args:
+        gated: the gate's decisions.
+        settings: of the set.
+        out: the set's folder.
+        retell: has the texts rewritten by a model.
+        overwrite: replace another set in the folder.
+        progress: gets how far the work is.
+
+    Returns:
+        The set.
 
     Raises:
         JourneySetError, GateError, TraceFileError, BadInput: see `make_journeys`.
@@ -174,119 +176,132 @@ def write_journeys(
     if retell and settings.style not in styles:
         known = " or ".join(map(repr, styles))
         raise BadInput(f"only {known} is rewritten, not {settings.style!r}: leave the rewriting out")
-    told = _Clear(retell(_monologues(gated, settings)), gated) if retell else None
+    telling = _Telling(gated, settings, retell, progress)
+    form = form_of(settings.format)
     with draft_folder(out) as draft:
-        writing = _Writing(draft, settings.format)
-        with writing:
-            for number, (accepted, samples) in enumerate(_compiled(gated, settings), 1):
-                writing.take(accepted, samples, told)
-                if progress and (number % _TOLD_EVERY == 0 or number == len(gated)):
-                    progress(number, len(gated))
-        manifest = _finished(draft, gated.report, settings, writing, told)
+        with _Writing(draft, form) as writing:
+            for side, record in form.export(gated, telling.records):
+                writing.add(side, record)
+        manifest = _finished(draft, gated.report, settings, writing, telling)
         state = settle(draft, manifest, out, overwrite=overwrite)
     return JourneySet(out, manifest, gated.report, state)
 
 
-def _compiled(
-    gated: Gated, settings: SetSettings
-) -> Iterator[tuple[Accepted, tuple[Sample, ...] | CompileError]]:
-    for accepted in gated:
+class _Telling:
+    """Tells traversals in the style of a set, and keeps what could not be told."""
+
+    def __init__(
+        self, gated: Gated, settings: SetSettings, retell: Retell | None, progress: Progress | None
+    ) -> None:
+        self._gated, self._settings, self._progress = gated, settings, progress
+        self._told = 0
+        self.uncompiled: list[Uncompiled] = []
+        retold = retell(self._samples()) if retell else None
+        self._rewriter = retold.rewriter if retold else None
+        self._rewritten = dict(retold.by_trace) if retold else {}
+
+    def records(self, traversal: Accepted | Rejected) -> Sequence[Record]:
+        """The samples of a traversal, rewritten if they are to be; none if it cannot be told in the style."""
+        notes = traversal.notes if isinstance(traversal, Accepted) else ()
         try:
-            yield (
-                accepted,
-                compile_samples(accepted.trace, settings.style, settings.seed, tries=settings.tries),
-            )
+            samples = self._compiled(traversal.trace)
         except CompileError as error:
-            yield accepted, error
+            samples = ()
+            if isinstance(traversal, Accepted):
+                self.uncompiled.append(Uncompiled(trace=traversal.trace.id, why=str(error)))
+        records = [record_of(*self._final(traversal.trace, sample, notes)) for sample in samples]
+        if isinstance(traversal, Accepted):
+            self._count()
+        return records
 
+    @property
+    def rewriting(self) -> Rewriting | None:
+        """The rewriting of the whole set, once every sample was asked for; None if there was none."""
+        if self._rewriter is None:
+            return None
+        model, summary = self._rewriter.provenance, summary_of(self._rewritten.values())
+        return Rewriting(
+            model=model.model,
+            adapter=model.adapter,
+            adapter_sha256=model.adapter_sha256,
+            sampling=model.sampling,
+            prompt_hash=model.prompt_set,
+            check=CHECK,
+            asked=summary.asked,
+            accepted=summary.accepted,
+            share=summary.share,
+            refusals=summary.refusals,
+            tries=summary.tries,
+        )
 
-def _monologues(gated: Gated, settings: SetSettings) -> Iterator[tuple[Trace, Sample]]:
-    for accepted, samples in _compiled(gated, settings):
-        if not isinstance(samples, CompileError):
+    def _compiled(self, trace: Trace) -> tuple[Sample, ...]:
+        return compile_samples(trace, self._settings.style, self._settings.seed, tries=self._settings.tries)
+
+    def _samples(self) -> Iterator[tuple[Trace, Sample]]:
+        for accepted in self._gated:
+            try:
+                samples = self._compiled(accepted.trace)
+            except CompileError:  # reported once the set is written
+                continue
             for sample in samples:
                 yield accepted.trace, sample
 
+    def _final(self, trace: Trace, sample: Sample, notes: Any) -> tuple[Sample, Any, WordingBy]:
+        """A sample in its final words, with the notes and whose words they are."""
+        rewriting = self._rewritten.get(trace.id)
+        if rewriting is None:
+            return sample, notes, "template"
+        quote = self._gated.quote_in(rewriting.text, trace.case) if rewriting.accepted else None
+        if quote is not None:
+            fault = Fault(kind=FaultKind.TEST_QUESTION, about=quote.question)
+            rewriting = withdrawn(rewriting, sample.messages[-1].content, fault)
+            self._rewritten[trace.id] = rewriting
+        return retold(sample, rewriting), notes, "rewritten" if rewriting.accepted else "template"
 
-class _Clear:
-    """What a model made of the monologues; where a text of its quotes a test question the template stands."""
-
-    def __init__(self, told: Retold, gated: Gated) -> None:
-        self._gated, self._by_trace = gated, dict(told.by_trace)
-        self.rewriter = told.rewriter
-
-    def of(self, sample: Sample, case: Case) -> Rewritten | None:
-        """What came of a sample; None where it was not asked for."""
-        known = self._by_trace.get(sample.meta.trace)
-        if known is None or not known.accepted:
-            return known
-        quote = self._gated.quote_in(known.text, case)
-        if quote is None:
-            return known
-        fault = Fault(kind=FaultKind.TEST_QUESTION, about=quote.question)
-        refused = withdrawn(known, sample.messages[-1].content, fault)
-        self._by_trace[sample.meta.trace] = refused
-        return refused
-
-    @property
-    def summary(self) -> RewriteSummary:
-        """The pass in figures; those of the whole set once every sample was asked for."""
-        return summary_of(self._by_trace.values())
+    def _count(self) -> None:
+        self._told += 1
+        total = len(self._gated)
+        if self._progress and (self._told % _TOLD_EVERY == 0 or self._told == total):
+            self._progress(self._told, total)
 
 
 class _Writing:
-    """The data files of a set while they are written; one that would be empty is not made."""
+    """The data files of a set while they are written; a file that would be empty is not made."""
 
-    def __init__(self, folder: Path, form: Format) -> None:
-        self._folder, self._format = folder, form
+    def __init__(self, folder: Path, form: Form) -> None:
+        self._folder, self._form = folder, form
         self._open: dict[Side, HashedFile] = {}
         self._held = ExitStack()
         self.tallies: dict[Side, Tally] = {side: Tally() for side in SIDES}
         self.prompts: set[str] = set()
-        self.uncompiled: list[Uncompiled] = []
         self.first = ""
         """The first line."""
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Writing":
         self._held.__enter__()
+        return self
 
     def __exit__(self, *error: Any) -> None:
         self._held.__exit__(*error)
 
-    def take(
-        self, accepted: Accepted, samples: tuple[Sample, ...] | CompileError, told: _Clear | None
-    ) -> None:
-        """Write the samples of a traversal."""
-        if isinstance(samples, CompileError):
-            self.uncompiled.append(Uncompiled(trace=accepted.trace.id, why=str(samples)))
-            return
-        for sample in samples:
-            known = told.of(sample, accepted.trace.case) if told else None
-            in_words = retold(sample, known) if known else sample
-            wording: Literal["template", "rewritten"] = (
-                "rewritten" if known and known.accepted else "template"
-            )
-            record = record_of(in_words, accepted.notes, wording)
-            line = line_of(record, self._format)
-            self._file(accepted.split).write(line + "\n")
-            self.tallies[accepted.split].add(record)
-            self.prompts.add(sample.meta.prompt_hash)
-            self.first = self.first or line
-
-    def _file(self, side: Side) -> HashedFile:
+    def add(self, side: Side, record: Record) -> None:
+        line = self._form.line(record)
         if side not in self._open:
             self._open[side] = self._held.enter_context(HashedFile(self._folder / data_file(side)))
-        return self._open[side]
+        self._open[side].write(line + "\n")
+        self.tallies[side].add(record)
+        self.prompts.add(record.meta.prompt_hash)
+        self.first = self.first or line
 
     @property
     def files(self) -> dict[str, SetFile]:
-        """What was written."""
         return {data_file(side): self._open[side].known for side in SIDES if side in self._open}
 
 
 def _finished(
-    draft: Path, report: GateReport, settings: SetSettings, writing: _Writing, told: _Clear | None
+    draft: Path, report: GateReport, settings: SetSettings, writing: _Writing, telling: _Telling
 ) -> SetManifest:
-    """Write what stands beside the data files."""
+    """Write the other files of a set."""
     files = writing.files
     files[MARKDOWN] = write_file(draft / MARKDOWN, report.to_markdown())
     files[JSON] = write_file(draft / JSON, report.to_json())
@@ -297,8 +312,8 @@ def _finished(
         inputs=report.inputs,
         read=report.read,
         accepted=report.accepted.journeys,
-        uncompiled=writing.uncompiled,
-        rewriting=_rewriting(told) if told else None,
+        uncompiled=telling.uncompiled,
+        rewriting=telling.rewriting,
         train=writing.tallies["train"].figures(),
         validation=writing.tallies["validation"].figures(),
         files=files,
@@ -308,20 +323,3 @@ def _finished(
         manifest = manifest.model_copy(update={"files": files})
     write_file(draft / SET, manifest.to_json())
     return manifest
-
-
-def _rewriting(told: _Clear) -> Rewriting:
-    known, summary = told.rewriter.provenance, told.summary
-    return Rewriting(
-        model=known.model,
-        adapter=known.adapter,
-        adapter_sha256=known.adapter_sha256,
-        sampling=known.sampling,
-        prompt_hash=known.prompt_set,
-        check=CHECK,
-        asked=summary.asked,
-        accepted=summary.accepted,
-        share=summary.share,
-        refusals=summary.refusals,
-        tries=summary.tries,
-    )

@@ -1,16 +1,17 @@
 """`journeys.json`: what a set of journeys was made of, by which settings, and what it holds."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ddxgraph.common.errors import JourneySetError, fault_of
 from ddxgraph.training.gate.config import GateConfig, Side
 from ddxgraph.training.gate.report import InputReport
-from ddxgraph.training.sets.figures import Figures
-from ddxgraph.training.sets.samples import Format
+from ddxgraph.training.sets.samples import FormName, Record
 from ddxgraph.training.styles.compile import StyleName
 
 SET: Final = "journeys.json"
@@ -20,13 +21,48 @@ SET_VERSION: Final = 1
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 
 
+class Spread(BaseModel):
+    """How a number is distributed over samples."""
+
+    model_config = _FROZEN
+
+    least: int
+    median: float
+    mean: float
+    most: int
+
+
+class Figures(BaseModel):
+    """Samples in figures."""
+
+    model_config = _FROZEN
+
+    samples: int = 0
+    journeys: int = 0
+    """Traces that they come from; in the style `graph` a compacted one may have several samples."""
+    cases: int = 0
+    """By id."""
+    letters: Mapping[str, int] = Field(default_factory=dict)
+    """Answer letter to journeys; answers in words under the empty string."""
+    backtracking: int = 0
+    """Journeys with at least one move back."""
+    telling: int = 0
+    """Samples whose text tells at least one move back."""
+    rewritten: int = 0
+    """Samples in a model's words."""
+    words: Spread | None = None
+    """Words of the assistant in a sample, separated by white space; None without samples."""
+    tokens: Spread | None = None
+    """Tokens that the model wrote in a journey, as the engine counted them; None without samples."""
+
+
 class SetSettings(BaseModel):
-    """What decides a set, beside the runs that go into it."""
+    """What decides a set, beside its runs."""
 
     model_config = _FROZEN
 
     style: StyleName
-    format: Format = "messages"
+    format: FormName = "messages"
     seed: int = 0
     """Of the wording."""
     tries: int | None = None
@@ -35,7 +71,7 @@ class SetSettings(BaseModel):
 
 
 class Uncompiled(BaseModel):
-    """A traversal that the gate accepted and that cannot be told in the style."""
+    """An accepted traversal that cannot be told in the style."""
 
     model_config = _FROZEN
 
@@ -44,7 +80,7 @@ class Uncompiled(BaseModel):
 
 
 class Rewriting(BaseModel):
-    """What a model made of the monologues."""
+    """The rewriting of the texts by a model."""
 
     model_config = _FROZEN
 
@@ -58,9 +94,9 @@ class Rewriting(BaseModel):
     asked: int
     accepted: int
     share: float | None
-    """Accepted / asked, in 0..1; None where nothing was asked."""
+    """Accepted / asked, in 0..1; None if nothing was asked."""
     refusals: Mapping[str, int]
-    """Kind of fault to monologues that kept the template for it; one may have several."""
+    """Kind of fault to the texts that kept the template for it; a text may have several."""
     tries: int
 
 
@@ -74,7 +110,7 @@ class SetFile(BaseModel):
 
 
 class SetManifest(BaseModel):
-    """A set of journeys. The same input, settings and code give the same bytes: it holds no time and no path."""
+    """A set of journeys. It holds no time and no path: the same input, settings and code give the same bytes."""
 
     model_config = _FROZEN
 
@@ -112,12 +148,12 @@ class SetManifest(BaseModel):
 
 
 def data_file(side: Side) -> str:
-    """Name of the file of a side; a side without samples has none."""
+    """Name of the file of a side; a side without samples has no file."""
     return f"{side}.jsonl"
 
 
 def read_set(folder: Path) -> SetManifest:
-    """The manifest of a set.
+    """Read the manifest of a set.
 
     Raises:
         JourneySetError: the folder holds no set, or one of another version.
@@ -135,3 +171,68 @@ def read_set(folder: Path) -> SetManifest:
             f"{folder / SET} is not that of a set of version {SET_VERSION} ({fault_of(error)}): make the set "
             "again in another folder"
         ) from None
+
+
+class Tally:
+    """Counts samples one at a time; keeps about 100 bytes of each."""
+
+    def __init__(self) -> None:
+        self.words: list[int] = []
+        """Words of the assistant in each sample."""
+        self.models: Counter[str] = Counter()
+        """Model (and adapter) to samples."""
+        self._journeys: dict[str, tuple[str, str, bool, int]] = {}
+        self._telling = self._rewritten = 0
+
+    def add(self, record: Record) -> None:
+        """Count a sample."""
+        meta = record.meta
+        self.words.append(words_of(record))
+        self.models[f"{meta.model} with {meta.adapter}" if meta.adapter else meta.model] += 1
+        self._telling += meta.told_backtracks > 0
+        self._rewritten += meta.wording == "rewritten"
+        self._journeys[meta.trace] = (
+            meta.case,
+            _letter(meta.answer),
+            meta.backtracks > 0,
+            meta.tokens.completion,
+        )
+
+    @property
+    def per_case(self) -> Mapping[int, int]:
+        """Number of journeys of a case to the number of such cases."""
+        journeys = Counter(case for case, *_ in self._journeys.values())
+        return dict(sorted(Counter(journeys.values()).items()))
+
+    def figures(self) -> Figures:
+        """What was counted."""
+        journeys = self._journeys.values()
+        return Figures(
+            samples=len(self.words),
+            journeys=len(journeys),
+            cases=len({case for case, *_ in journeys}),
+            letters=dict(sorted(Counter(letter for _, letter, *_ in journeys).items())),
+            backtracking=sum(back for *_, back, _ in journeys),
+            telling=self._telling,
+            rewritten=self._rewritten,
+            words=_spread(self.words),
+            tokens=_spread([tokens for *_, tokens in journeys]),
+        )
+
+
+def words_of(record: Record) -> int:
+    """Words of the assistant, separated by white space."""
+    replies = (message.content for message in record.messages if message.role == "assistant")
+    return sum(len(reply.split()) for reply in replies)
+
+
+def _letter(answer: str) -> str:
+    return answer if len(answer) == 1 and answer.isupper() else ""
+
+
+def _spread(numbers: Sequence[int]) -> Spread | None:
+    if not numbers:
+        return None
+    return Spread(
+        least=min(numbers), median=median(numbers), mean=round(fmean(numbers), 1), most=max(numbers)
+    )

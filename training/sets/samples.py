@@ -1,25 +1,36 @@
-"""Files of training samples: one JSON object a line, in TRL's chat format or ShareGPT's.
+"""Samples as lines of a file: what a form of training data is, with TRL's chat format and ShareGPT's.
 
 Every line has the same fields with values of the same types, and no nulls: readers that infer a schema from the
-first lines (`datasets`) then read all of them, and sets can be joined.
+first lines (`datasets`) can then read all of them, and sets can be joined.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ddxgraph.common.errors import SampleFileError, fault_of
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.training.gate.reasons import Note
+from ddxgraph.training.sets.forms import form_of
 from ddxgraph.training.styles.compile import Message, Meta, Sample, StyleName
 
-Format = Literal["messages", "sharegpt"]
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+if TYPE_CHECKING:  # these need the extra `journeys`; samples are read without it
+    from ddxgraph.training.gate.config import Side
+    from ddxgraph.training.gate.gated import Accepted, Gated, Rejected
 
+
+def _known_form(name: str) -> str:
+    form_of(name)
+    return name
+
+
+FormName = Annotated[str, AfterValidator(_known_form)]
+"""Name of a registered form."""
 WordingBy = Literal["template", "rewritten"]
 
 _TRIGGERS: Final[tuple[Trigger, ...]] = get_args(Trigger)
@@ -30,7 +41,7 @@ _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 
 
 class Tokens(BaseModel):
-    """What the engine counted over the trace; for the sample's own length, tokenise it."""
+    """What the engine counted over the trace. For the sample's own length, tokenise it."""
 
     model_config = _FROZEN
 
@@ -38,7 +49,7 @@ class Tokens(BaseModel):
     prompt: int
     completion: int
     estimated: bool
-    """The engine did not count: estimated from the text's length."""
+    """Estimated from the text's length, because the engine did not count."""
 
 
 class SampleMeta(BaseModel):
@@ -60,7 +71,7 @@ class SampleMeta(BaseModel):
     seed: int
     """Of the wording."""
     tries: int
-    """Most tries told of each on-path node; 0: all of them."""
+    """Most tries of each on-path node that the text tells; 0: all of them."""
     part: int
     """Which of the trace's conversations, from 0; always 0 but for `graph` after a compaction."""
     prompt_hash: str
@@ -72,8 +83,8 @@ class SampleMeta(BaseModel):
     adapter_sha256: str
     """Empty where there was none."""
     triggers: Mapping[Trigger, int]
-    """Who made the trace's moves, and how many; every trigger stands here. `gold` or `label` above 0: an answer
-    key had a part in it."""
+    """Trigger to the number of moves that it made; every trigger is listed. `gold` or `label` above 0: an answer
+    key had a part in the trace."""
     backtracks: int
     """Backtracks of the trace."""
     told_backtracks: int
@@ -82,16 +93,38 @@ class SampleMeta(BaseModel):
     answer: str
     """The answer of the journey: an option's letter, or text in a free-form case."""
     wording: WordingBy
-    """Whether the text is a template's or a model's rewriting that passed the check."""
+    """Whether the text is the template's, or a model's rewriting that passed the check."""
     notes: Mapping[Note, bool]
-    """What the gate says of the journey; every note stands here."""
+    """Which of the gate's notes the journey has; every note is listed."""
 
 
-class Record(NamedTuple):
-    """A sample as a file holds it."""
+@dataclass(frozen=True)
+class Record:
+    """A sample as a file holds it. A form whose lines hold more has a subclass of its own."""
 
     messages: Sequence[Message]
+    """The conversation that is trained on."""
     meta: SampleMeta
+
+
+Told = Callable[["Accepted | Rejected"], Sequence[Record]]
+"""The samples of a traversal in the style of the set; none if it cannot be told so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A form of training data: which records are made of the gate's decisions, and how a line holds a record."""
+
+    field: str
+    """The field of a line that holds the conversation."""
+    loading: str
+    """How to train on the data set `data`: a sentence for the dataset card, in Markdown."""
+    export: Callable[["Gated", Told], Iterator[tuple["Side", Record]]]
+    """The records in the order of the set, each with its side."""
+    line: Callable[[Any], str]
+    """A record as its line, without the newline."""
+    parse: Callable[[bytes], Record]
+    """Reads a line. Raises `pydantic.ValidationError` if it is no line of this form."""
 
 
 class _ChatLine(BaseModel):
@@ -101,7 +134,7 @@ class _ChatLine(BaseModel):
     meta: SampleMeta
 
 
-class _Said(BaseModel):
+class _Turn(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
     by: Literal["system", "human", "gpt"] = Field(alias="from")
@@ -111,7 +144,7 @@ class _Said(BaseModel):
 class _ShareGptLine(BaseModel):
     model_config = _FROZEN
 
-    conversations: tuple[_Said, ...] = Field(min_length=1)
+    conversations: tuple[_Turn, ...] = Field(min_length=1)
     meta: SampleMeta
 
 
@@ -119,15 +152,15 @@ def record_of(sample: Sample, notes: Sequence[Note] = (), wording: WordingBy = "
     """A compiled sample as a file holds it.
 
     Args:
-        sample: as the compiler gave it, or rewritten.
+        sample: as the compiler made it, or rewritten.
         notes: the gate's.
-        wording: whose its text is.
+        wording: whose words its reply is in.
     """
     return Record(sample.messages, _meta_of(sample.meta, notes, wording))
 
 
 def _meta_of(meta: Meta, notes: Sequence[Note], wording: WordingBy) -> SampleMeta:
-    told = {
+    facts = {
         **meta.model_dump(),
         "tries": meta.tries or 0,
         "adapter": meta.adapter or "",
@@ -137,11 +170,11 @@ def _meta_of(meta: Meta, notes: Sequence[Note], wording: WordingBy) -> SampleMet
         "wording": wording,
         "notes": {note: note in notes for note in Note},
     }
-    return SampleMeta.model_validate(told)
+    return SampleMeta.model_validate(facts)
 
 
 def _tokens_of(usage: Usage) -> Tokens:
-    """Cached tokens are left out: they tell of the engine, and not every engine counts them."""
+    """Cached tokens are left out: they are about the engine, and not every engine counts them."""
     return Tokens(
         calls=usage.calls,
         prompt=usage.prompt_tokens,
@@ -150,15 +183,48 @@ def _tokens_of(usage: Usage) -> Tokens:
     )
 
 
-def line_of(record: Record, form: Format) -> str:
-    """A sample as its line, without the newline."""
-    if form == "messages":
-        return _ChatLine(messages=tuple(record.messages), meta=record.meta).model_dump_json()
-    said = tuple(
-        _Said.model_validate({"from": _SHAREGPT[message.role], "value": message.content})
-        for message in record.messages
-    )
-    return _ShareGptLine(conversations=said, meta=record.meta).model_dump_json()
+def each_sample(gated: "Gated", told: Told) -> Iterator[tuple["Side", Record]]:
+    """Every sample of every accepted traversal."""
+    for accepted in gated:
+        for record in told(accepted):
+            yield accepted.split, record
+
+
+def _chat_line(record: Record) -> str:
+    return _ChatLine(messages=tuple(record.messages), meta=record.meta).model_dump_json()
+
+
+def _parsed_chat(line: bytes) -> Record:
+    chat = _ChatLine.model_validate_json(line)
+    return Record(chat.messages, chat.meta)
+
+
+def _sharegpt_line(record: Record) -> str:
+    turns = [{"from": _SHAREGPT[message.role], "value": message.content} for message in record.messages]
+    return _ShareGptLine.model_validate({"conversations": turns, "meta": record.meta}).model_dump_json()
+
+
+def _parsed_sharegpt(line: bytes) -> Record:
+    shared = _ShareGptLine.model_validate_json(line)
+    messages = [{"role": _CHAT[turn.by], "content": turn.value} for turn in shared.conversations]
+    return Record(tuple(map(Message.model_validate, messages)), shared.meta)
+
+
+MESSAGES: Final = Form(
+    field="messages",
+    loading='`messages` is the chat format of TRL: `SFTTrainer` takes `data["train"].remove_columns("meta")` as '
+    "it is.",
+    export=each_sample,
+    line=_chat_line,
+    parse=_parsed_chat,
+)
+SHAREGPT: Final = Form(
+    field="conversations",
+    loading="`conversations` is the ShareGPT format, with the speakers `system`, `human` and `gpt`.",
+    export=each_sample,
+    line=_sharegpt_line,
+    parse=_parsed_sharegpt,
+)
 
 
 def features_of(line: str) -> list[dict[str, Any]]:
@@ -178,32 +244,27 @@ def _type_of(value: Any) -> dict[str, Any]:
     return {"dtype": _ARROW[type(value)]}
 
 
-def read_samples(path: Path, form: Format) -> Iterator[Record]:
-    """Samples of a file, in its order.
+def read_samples(path: Path, form: str) -> Iterator[Record]:
+    """Read the samples of a file, in its order.
+
+    Args:
+        path: the file.
+        form: name of the form of its lines.
 
     Raises:
-        SampleFileError: the file cannot be read, or a line of it is no sample in this format.
+        SampleFileError: the file cannot be read, or a line is no sample in this form.
+        UnknownForm: there is no such form.
     """
+    parse = form_of(form).parse
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                yield _parse(line, form, f"{path}, line {number}")
+                try:
+                    yield parse(line)
+                except ValidationError as error:
+                    raise SampleFileError(
+                        f"{path}, line {number}: no sample in the format {form!r} ({fault_of(error)}); make the "
+                        "set again, or take the line out"
+                    ) from None
     except OSError as error:
         raise SampleFileError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def _parse(line: bytes, form: Format, where: str) -> Record:
-    try:
-        if form == "messages":
-            chat = _ChatLine.model_validate_json(line)
-            return Record(chat.messages, chat.meta)
-        shared = _ShareGptLine.model_validate_json(line)
-    except ValidationError as error:
-        raise SampleFileError(
-            f"{where}: no sample in the format {form!r} ({fault_of(error)}); make the set again, or take the "
-            "line out"
-        ) from None
-    said = tuple(
-        Message.model_validate({"role": _CHAT[one.by], "content": one.value}) for one in shared.conversations
-    )
-    return Record(said, shared.meta)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from ddxgraph.common.errors import BadInput, CompileError
+from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.conversation import assemble
 from ddxgraph.graph.generation import generation_prompts
 from ddxgraph.graph.routing import Trigger
@@ -17,7 +17,7 @@ from ddxgraph.nodes.generate import SYSTEM
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.training.styles.journey import ParsedTrace, WentBack, parse
-from ddxgraph.training.styles.registry import Style, style_names, style_of
+from ddxgraph.training.styles.registry import Style, check_tries, style_of
 
 __all__ = ["CompileError", "Sample", "StyleName", "compile_journey", "compile_samples"]
 
@@ -154,17 +154,6 @@ def compile_samples(
     question = _messages(_question(trace.case, told_as.strategy, prompts))
     meta = _meta(parsed, told_as, seed, answer=parsed.answer, prompt_hash=prompts.hash)
     return (Sample(messages=(*question, Message(role="assistant", content=told)), meta=meta),)
-
-
-def check_tries(style: Style, tries: int | None) -> None:
-    """Check that the tree rule applies to a style.
-
-    Raises:
-        BadInput: it does not, and `tries` is given.
-    """
-    if tries is not None and style.kind != "journey":
-        allowed = " and ".join(style_names("journey"))
-        raise BadInput(f"tries is for {allowed}, not for {style.name}: leave it out")
 
 
 def _question(case: Case, strategy: str, prompts: PromptSet) -> list[BaseMessage]:

@@ -143,6 +143,17 @@ def style_of(name: str) -> Style:
     return _STYLES[name]
 
 
+def check_tries(style: Style, tries: int | None) -> None:
+    """Check that the tree rule applies to a style.
+
+    Raises:
+        BadInput: it does not, and `tries` is given.
+    """
+    if tries is not None and style.kind != "journey":
+        allowed = " and ".join(style_names("journey"))
+        raise BadInput(f"tries is for {allowed}, not for {style.name}: leave it out")
+
+
 @contextmanager
 def registered(style: Style) -> Iterator[Style]:
     """Have a style known for a while, such as in a test or a notebook.

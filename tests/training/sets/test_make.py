@@ -10,7 +10,7 @@ import sys
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -56,9 +56,10 @@ from ddxgraph.training.gate.config import (
 from ddxgraph.training.gate.screen import gate
 from ddxgraph.training.rewrite.rewriter import Rewriter, Rewritten, draft_of, rewrite
 from ddxgraph.training.rewrite.store import RewriteLog
+from ddxgraph.training.sets.forms import form_of
 from ddxgraph.training.sets.make import JourneySet, Retell, make_journeys, write_journeys
 from ddxgraph.training.sets.manifest import SetSettings, read_set
-from ddxgraph.training.sets.samples import line_of, read_samples, record_of
+from ddxgraph.training.sets.samples import read_samples, record_of
 from ddxgraph.training.source import RunSource
 from ddxgraph.training.styles.compile import compile_journey
 from ddxgraph.training.styles.registry import style_names
@@ -67,6 +68,10 @@ ROWS = entries(8)
 DATED = [entry(case(number, id=f"2024-01-{number}"), LETTERS[number % 4]) for number in range(10, 14)]
 """Cases whose ids look like dates."""
 CONFIG = GateConfig(balance=Balance(enabled=False), split=Split(validation_share=0.4))
+
+
+def line_of(record: Any, form: str) -> str:
+    return form_of(form).line(record)
 
 
 @pytest.fixture(scope="module")
@@ -568,7 +573,7 @@ def test_datasets_loads_a_set_by_its_folder_and_by_its_files(runs, tmp_path):
         made(runs, tmp_path / form, format=form)
         made(runs[:1], tmp_path / f"undated-{form}", format=form)
     [plain, *_] = read_samples(tmp_path / "messages" / "train.jsonl", "messages")
-    tuned = plain._replace(meta=plain.meta.model_copy(update={"adapter": "mine", "tries": 2}))
+    tuned = replace(plain, meta=plain.meta.model_copy(update={"adapter": "mine", "tries": 2}))
     lines = [line_of(one, "messages") + "\n" for one in (plain, tuned)]
     (tmp_path / "mixed.jsonl").write_text("".join(lines), encoding="utf-8")
     done = subprocess.run(

@@ -1,6 +1,7 @@
 """Files of samples: one schema for all lines, both formats, and a refusal that names file and line."""
 
 import json
+from typing import Any
 
 import pytest
 from journeys import CASE, STRAIGHT, reflection
@@ -10,11 +11,10 @@ from ddxgraph.common.errors import SampleFileError
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.gate.reasons import Note
+from ddxgraph.training.sets.forms import form_names, form_of
 from ddxgraph.training.sets.samples import (
-    FORMATS,
     Record,
     features_of,
-    line_of,
     read_samples,
     record_of,
 )
@@ -22,6 +22,10 @@ from ddxgraph.training.styles.compile import Sample, compile_journey
 from ddxgraph.training.styles.registry import style_names
 
 SCRIPT = {**STRAIGHT, "reflect": [reflection("recheck_evidence", ["C"], ["B"]), reflection()]}
+
+
+def line_of(record: Any, form: str) -> str:
+    return form_of(form).line(record)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +51,7 @@ def rich(sample) -> Sample:
     return sample.model_copy(update={"meta": sample.meta.model_copy(update=known)})
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", form_names())
 def test_all_lines_have_the_same_fields_of_the_same_types(sample, rich, form):
     plain = line_of(record_of(sample), form)
     other = line_of(record_of(rich, [Note.ANSWER_KEY], "rewritten"), form)
@@ -74,7 +78,7 @@ def test_what_was_absent_is_told_without_a_null(sample, rich):
     assert told.tokens.model_dump() == {"calls": 1, "prompt": 5, "completion": 7, "estimated": True}
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", form_names())
 @pytest.mark.parametrize("style", style_names())
 def test_a_sample_is_read_back_as_it_was_written(trace, tmp_path, style, form):
     record = record_of(compile_journey(trace, style))

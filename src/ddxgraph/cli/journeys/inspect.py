@@ -14,8 +14,8 @@ from ddxgraph.cli.terminal import STDOUT, Exit, counted, fail, spoken
 from ddxgraph.common.words import NOTICE
 
 if TYPE_CHECKING:
-    from ddxgraph.training.sets.figures import Figures, Spread
     from ddxgraph.training.sets.inspection import Bar, Inspection, Shown
+    from ddxgraph.training.sets.manifest import Figures, Spread
 
 _CELLS: Final = 40
 """Length of the longest bar."""

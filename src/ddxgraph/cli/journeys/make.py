@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
@@ -16,7 +16,8 @@ from ddxgraph.cli.journeys.result import complain, print_gate, print_set, to_jso
 from ddxgraph.cli.terminal import STDOUT, bar, need, spoken
 from ddxgraph.common.errors import BadInput, fault_of
 from ddxgraph.common.words import NOTICE
-from ddxgraph.training.styles.registry import rewritten_styles, style_names, style_of
+from ddxgraph.training.sets.forms import form_names, form_of
+from ddxgraph.training.styles.registry import check_tries, rewritten_styles, style_names, style_of
 
 if TYPE_CHECKING:
     from ddxgraph.training.gate.config import GateConfig
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from ddxgraph.training.styles.registry import Style
 
 app = branching()
-Format = Literal["messages", "sharegpt"]
-"""As `training.sets.samples.Format`, without its import."""
-
 
 @app.callback()
 @spoken
@@ -63,7 +61,12 @@ def journeys(  # noqa: PLR0917 - one parameter an option
         ),
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", help="Format of a sample: TRL's chat messages or ShareGPT.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help=f"Form of a line: {', '.join(form_names())}. `messages` are TRL's chat messages.",
+        ),
     ] = "messages",
     min_backtracks: Annotated[
         int | None,
@@ -183,13 +186,12 @@ def _rules(config: Path | None, min_backtracks: int | None) -> "GateConfig":
 
 
 def _settings(
-    style: "Style", form: Format, seed: int, tries: int | None, rules: "GateConfig"
+    style: "Style", form: str, seed: int, tries: int | None, rules: "GateConfig"
 ) -> "SetSettings":
     from ddxgraph.training.sets.manifest import SetSettings
 
-    if tries is not None and style.kind != "journey":
-        names = " and ".join(style_names("journey"))
-        raise BadInput(f"--tries is for {names}, not for {style.name}: leave it out")
+    check_tries(style, tries)
+    form_of(form)
     return SetSettings(style=style.name, format=form, seed=seed, tries=tries, gate=rules)
 
 
