@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 app = branching()
 
+
 @app.callback()
 @spoken
 def journeys(  # noqa: PLR0917 - one parameter an option
@@ -185,9 +186,7 @@ def _rules(config: Path | None, min_backtracks: int | None) -> "GateConfig":
     return rules.model_copy(update={"length": length})
 
 
-def _settings(
-    style: "Style", form: str, seed: int, tries: int | None, rules: "GateConfig"
-) -> "SetSettings":
+def _settings(style: "Style", form: str, seed: int, tries: int | None, rules: "GateConfig") -> "SetSettings":
     from ddxgraph.training.sets.manifest import SetSettings
 
     check_tries(style, tries)
