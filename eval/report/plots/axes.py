@@ -1,27 +1,38 @@
-"""What plots share: how a run is named and marked, and the axes of tokens and per cents."""
+"""Shared parts of plots: marks and names of runs, axes of tokens and per cent, and how a plot is finished."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.picture import (
+    INK,
     MUTED,
     PAGE,
+    NumberTable,
+    Picture,
     Sign,
+    entitle,
+    legend,
+    picture,
     short,
+    sign_of,
 )
 
 PUBLISHED: Final = Sign(MUTED, "d", "none")
-"""How published figures are drawn, and hollow: in grey, with a mark that no run has."""
+"""Published figures are drawn in grey and hollow, with a marker that no run has."""
 _NAMED: Final = 6
 """Series that a text alternative names."""
 _STEPS: Final = (1, 2, 5)
 _FEWEST_TICKS: Final = 3
 _POWERS: Final = range(-6, 9)
 """Powers of ten that an axis may show."""
+
+Entry = tuple[object, str]
+"""What stands for a series in the legend, and its name."""
 
 
 def called(run: RunResult) -> str:
@@ -30,22 +41,38 @@ def called(run: RunResult) -> str:
 
 
 def note(incomplete: bool) -> str:
-    """What follows a name."""
+    """The suffix of an incomplete run's name."""
     return " (incomplete)" if incomplete else ""
 
 
 def whiskers(estimates: Iterable[tuple[float, float, float]]) -> list[list[float]]:
-    """How far error bars reach below and above their marks, in per cent.
+    """How far error bars reach below and above their marks, in per cent, shape (2, estimates).
 
     Args:
         estimates: value, low and high end of each, in 0..1.
     """
-    told = list(estimates)
+    known = list(estimates)
     # A percentile interval may miss its own mean by a rounding error.
     return [
-        [max(0.0, 100 * (value - low)) for value, low, _ in told],
-        [max(0.0, 100 * (high - value)) for value, _, high in told],
+        [max(0.0, 100 * (value - low)) for value, low, _ in known],
+        [max(0.0, 100 * (high - value)) for value, _, high in known],
     ]
+
+
+def marks(axes: Axes, xs: Any, ys: Any, sign: Sign, *, incomplete: bool = False, **look: Any) -> None:
+    """Marks with error bars in a run's sign, hollow if it is incomplete.
+
+    Args:
+        axes: to draw on.
+        xs: one place or several.
+        ys: as many.
+        sign: of the run.
+        incomplete: whether the run is.
+        look: further arguments of `Axes.errorbar`, such as `yerr`.
+    """
+    axes.errorbar(
+        xs, ys, color=sign.colour, marker=sign.marker, markerfacecolor=inside(sign, incomplete), **look
+    )
 
 
 def tag(axes: Axes, text: str, x: float, y: float, sign: Sign) -> None:
@@ -62,16 +89,44 @@ def inside(sign: Sign, incomplete: bool) -> str:
 
 
 def handle(axes: Axes, sign: Sign, joined: bool, incomplete: bool = False) -> object:
-    """What stands for a series in the legend."""
+    """The legend's mark of a series.
+
+    Args:
+        axes: of the plot.
+        sign: of the series.
+        joined: whether a line joins its marks.
+        incomplete: whether its marks are hollow.
+    """
     return axes.plot(
         [], [], color=sign.colour, marker=sign.marker, markerfacecolor=inside(sign, incomplete),
         linestyle=sign.line if joined else "none", markersize=6,
     )[0]  # fmt: skip
 
 
+def entry(axes: Axes, number: int, name: str, incomplete: bool) -> Entry:
+    """A run's entry in the legend.
+
+    Args:
+        axes: of the plot.
+        number: of the run.
+        name: of the run.
+        incomplete: whether the run is.
+    """
+    mark = handle(axes, sign_of(number), joined=True, incomplete=incomplete)
+    return mark, f"{number}  {short(name)}{note(incomplete)}"
+
+
 def published_handle(axes: Axes) -> object:
-    """What stands for published figures in the legend."""
+    """The legend's mark of published figures."""
     return handle(axes, PUBLISHED, joined=False, incomplete=True)
+
+
+def name_rows(axes: Axes, labels: Sequence[str], **text: Any) -> None:
+    """Make the y axis one of rows, the first on top."""
+    axes.set_ylim(0.4, len(labels) + 0.6)
+    axes.set_yticks(range(len(labels), 0, -1), labels, **text)
+    axes.tick_params(axis="y", labelcolor=INK)
+    axes.grid(visible=False, axis="y")
 
 
 def log_tokens(axes: Axes, tokens: Sequence[float]) -> None:
@@ -98,17 +153,48 @@ def _log(axes: Axes, low: float, high: float) -> None:
 
 
 def _ticks(low: float, high: float, steps: Iterable[int]) -> list[float]:
-    marks = (step * 10.0**power for power in _POWERS for step in steps)
-    return [mark for mark in marks if low <= mark <= high]
+    places = (step * 10.0**power for power in _POWERS for step in steps)
+    return [place for place in places if low <= place <= high]
 
 
 def percent_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> None:
-    """An axis of per cents that holds all intervals."""
+    """A y axis of per cent that holds all intervals."""
     axes.set_ylim(max(-3.0, 100 * min(lows) - 4), min(103.0, 100 * max(highs) + 4))
 
 
-def listed(series: Iterator[str]) -> str:
+def listed(series: Iterable[str]) -> str:
     """Series in words, as many as a reader can follow."""
-    said = list(series)
-    rest = f"; and {len(said) - _NAMED} more, in the table below" if len(said) > _NAMED else ""
-    return "; ".join(said[:_NAMED]) + rest + "."
+    words = list(series)
+    rest = f"; and {len(words) - _NAMED} more, in the table below" if len(words) > _NAMED else ""
+    return "; ".join(words[:_NAMED]) + rest + "."
+
+
+def finished(
+    name: str,
+    title: str,
+    axes: Axes,
+    *,
+    series: Iterable[str],
+    table: NumberTable,
+    entries: Sequence[Entry] = (),
+    beside: str = "",
+) -> Picture:
+    """Title a plot, name its series below it, and save it.
+
+    Args:
+        name: of its files.
+        title: of the plot.
+        axes: of the plot.
+        series: each in words, for the text alternative.
+        table: its numbers.
+        entries: of the legend.
+        beside: a last sentence of the text alternative.
+
+    Returns:
+        The picture.
+    """
+    figure = axes.figure
+    assert isinstance(figure, Figure)  # noqa: S101 - see `sheet`
+    entitle(axes, title)
+    legend(figure, entries)
+    return picture(name, title, f"{title}. {listed(series)}{beside}", table, figure)
