@@ -24,9 +24,7 @@ from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.training.gate.decontamination import HeldOutSets
 from ddxgraph.training.loop.keep import unscored
-from ddxgraph.training.loop.prover import NotInForce, Prover
-from ddxgraph.training.loop.walker import Walk, Walker
-from ddxgraph.training.loop.workshop import Watch, Workshop
+from ddxgraph.training.loop.stages import NotInForce, Prover, Walk, Walker, Watch, Workshop
 from ddxgraph.training.sets.make import make_journeys
 from ddxgraph.training.sets.manifest import SET, read_set
 from ddxgraph.training.sft.card import read_training_card

@@ -24,7 +24,7 @@ from ddxgraph.lab.solver import leaders, posterior
 from ddxgraph.lab.teacher import Teacher
 from ddxgraph.lab.wording import read_question, read_vignette
 from ddxgraph.testing import Request, ScriptedChatModel
-from ddxgraph.training.loop.workshop import Proof
+from ddxgraph.training.loop.stages import Proof
 from ddxgraph.training.sets.manifest import SetManifest, read_set
 from ddxgraph.training.sets.samples import read_samples
 from ddxgraph.training.sft.card import Hardware, Losses, TrainingCard

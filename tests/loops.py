@@ -17,8 +17,8 @@ from ddxgraph.training.loop.cases import cases_of
 from ddxgraph.training.loop.config import read_loop
 from ddxgraph.training.loop.folder import LoopManifest, open_loop
 from ddxgraph.training.loop.loop import Ended, Loop
+from ddxgraph.training.loop.stages import Proof
 from ddxgraph.training.loop.summary import LoopSummary, summarise
-from ddxgraph.training.loop.workshop import Proof
 from ddxgraph.training.sft.job import CARD
 
 CONFIG = """

@@ -14,7 +14,7 @@ from ddxgraph.batch.tracefile import read_traces
 from ddxgraph.common.errors import LoopError
 from ddxgraph.eval.scoring.run import score_run
 from ddxgraph.experiment.weighing import weighing
-from ddxgraph.training.loop.workshop import Proof
+from ddxgraph.training.loop.stages import Proof
 
 ARMS = ("longstep", "longmonolog", "shortcut", "cot", "graph", "shortcut-equal-tokens", "cot-equal-tokens")
 

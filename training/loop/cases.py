@@ -1,4 +1,4 @@
-"""The cases of a loop: where journeys come from, and where an adapter is put to the test. They share nothing."""
+"""The cases of a loop: those that journeys are made from and those that adapters are evaluated on, kept apart."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,18 +21,18 @@ _NAMED: Final = 3
 
 
 class CaseDigest(BaseModel):
-    """Cases and their gold answers, by their content."""
+    """A digest of cases and gold answers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int
     sha256: str
-    """Over the cases in their order, and the gold answers; hex."""
+    """Over the cases, in order, and the gold answers; hex."""
 
 
 @dataclass(frozen=True)
 class LoopCases:
-    """Cases with their gold answers, which no strategy is ever handed."""
+    """Cases with their gold answers, which no strategy ever receives."""
 
     entries: Sequence[CaseEntry]
     selection: Selection | None
@@ -43,45 +43,45 @@ class LoopCases:
 
     @cached_property
     def known(self) -> CaseSet:
-        """Which they are."""
+        """Their ids and digest."""
         return case_set(self)
 
     @cached_property
     def golds(self) -> Mapping[str, str]:
-        """Case id to gold answer, for the scores alone."""
+        """Case id to gold answer, for scoring only."""
         return {entry.case.id: entry.gold.answer for entry in self.entries if entry.gold}
 
     @property
     def key(self) -> Sequence[CaseEntry] | None:
-        """The answer key, as a run's scorer takes it: None where it finds the benchmark's by itself."""
+        """The answer key for `score_run`; None for a benchmark, whose key the scorer finds itself."""
         return None if self.selection else self.entries
 
     @property
     def digest(self) -> CaseDigest:
-        """Cases and gold answers, by their content."""
-        told = "".join(f"\0{case}\0{answer}" for case, answer in self.golds.items())
-        whole = hashlib.sha256(f"{self.known.sha256}{told}".encode()).hexdigest()
-        return CaseDigest(count=self.known.count, sha256=whole)
+        """The digest of cases and gold answers."""
+        answers = "".join(f"\0{case}\0{answer}" for case, answer in self.golds.items())
+        sha256 = hashlib.sha256(f"{self.known.sha256}{answers}".encode()).hexdigest()
+        return CaseDigest(count=self.known.count, sha256=sha256)
 
 
 def cases_of(work: CaseWork, file: LoopFile) -> LoopCases:
-    """The cases that a section names. A benchmark's name is that benchmark, whatever files there are.
+    """Load the cases that a section names. A benchmark's name takes precedence over a file of that name.
 
     Raises:
         LoopError: a case has no gold answer, or there is no case.
-        BenchmarkError, CaseFileError, CaseConflict: they cannot be read, or two of them have one id.
+        BenchmarkError, CaseFileError, CaseConflict: the cases cannot be read, or two of them share an id.
     """
-    found = _of_benchmark(work) if work.cases in BENCHMARKS else _of_file(work, file)
-    if not found.entries:
+    cases = _of_benchmark(work) if work.cases in BENCHMARKS else _of_file(work, file)
+    if not cases.entries:
         raise LoopError(f"{file.path}: {work.cases} holds no cases")
-    without = [entry.case.id for entry in found.entries if entry.gold is None]
+    without = [entry.case.id for entry in cases.entries if entry.gold is None]
     if without:
         raise LoopError(
             f"{file.path}: {_listed(without)} in {work.cases} {'has' if len(without) == 1 else 'have'} no gold "
             "answer: give every case its `answer`"
         )
-    _ = found.known  # read through, so that two cases of one id are found before anything is started
-    return found
+    _ = cases.known  # raises now if two cases share an id
+    return cases
 
 
 def _of_benchmark(work: CaseWork) -> LoopCases:
@@ -98,8 +98,8 @@ def _of_benchmark(work: CaseWork) -> LoopCases:
 def _of_file(work: CaseWork, file: LoopFile) -> LoopCases:
     if work.split is not None:
         raise LoopError(
-            f"{file.path}: split is for a benchmark ({', '.join(BENCHMARKS)}), and {work.cases!r} is read as a "
-            "case file: leave it out"
+            f"{file.path}: split is only for a benchmark ({', '.join(BENCHMARKS)}); {work.cases!r} is read as a "
+            "case file: remove split"
         )
     entries: Iterable[CaseEntry] = list(read_cases(file.place(work.cases)))
     if work.limit is not None:
@@ -108,19 +108,19 @@ def _of_file(work: CaseWork, file: LoopFile) -> LoopCases:
 
 
 def check_apart(generate: LoopCases, evaluate: LoopCases) -> None:
-    """See that no validation case is among those that the training data come from.
+    """Check that no validation case is among those that the training data come from.
 
-    Compared are ids and the words of vignette and question; a question that was reworded is not found so.
+    Ids and the words of vignette and question are compared; a reworded question is not recognised.
 
     Raises:
-        LoopError: one is.
+        LoopError: a validation case is.
     """
     ids = {case.id for case in generate}
     shared = [case.id for case in evaluate if case.id in ids]
     if shared:
         raise LoopError(
-            f"[evaluate] has {_listed(shared)} of [generate] too: an adapter must be judged on cases that it was "
-            "not trained on; choose other cases for one of the two"
+            f"[evaluate] and [generate] share {_listed(shared)}: an adapter must be evaluated on cases that it "
+            "was not trained on; choose other cases for one of the two"
         )
     asked = {_question(case): case.id for case in generate}
     pairs = [
@@ -129,7 +129,7 @@ def check_apart(generate: LoopCases, evaluate: LoopCases) -> None:
     if pairs:
         more = f", and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
         raise LoopError(
-            f"[evaluate] and [generate] share questions ({'; '.join(pairs[:_NAMED])}{more}): take them out of "
+            f"[evaluate] and [generate] share questions ({'; '.join(pairs[:_NAMED])}{more}): remove them from "
             "one of the two"
         )
 

@@ -1,4 +1,4 @@
-"""The configuration of the improvement loop: a section a stage."""
+"""The configuration of the improvement loop, one section per stage."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ _OURS_AWAY_S: Final = 30.0
 
 
 class CaseWork(Settings):
-    """Cases, and how they are taken."""
+    """Cases, and how they are run."""
 
     USUAL_SPLIT: ClassVar[str] = "test"
 
@@ -32,9 +32,9 @@ class CaseWork(Settings):
     split: str | None = None
     """Of a benchmark."""
     limit: int | None = Field(default=None, ge=1)
-    """A sample of so many cases; all of them where absent."""
+    """Number of cases to sample; all where absent."""
     limit_seed: int = 0
-    """Draws another sample."""
+    """Seed of that sample."""
     samples: int = Field(default=1, ge=1)
     """Traversals of each case."""
     temperature: float = Field(default=0.0, ge=0, le=2)
@@ -42,7 +42,7 @@ class CaseWork(Settings):
     seed: int = 0
     """Sampling seed of the first sample of each case."""
     concurrency: int = Field(default=8, ge=1)
-    """Traversals at a time."""
+    """Traversals in flight at once."""
     max_tokens: int = Field(default=_BUDGET.max_tokens, ge=1)
     """Budget of a traversal: prompt and completion tokens over all calls."""
     max_calls: int = Field(default=_BUDGET.max_calls, ge=0)
@@ -59,7 +59,7 @@ class CaseWork(Settings):
 
 
 class Generate(CaseWork):
-    """Cases of which each round makes journeys, with the adapter that was kept last."""
+    """Cases from which each round makes journeys, with the adapter that was kept last."""
 
     USUAL_SPLIT: ClassVar[str] = "train"
 
@@ -70,12 +70,12 @@ class Generate(CaseWork):
     temperature: float = Field(default=0.7, ge=0, le=2)
     """Sampling temperature; at 0 the samples of a case are alike."""
     allow_failed: float = Field(default=0.05, ge=0, le=1)
-    """Share of the traversals that may fail for no fault of the model, such as by a time-out. Beyond it the loop
-    ends, to be mended; the same command then tries them again."""
+    """Share of the traversals that may fail for reasons unrelated to the model, such as a time-out. Beyond it the
+    loop ends; fix the cause and rerun to try them again."""
 
 
 class Evaluate(CaseWork):
-    """Validation cases, by which an adapter is kept or not. They share nothing with those of [generate]."""
+    """Validation cases, which decide whether an adapter is kept. They must not overlap with [generate]."""
 
     USUAL_SPLIT: ClassVar[str] = "dev"
 
@@ -84,7 +84,7 @@ class Evaluate(CaseWork):
     strategy: StrategyName = "graph"
     """`graph`, or a single generation: `vanilla`, `cot`, `longstep`, `longmonolog`."""
     reply_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens of a single generation; its style's own where absent. Not for the graph."""
+    """Token limit of a single generation; the style's own where absent. Not for the graph."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Evaluate":
@@ -94,14 +94,14 @@ class Evaluate(CaseWork):
 
 
 class Journeys(Settings):
-    """How accepted journeys are told."""
+    """How accepted journeys are compiled."""
 
     style: StyleName = "longstep"
     """`longstep`, `longmonolog`, `shortcut`, `cot` or `graph`."""
     seed: int = 0
-    """Gives another wording."""
+    """Seed of the wording."""
     tries: int | None = Field(default=None, ge=2)
-    """For longstep and longmonolog: tell at most so many tries of each node on the path; all where absent."""
+    """For longstep and longmonolog: most tries told of each node on the path; all where absent."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Journeys":
@@ -110,29 +110,29 @@ class Journeys(Settings):
 
 
 class EngineSettings(Settings):
-    """Where base model and adapters are served: a vLLM that runs already, or one that the loop starts."""
+    """What serves base model and adapters: a running vLLM, or one that the loop starts."""
 
     base_url: str | None = None
-    """Address of a running vLLM that loads adapters while it runs (`ddxgraph serve --lora-rank N`). Else
-    `DDXGRAPH_BASE_URL`. A key is read from `DDXGRAPH_API_KEY` alone."""
+    """Address of a running vLLM that can load adapters (`ddxgraph serve --lora-rank N`); where absent,
+    `DDXGRAPH_BASE_URL`. The API key is read from `DDXGRAPH_API_KEY` only."""
     model: str | None = None
     """Name of the base model there, where several are served."""
     engine: Literal["vllm"] | None = None
-    """`vllm`: the loop starts one, stops it while it trains, and stops it at its end."""
+    """`vllm`: the loop starts vLLM, stops it during training, and stops it at the end."""
     python: str | None = None
-    """Interpreter of the environment that vLLM is in; this one where absent."""
+    """Python interpreter of the environment that holds vLLM; this one where absent."""
     extra: tuple[str, ...] = ()
-    """Further flags of vLLM's."""
+    """Further vLLM flags."""
     lora_rank: int | None = Field(default=None, ge=1)
-    """Room for adapters up to this rank; the trainer's rank where absent."""
+    """Largest LoRA rank to serve; the trainer's rank where absent."""
     merge: bool = False
-    """Serve each adapter merged into the base model, on an engine that is started for it. On a processor vLLM
-    computes some ten times as fast so; on a GPU it only costs the starts."""
+    """Serve each adapter merged into the base model, on an engine started for it. On a CPU vLLM then runs about
+    ten times as fast; on a GPU it only costs start-up time."""
     port: int = Field(default=0, ge=0, le=65_535)
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on; 0: any free port."""
     patience_s: float | None = Field(default=None, ge=0)
-    """Seconds to wait for an engine that is away. Absent: 600 for a server that runs, which its owner may be
-    restarting; 30 for an engine that the loop starts, which nobody starts again once it has ended by itself."""
+    """Seconds to wait for an engine that is away. Where absent: 600 for a running server, which its owner may be
+    restarting; 30 for an engine that the loop started, which nobody else restarts."""
     timeout_s: float = Field(default=600.0, gt=0)
     """Seconds to wait for one reply."""
 
@@ -146,42 +146,42 @@ class EngineSettings(Settings):
     @model_validator(mode="after")
     def _one_of_both(self) -> "EngineSettings":
         if self.base_url is not None and self.engine is not None:
-            raise ValueError("base_url is of a server that runs, engine one to start: give one of the two")
+            raise ValueError("base_url names a running server and engine one to start: set one of the two")
         if self.engine is None:
             ours = [name for name in ("python", "extra", "lora_rank", "merge", "port") if getattr(self, name)]
             if ours:
                 raise ValueError(
-                    f'{", ".join(ours)}: for an engine that the loop starts; add engine = "vllm"'
+                    f'{", ".join(ours)}: only for an engine that the loop starts; add engine = "vllm"'
                 )
         return self
 
 
 class KeepRule(Settings):
-    """When a round's adapter is kept; where it is not, the loop stops."""
+    """When a round's adapter is kept. The loop stops when it is not."""
 
     alpha: float = Field(default=0.05, gt=0, lt=1)
-    """An adapter is not kept where the paired test shows it worse at this level: p at or below it, and fewer
-    right answers than before."""
+    """Significance level: the adapter is dropped if it has fewer right answers than before and the paired test
+    gives p at or below this."""
     min_difference: float | None = Field(default=None, ge=-1, le=1)
-    """Least difference in accuracy to what was kept before, such as -0.05: at most five points worse. No such
-    limit where absent."""
+    """Smallest accepted difference in accuracy from what was kept before, such as -0.05 (at most five points
+    worse). No limit where absent."""
 
 
 class _PlainConfig(Settings):
-    """What a loop does, but for the gate and the training, which have files of their own too."""
+    """All settings except those of the gate and the training, which may have files of their own."""
 
     rounds: int = Field(default=2, ge=1)
-    """Rounds to do. May be raised later."""
+    """Number of rounds. May be raised later."""
     start: Literal["kept", "base"] = "kept"
-    """What each round trains: `kept`, the adapter that was kept last (on-policy); `base`, a fresh one."""
+    """What each round trains: `kept`, the adapter kept last (on-policy); `base`, a new one."""
     base_model: str = "smollm2"
-    """A folder relative to this file, a hub's id, or `smollm2`, the small model that ships."""
+    """A folder relative to this file, a hub id, or `smollm2`, the small model that ships."""
     gate_config: str | None = None
-    """A file with the gate's settings, relative to this one; else [gate], else the gate's defaults."""
+    """A file with the gate's settings, relative to this one; where absent, [gate] or the gate's defaults."""
     generate: Generate = Generate()
-    """Cases to make journeys of."""
+    """Cases to make journeys from."""
     journeys: Journeys = Journeys()
-    """How they are told."""
+    """How journeys are compiled."""
     engine: EngineSettings = EngineSettings()
     """What serves the models."""
     evaluate: Evaluate = Evaluate()
@@ -196,35 +196,35 @@ class LoopConfig(_PlainConfig):
     gate: GateConfig = GateConfig()
     """The gate's settings, whichever file they came from."""
     train: TrainConfig = TrainConfig()
-    """The trainer's settings, with those of its preset. The base model in them is not heeded."""
+    """The trainer's settings, including those of its preset. Its base model is ignored."""
 
 
 class LoopFile(NamedTuple):
-    """A configuration, and where its paths begin."""
+    """A configuration and the file it came from."""
 
     config: LoopConfig
     path: Path
 
     def place(self, name: str) -> Path:
-        """A path that stands in the file."""
+        """Resolve a path given in the file."""
         return placed(self.path, name)
 
     @property
     def base_model(self) -> str:
-        """The base model as transformers and vLLM take it: a folder's absolute path, or what the file says.
+        """The base model for transformers and vLLM: a folder's absolute path, or the name as given.
 
         Raises:
-            LoopError: it is written as a path, and no folder is there.
+            LoopError: it is given as a path and the folder does not exist.
         """
         return base_model_of(self.path, self.config.base_model)
 
 
 def placed(path: Path, name: str) -> Path:
-    """A path that stands in a configuration file.
+    """Resolve a path given in a configuration file.
 
     Args:
         path: the file.
-        name: what stands there, relative to the file's folder.
+        name: the path, relative to the file's folder.
     """
     return path.parent / Path(name).expanduser()
 
@@ -240,14 +240,14 @@ def base_model_of(path: Path, name: str) -> str:
 
 
 def read_loop(path: Path | str) -> LoopFile:
-    """The configuration in a TOML file; what it does not name keeps its default.
+    """Read the configuration from a TOML file; settings it does not name keep their defaults.
 
     Raises:
-        LoopError: the file cannot be read, or a setting in it is unknown or impossible; it names file and key.
+        LoopError: the file cannot be read, or a setting is unknown or invalid; the message names file and key.
     """
-    told = read_toml(path, LoopError)
-    gate, train = told.pop("gate", None), told.pop("train", None)
-    file = LoopFile(settings_of(told, LoopConfig, path, LoopError), Path(path))
+    table = read_toml(path, LoopError)
+    gate, train = table.pop("gate", None), table.pop("train", None)
+    file = LoopFile(settings_of(table, LoopConfig, path, LoopError), Path(path))
     rest = {"gate": _gate(file, gate), "train": train_of(train, file.path)}
     return file._replace(config=file.config.model_copy(update=rest))
 
@@ -263,7 +263,7 @@ def _gate(file: LoopFile, table: object) -> GateConfig:
     if other is None:
         return gate_of(table, file.path)
     if table is not None:
-        raise LoopError(f"{file.path}: [gate] and gate_config both set the gate: leave one of them out")
+        raise LoopError(f"{file.path}: [gate] and gate_config both set the gate: remove one of them")
     try:
         return read_config(file.place(other))
     except GateError as error:
@@ -271,34 +271,34 @@ def _gate(file: LoopFile, table: object) -> GateConfig:
 
 
 def gate_of(table: object, path: Path) -> GateConfig:
-    """The gate's settings in the section `[gate]` of a configuration file; None: its defaults.
+    """The gate's settings from the section `[gate]` of a configuration file; None: its defaults.
 
     Raises:
-        LoopError: it is no section, or a setting is unknown or impossible.
+        LoopError: it is not a section, or a setting is unknown or invalid.
     """
-    told = {} if table is None else _section(path, "gate", table)
-    return settings_of(told, GateConfig, f"{path}, [gate]", LoopError)
+    section = {} if table is None else _section(path, "gate", table)
+    return settings_of(section, GateConfig, f"{path}, [gate]", LoopError)
 
 
 def train_of(table: object, path: Path) -> TrainConfig:
-    """The trainer's settings in the section `[train]` of a configuration file; None: its defaults.
+    """The trainer's settings from the section `[train]` of a configuration file; None: its defaults.
 
     Raises:
-        LoopError: it is no section, or a setting is unknown or impossible.
+        LoopError: it is not a section, or a setting is unknown or invalid.
     """
-    told = {} if table is None else _section(path, "train", table)
-    if "base_model" in told:
-        raise LoopError(f"{path}: base_model belongs at the top, not into [train]")
+    section = {} if table is None else _section(path, "train", table)
+    if "base_model" in section:
+        raise LoopError(f"{path}: base_model belongs at the top of the file, not in [train]")
     where = f"{path}, [train]"
     try:
-        return train_config(told, where)
+        return train_config(section, where)
     except TrainConfigError as error:
-        said = str(error)
-        raise LoopError(said if said.startswith(where) else f"{where}: {said}") from None
+        text = str(error)
+        raise LoopError(text if text.startswith(where) else f"{where}: {text}") from None
 
 
 def default_toml() -> str:
-    """The default configuration as a TOML file that explains itself."""
+    """The default configuration as a commented TOML file."""
     return explained_toml(_PlainConfig, "Settings of the improvement loop.") + _REST
 
 
@@ -306,7 +306,7 @@ _REST: Final = """\
 # The gate's settings, as `ddxgraph journeys default-config` prints them, with [gate.length] for [length].
 [gate]
 
-# The trainer's settings: a preset, and what is to differ from it, with [train.lora] for [lora].
+# The trainer's settings: a preset and what differs from it, with [train.lora] for [lora].
 [train]
 # preset = "smollm2-cpu"
 """

@@ -22,7 +22,7 @@ from ddxgraph.serving.models import served_models
 from ddxgraph.serving.server import Progress as EngineProgress
 from ddxgraph.serving.server import serve
 from ddxgraph.training.loop.config import EngineSettings, placed
-from ddxgraph.training.loop.workshop import Proof, Watch, Workshop
+from ddxgraph.training.loop.stages import Proof, Watch, Workshop
 from ddxgraph.training.sft.config import TrainConfig
 
 if TYPE_CHECKING:

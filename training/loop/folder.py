@@ -1,4 +1,4 @@
-"""The folder of a loop: what it is, what is there already, and one process at a time in it."""
+"""The folder of a loop: its manifest, its products, and a lock that admits one process at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,11 +34,11 @@ _INFORMS: Final = (
     "config.gate_config",  # the settings that it names stand under config.gate
     "config.train.base_model",
 )
-"""Fields that may change while a loop is under way: they decide nothing of what it makes."""
+"""Fields that may change during a loop, because they do not affect its products."""
 
 
 class LoopManifest(BaseModel):
-    """What a loop is: its settings, and the content of its cases."""
+    """What defines a loop: its settings and the content of its cases."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,7 +52,16 @@ class LoopManifest(BaseModel):
 
     @classmethod
     def of(cls, config: LoopConfig, generate: CaseDigest, evaluate: CaseDigest) -> "LoopManifest":
-        """The manifest of a loop that begins now."""
+        """The manifest of a loop that begins now.
+
+        Args:
+            config: all settings.
+            generate: digest of the cases that journeys are made from.
+            evaluate: digest of the validation cases.
+
+        Returns:
+            The manifest, with code version and time.
+        """
         return cls(
             config=config,
             generate=generate,
@@ -62,12 +71,12 @@ class LoopManifest(BaseModel):
         )
 
     def changes(self, now: "LoopManifest") -> list[Change]:
-        """The fields in which another manifest describes another loop."""
+        """The differences that make another manifest that of a different loop."""
         return changes_between(self.model_dump(mode="json"), now.model_dump(mode="json"), but_for=_INFORMS)
 
 
 class RoundFolder(NamedTuple):
-    """Where the products of a round lie."""
+    """Paths of a round's products."""
 
     number: int
     path: Path
@@ -79,27 +88,27 @@ class RoundFolder(NamedTuple):
 
     @property
     def run(self) -> Path:
-        """The traversals that journeys are made of: a run folder."""
+        """Run folder of the traversals that journeys are made from."""
         return self.path / RUN
 
     @property
     def journeys(self) -> Path:
-        """The set that is trained on."""
+        """The training set."""
         return self.path / "journeys"
 
     @property
     def adapter(self) -> Path:
-        """What was trained."""
+        """The trained adapter."""
         return self.path / "adapter"
 
     @property
     def liveness(self) -> Path:
-        """Whether the served adapter was proven to be in force."""
+        """Proof that the served adapter is in force."""
         return self.path / "liveness.json"
 
     @property
     def evaluation(self) -> Path:
-        """The validation cases on the adapter: a run folder."""
+        """Run folder of the validation cases on the adapter."""
         return self.path / "evaluation"
 
     @property
@@ -109,7 +118,7 @@ class RoundFolder(NamedTuple):
 
 
 class LoopFolder(StampedFolder):
-    """A loop's folder held by this process; made by `open_loop`."""
+    """A loop's folder, locked by this process; see `open_loop`."""
 
     def __init__(self, path: Path, manifest: LoopManifest) -> None:
         super().__init__(path, MANIFEST)
@@ -117,7 +126,7 @@ class LoopFolder(StampedFolder):
 
     @property
     def base(self) -> Path:
-        """The validation cases on the untrained base model: a run folder."""
+        """Run folder of the validation cases on the untrained base model."""
         return self.path / BASE
 
     def round(self, number: int) -> RoundFolder:
@@ -127,17 +136,16 @@ class LoopFolder(StampedFolder):
 
 @contextmanager
 def open_loop(path: Path, wanted: LoopManifest) -> Iterator[LoopFolder]:
-    """Open a loop's folder to go on with it, or make it.
+    """Open a loop's folder to resume it, or create it.
 
-    Runs that were copied from another loop may lie there before (`base`, `round-01/run`): they are taken up as
-    any run is, where model and settings are the same.
+    Runs copied from another loop beforehand (`base`, `round-01/run`) are resumed if model and settings match.
 
     Raises:
-        LoopError: another process works there, the folder is another loop's or something else's, or it cannot be
+        LoopError: another process works there, the folder holds another loop or other files, or it cannot be
             written.
     """
     with workplace(path, LOCK, "a loop"):
-        known = _known(path)
+        known = read_json(path / MANIFEST, LoopManifest)
         if known is None:
             _check_new(path)
             write_json(path / MANIFEST, wanted)
@@ -145,23 +153,19 @@ def open_loop(path: Path, wanted: LoopManifest) -> Iterator[LoopFolder]:
         elif changes := known.changes(wanted):
             raise LoopError(
                 f"{path} is another loop: {'; '.join(map(str, changes))}. Nothing was changed. Use another "
-                "folder (--out); runs of this one that still hold may be copied there"
+                "folder (--out); you may copy runs there that still apply"
             )
         yield LoopFolder(path, known.model_copy(update={"config": wanted.config}))
 
 
-def _known(path: Path) -> LoopManifest | None:
-    return read_json(path / MANIFEST, LoopManifest)
-
-
 def _check_new(path: Path) -> None:
     ours = {LOCK, BASE, ENGINE_LOG, f"{MANIFEST}.new"}
-    rounds = [one for one in path.iterdir() if one.name.startswith(ROUND) and one.is_dir()]
-    others = sorted(one.name for one in path.iterdir() if one.name not in ours and one not in rounds)
+    rounds = [entry for entry in path.iterdir() if entry.name.startswith(ROUND) and entry.is_dir()]
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in ours and entry not in rounds)
     others += sorted(
-        f"{one.name}/{part.name}" for one in rounds for part in one.iterdir() if part.name != RUN
+        f"{folder.name}/{part.name}" for folder in rounds for part in folder.iterdir() if part.name != RUN
     )
     if others:
         raise LoopError(
-            f"{path} holds other files than a loop ({', '.join(others[:3])}): name an empty folder or a new one"
+            f"{path} holds other files than a loop ({', '.join(others[:3])}): name an empty or new folder"
         )

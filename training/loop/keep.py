@@ -1,4 +1,4 @@
-"""The rule by which a round's adapter is kept: two scored runs on the same validation cases. Pure."""
+"""Whether a round's adapter is kept: two scored runs on the same validation cases are compared. Pure."""
 
 from pydantic import BaseModel
 
@@ -18,42 +18,46 @@ class Decision(BaseModel):
 
     kept: bool
     why: str
-    """In a sentence."""
+    """One sentence."""
     rule: KeepRule
     comparison: Comparison
     """`a` is what was kept before, `b` the new adapter."""
 
 
 def compared(name: str, before: ScoredRun, new_name: str, new: ScoredRun) -> Comparison:
-    """The paired comparison of two whole evaluations.
+    """Compare two complete evaluations case by case.
 
     Args:
-        name: of the earlier one.
+        name: of the earlier evaluation.
         before: its scores.
-        new_name: of the later one.
+        new_name: of the later evaluation.
         new: its scores.
 
+    Returns:
+        The paired comparison, the earlier evaluation as `a`.
+
     Raises:
-        LoopUnfinished: something is unscored, so that the cases left would not stand for all; or the two are not
-            of the same cases.
+        LoopUnfinished: a traversal is unscored, or the two evaluations hold different cases.
     """
-    for one in (before, new):
-        if one.incomplete:
-            raise LoopUnfinished(unscored(one))
+    for scored in (before, new):
+        if scored.incomplete:
+            raise LoopUnfinished(unscored(scored))
     a = Entrant(name, items_in_words(before), before)
     b = Entrant(new_name, items_in_words(new), new)
-    found = compare([a, b], baseline=name)
-    if not found.made:
-        raise LoopUnfinished(f"{before.path} and {new.path} cannot be compared: {found.not_made[0].why}")
-    return found.made[0]
+    comparisons = compare([a, b], baseline=name)
+    if not comparisons.made:
+        raise LoopUnfinished(
+            f"{before.path} and {new.path} cannot be compared: {comparisons.not_made[0].why}"
+        )
+    return comparisons.made[0]
 
 
 def unscored(run: ScoredRun) -> str:
-    """What is unscored of a run, and how to go on."""
+    """Say what a run leaves unscored, and how to continue."""
     reasons = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in run.incomplete.items())
     return (
-        f"{run.unscored} of {run.pairs} traversals in {run.path} are unscored ({reasons}), so that nothing can "
-        "be decided; see errors.jsonl there, and the same command tries them again"
+        f"{run.unscored} of {run.pairs} traversals in {run.path} are unscored ({reasons}), so nothing can be "
+        "decided; see errors.jsonl there, then rerun the same command to try them again"
     )
 
 
@@ -71,5 +75,5 @@ def decide(rule: KeepRule, comparison: Comparison) -> Decision:
 
 
 def _p(value: float) -> str:
-    said = p_value(value)
-    return said if said.startswith("<") else f"= {said}"
+    text = p_value(value)
+    return text if text.startswith("<") else f"= {text}"

@@ -1,7 +1,7 @@
-"""The improvement loop: generate, gate, compile, train, serve, verify, evaluate, compare; and again.
+"""The improvement loop: generate, gate, compile, train, serve, verify, evaluate, compare, repeat.
 
-A stage is done when its product is there whole. So the same loop goes on wherever it was broken off: what is
-there is not made again, runs and trainings go on by themselves.
+A stage is done when its product is complete. So an interrupted loop resumes anywhere: finished products are kept,
+and interrupted runs and trainings continue.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,16 +24,14 @@ from ddxgraph.training.loop.cases import LoopCases
 from ddxgraph.training.loop.config import CaseWork, Evaluate, LoopConfig
 from ddxgraph.training.loop.folder import LoopFolder, RoundFolder
 from ddxgraph.training.loop.keep import Decision, compared, decide, unscored
-from ddxgraph.training.loop.prover import NotInForce, Prover
-from ddxgraph.training.loop.walker import Walk, Walker
-from ddxgraph.training.loop.workshop import Watch, Workshop
+from ddxgraph.training.loop.stages import NotInForce, Prover, Walk, Walker, Watch, Workshop
 from ddxgraph.training.sets.make import make_journeys
 from ddxgraph.training.sets.manifest import SET, SetManifest, read_set
 from ddxgraph.training.sft.job import CARD
 from ddxgraph.training.source import RunSource
 
 _REASONS: Final = 3
-"""Reasons of the gate that are named where it lets nothing through."""
+"""How many of the gate's reasons are named when it accepts nothing."""
 
 
 class Ended(NamedTuple):
@@ -44,14 +42,14 @@ class Ended(NamedTuple):
 
 
 class _Stopped(NotDone):
-    """The loop is not to go on; an outcome, not a fault."""
+    """The loop ends here: an outcome, not a fault."""
 
 
 class Standing(NamedTuple):
-    """What a round has to be better than."""
+    """What a round is compared with."""
 
     name: str
-    """`base`, or the round's whose adapter was kept last."""
+    """`base`, or the round whose adapter was kept last."""
     adapter: Path | None
     scored: ScoredRun
 
@@ -61,12 +59,12 @@ class Loop:
     """A loop in its folder.
 
     Args:
-        folder: where its products lie.
-        generate: the cases to make journeys of.
-        evaluate: the validation cases.
-        workshop: serves, trains, verifies.
-        watch: is told how it is going.
-        held_out: the test sets, for the gate; None: those of the data folder.
+        folder: holds the products.
+        generate: cases to make journeys from.
+        evaluate: validation cases.
+        workshop: serves, trains and verifies.
+        watch: receives the progress.
+        held_out: test sets for the gate; None: those in the data folder.
     """
 
     folder: LoopFolder
@@ -83,17 +81,17 @@ class Loop:
         self._prover = Prover(self.workshop, self.watch)
 
     def run(self) -> Iterator[Ended | None]:
-        """Do what is left to do, a round at a time.
+        """Do the remaining work, one round at a time.
 
         Yields:
-            None after the base model's evaluation and after every round that was kept, so that what there is may
-            be told; then how it ended.
+            None after the base model's evaluation and after every round that was kept, so that the caller can
+            report; then how the loop ended.
 
         Raises:
-            LoopUnfinished: a stage did not come to its end; the same loop goes on once that is mended.
-            LoopError: a product in the folder is damaged, or cannot be written.
-            RunFolderError, TraceFileError, ScoreError, JourneySetError, GateError: see the stages' own functions.
-            Whatever the workshop raises.
+            LoopUnfinished: a stage failed for reasons unrelated to the model; fix the cause and rerun to resume.
+            LoopError: a product in the folder is damaged or cannot be written.
+            RunFolderError, TraceFileError, ScoreError, JourneySetError, GateError: see `run`, `score_run` and
+                `make_journeys`.
         """
         with self._walker:
             standing = Standing("base", None, self._base())
@@ -112,10 +110,10 @@ class Loop:
         return self.folder.manifest.config
 
     def _base(self) -> ScoredRun:
-        """The evaluation of the untrained base model."""
-        if found := self._whole(self.folder.base):
+        """Evaluate the untrained base model."""
+        if scored := self._whole(self.folder.base):
             self.watch.stage("base", "evaluate", there=True)
-            return found
+            return scored
         self.watch.stage("base", "serve")
         with self.workshop.served(None) as model:
             self.watch.stage("base", "evaluate")
@@ -144,7 +142,7 @@ class Loop:
         self._generate(place, standing)
         self.watch.stage(_where(place), "journeys")
         config = self._config
-        with self.watch.working(f"{_where(place)}: journeys") as told:
+        with self.watch.working(f"{_where(place)}: journeys") as progress:
             made = make_journeys(
                 [RunSource(place.run, self.generate.key)],
                 config.journeys.style,
@@ -153,7 +151,7 @@ class Loop:
                 seed=config.journeys.seed,
                 tries=config.journeys.tries,
                 held_out=self.held_out,
-                progress=told,
+                progress=progress,
             )
         if not made.manifest.train.samples:
             raise _Stopped(_nothing_to_train_on(place, made.manifest, made.report.rejected))
@@ -171,15 +169,14 @@ class Loop:
         scored = score_run(place.run, self.generate.key)
         if scored.unscored > work.allow_failed * scored.pairs:
             raise LoopUnfinished(
-                f"{_where(place)}: generate: {unscored(scored)}; or let more of them fail (allow_failed under "
-                "[generate])"
+                f"{_where(place)}: generate: {unscored(scored)}; or raise allow_failed under [generate]"
             )
         self.folder.stamp(place.run)
 
     # train
 
     def _train(self, place: RoundFolder, standing: Standing) -> None:
-        if (place.adapter / CARD).exists():  # an adapter goes to its place whole
+        if (place.adapter / CARD).exists():  # an adapter is moved into place only when complete
             self.watch.stage(_where(place), "train", there=True)
             return
         self.watch.stage(_where(place), "train")
@@ -189,9 +186,9 @@ class Loop:
     # serve, verify, evaluate
 
     def _test(self, place: RoundFolder) -> ScoredRun:
-        if found := self._whole(place.evaluation):
+        if scored := self._whole(place.evaluation):
             self.watch.stage(_where(place), "evaluate", there=True)
-            return found
+            return scored
         self.watch.stage(_where(place), "serve")
         with self._prover.live(_where(place), place.adapter, record=place.liveness) as model:
             self.watch.stage(_where(place), "evaluate")
@@ -208,7 +205,7 @@ class Loop:
         return scored
 
     def _whole(self, folder: Path) -> ScoredRun | None:
-        """The scores of an evaluation that is at its end; None of any other."""
+        """The scores of a finished evaluation, or None."""
         if not self.folder.is_stamped(folder):
             return None
         scored = score_run(folder, self.evaluate.key)
@@ -256,7 +253,7 @@ def _strategy(work: Evaluate, patience: Patience) -> Strategy:
 
 
 def _is_trainable(folder: Path) -> bool:
-    """Whether a set is there that has something to train on; one that has not is made again."""
+    """Whether the folder holds a set with training samples; an empty set is made again."""
     return (folder / SET).exists() and read_set(folder).train.samples > 0
 
 

@@ -1,4 +1,4 @@
-"""A loop in figures: base model and rounds side by side, as JSON, as Markdown and as one HTML page."""
+"""Summary of a loop: base model and rounds side by side, as JSON, Markdown and one HTML page."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ from ddxgraph.training.loop.cases import LoopCases
 from ddxgraph.training.loop.folder import SUMMARIES, LoopFolder, RoundFolder
 from ddxgraph.training.loop.keep import Decision, compared
 from ddxgraph.training.loop.loop import Ended
-from ddxgraph.training.loop.workshop import Proof
+from ddxgraph.training.loop.stages import Proof
 from ddxgraph.training.sets.manifest import SET, read_set
 from ddxgraph.training.sft.card import read_training_card
 
@@ -39,34 +39,34 @@ class Evaluated(BaseModel):
 
     accuracy: Accuracy
     unparsed: int
-    """Of the traversals: no answer could be read; counts as not correct."""
+    """Traversals whose answer could not be parsed; they count as not correct."""
     unscored: int
-    """Of the traversals: failed, or not there yet."""
+    """Traversals that failed or are missing."""
     traversals: int
     output_tokens: float | None
-    """Mean over the traversals that ended."""
+    """Mean over the finished traversals."""
 
 
 class Gathered(BaseModel):
-    """Traversals of a round, and what the gate and the style made of them."""
+    """Traversals of a round, and the samples that gate and style made of them."""
 
     model_config = FROZEN
 
     traversals: int
-    """That went into the gate."""
+    """Read by the gate."""
     accepted: int
     rejected: Mapping[str, int]
-    """Why the others were not accepted, in words, the most frequent first."""
+    """Reason in words to count, the most frequent first."""
     train: int
-    """Samples to train on."""
+    """Training samples."""
     validation: int
-    """Samples of the validation side."""
+    """Validation samples."""
     backtracks_told: int
-    """Samples whose text tells at least one move back."""
+    """Samples whose text tells at least one backtrack."""
 
     @property
     def share(self) -> float | None:
-        """Accepted / traversals, in 0..1; None where there were none."""
+        """Accepted / traversals, in 0..1; None without traversals."""
         return self.accepted / self.traversals if self.traversals else None
 
     @property
@@ -81,30 +81,30 @@ class Trained(BaseModel):
     model_config = FROZEN
 
     samples: int
-    """Trained on."""
+    """Training samples."""
     supervised_tokens: int
-    """That the loss was taken over, in one pass."""
+    """Supervised tokens in one epoch."""
     train_loss: float
-    """Nats a supervised token, at the end."""
+    """Nats per supervised token, at the end."""
     validation_loss: float | None
-    """The same on the validation side; None without one."""
+    """The same on the validation samples; None without any."""
 
 
 class RoundSummary(BaseModel):
-    """A round, as far as it has come."""
+    """A round, as far as it is done."""
 
     model_config = FROZEN
 
     number: int
     adapter: str
-    """Its folder, seen from the loop's."""
+    """Its folder, relative to the loop's."""
     gathered: Gathered | None = None
     trained: Trained | None = None
     proof: Proof | None = None
     evaluated: Evaluated | None = None
     decision: Decision | None = None
     against_base: Comparison | None = None
-    """Against the untrained model, where the decision was against an earlier round."""
+    """Comparison with the untrained model, where the decision compared with an earlier round."""
 
 
 class LoopSummary(BaseModel):
@@ -116,13 +116,13 @@ class LoopSummary(BaseModel):
     code_version: str
     state: Literal["under way", "done", "stopped"]
     why: str
-    """How it ended, in a sentence; empty while it is under way."""
+    """Why it ended, one sentence; empty while it is under way."""
     base_model: str
     style: str
-    """How journeys are told."""
+    """Style of the journeys."""
     start: str
     strategy: str
-    """How validation cases are taken."""
+    """Strategy on the validation cases."""
     items: str
     """The validation cases, in words."""
     majority: float | None
@@ -132,18 +132,21 @@ class LoopSummary(BaseModel):
 
     @property
     def kept(self) -> str | None:
-        """The adapter that was kept last; None where none was."""
-        kept = [one.adapter for one in self.rounds if one.decision and one.decision.kept]
+        """The adapter that was kept last, or None."""
+        kept = [done.adapter for done in self.rounds if done.decision and done.decision.kept]
         return kept[-1] if kept else None
 
 
 def summarise(folder: LoopFolder, evaluate: LoopCases, ended: Ended | None = None) -> LoopSummary:
-    """What a loop's folder holds, in figures.
+    """Summarise a loop's folder.
 
     Args:
         folder: the loop's.
         evaluate: its validation cases.
         ended: how it ended; None while it is under way.
+
+    Returns:
+        The figures of all rounds that have begun.
 
     Raises:
         LoopError, ScoreError, TraceFileError, JourneySetError: a product cannot be read.
@@ -171,7 +174,7 @@ def _round(place: RoundFolder, loop: Path, base: ScoredRun | None, evaluate: Loo
     scored = _scored(place.evaluation, evaluate)
     result = run_result(scored, 1, place.name, seed=0) if scored else None
     decision = read_json(place.decision, Decision)
-    # Against the base model too, lest many small steps down pass for no step.
+    # Compared with the base model too: several small losses in a row would otherwise go unnoticed.
     again = base is not None and scored is not None and decision is not None and place.number > 1
     return RoundSummary(
         number=place.number,
@@ -215,7 +218,7 @@ def _gathered(folder: Path) -> Gathered | None:
 
 
 def _trained(adapter: Path) -> Trained | None:
-    """The card's figures; None where there is no card, or one of another version."""
+    """The card's figures; None without a card of this version."""
     try:
         card = read_training_card(adapter)
     except TrainingError:
@@ -232,7 +235,7 @@ def write_summary(summary: LoopSummary, folder: Path) -> Path:
     """Write `summary.json`, `summary.md` and `summary.html`.
 
     Args:
-        summary: what they say.
+        summary: the figures.
         folder: the loop's.
 
     Returns:
@@ -280,7 +283,7 @@ class _Row(NamedTuple):
 
 def _rows(summary: LoopSummary) -> list[_Row]:
     rounds = [
-        _Row(f"round {one.number}", one.adapter, one.evaluated, one.decision, one.against_base)
-        for one in summary.rounds
+        _Row(f"round {done.number}", done.adapter, done.evaluated, done.decision, done.against_base)
+        for done in summary.rounds
     ]
     return [_Row("base", "", summary.base, None, None), *rounds]

@@ -1,4 +1,4 @@
-"""A training while it runs: how far it is, what the model says by now, and a stop that loses nothing."""
+"""Trainer callbacks: progress, sample replies, and a stop that loses nothing."""
 
 import json
 import time
@@ -10,20 +10,20 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 SAMPLES: Final = "samples.jsonl"
-"""What the model answered at each evaluation: step, prompt, reply."""
+"""File of the model's sample replies: step, prompt, reply."""
 
 
 class TrainProgress(NamedTuple):
-    """How far a training is."""
+    """Progress of a training."""
 
     step: int
     steps: int
     tokens: int
-    """Trained on since this process began."""
+    """Tokens trained on since this process began."""
     seconds: float
-    """Since then."""
+    """Seconds since this process began."""
     loss: float | None
-    """Nats a supervised token, over the steps since the last entry."""
+    """Nats per supervised token, over the steps since the last log entry."""
     validation_loss: float | None
     """At the last evaluation."""
     done: int
@@ -31,7 +31,7 @@ class TrainProgress(NamedTuple):
 
 
 class Watch(TrainerCallback):
-    """Tells the progress after each step, and ends the training after a step where that is wished."""
+    """Reports progress after each step, and stops the training on request."""
 
     def __init__(
         self, told: Callable[[TrainProgress], None] | None, stop: Callable[[], bool] | None = None
@@ -43,19 +43,19 @@ class Watch(TrainerCallback):
         self._loss: float | None = None
         self._validation: float | None = None
         self.stopped = False
-        """Whether the training was ended before its last step."""
+        """Whether the training stopped before its last step."""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Begin to count."""
+        """See `TrainerCallback`."""
         self._began, self._first = time.monotonic(), state.global_step
         self._tell(state)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Heed a wish to stop, with a checkpoint."""
+        """Stop on request, with a checkpoint."""
         if _anywhere(self._stop(), args) and state.global_step < state.max_steps:
             self.stopped = True
             control.should_save = True
@@ -68,11 +68,11 @@ class Watch(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Take in what the trainer measured."""
-        found = kwargs.get("logs") or {}
-        self._loss = found.get("loss", self._loss)
-        self._validation = found.get("eval_loss", self._validation)
-        self._tokens = int(found.get("num_tokens", self._tokens))
+        """Record the trainer's measurements."""
+        logs = kwargs.get("logs") or {}
+        self._loss = logs.get("loss", self._loss)
+        self._validation = logs.get("eval_loss", self._validation)
+        self._tokens = int(logs.get("num_tokens", self._tokens))
         self._tell(state)
 
     def _tell(self, state: TrainerState) -> None:
@@ -90,7 +90,7 @@ class Watch(TrainerCallback):
 
 
 def _anywhere(wished: bool, args: TrainingArguments) -> bool:
-    """Whether any process of the training wishes so: all of them must end after the same step."""
+    """Whether any process asks to stop: all of them must stop after the same step."""
     if args.world_size == 1:
         return wished
     flag = torch.tensor(int(wished), device=args.device)
@@ -99,7 +99,7 @@ def _anywhere(wished: bool, args: TrainingArguments) -> bool:
 
 
 class Sampler(TrainerCallback):
-    """Has the model answer a few prompts at each evaluation, or at each checkpoint where there is none."""
+    """Samples replies to a few prompts at each evaluation, or at each checkpoint without evaluations."""
 
     def __init__(
         self,
@@ -118,13 +118,13 @@ class Sampler(TrainerCallback):
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Answer."""
+        """See `TrainerCallback`."""
         self._sample(state, kwargs["model"])
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Answer where there are no evaluations."""
+        """See `TrainerCallback`."""
         if not self._at_evaluations:
             self._sample(state, kwargs["model"])
 
@@ -144,11 +144,11 @@ class Sampler(TrainerCallback):
     def _reply(self, model: Any, prompt: Sequence[int]) -> str:
         ids = torch.tensor([list(prompt)], device=model.device)
         with torch.no_grad():
-            said = model.generate(
+            output = model.generate(
                 input_ids=ids,
                 attention_mask=torch.ones_like(ids),
                 max_new_tokens=self._tokens,
                 do_sample=False,
                 pad_token_id=self._tokenizer.pad_token_id,
             )
-        return str(self._tokenizer.decode(said[0, ids.shape[1] :], skip_special_tokens=True))
+        return str(self._tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True))

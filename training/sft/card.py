@@ -1,4 +1,4 @@
-"""The training card: what an adapter was trained on, how, and what came of it; for machines and for readers."""
+"""The training card: data, settings and results of a training, as JSON and as a page."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 
 
 class Hardware(BaseModel):
-    """What it was trained on."""
+    """Hardware and number formats of a training."""
 
     model_config = _FROZEN
 
@@ -32,18 +32,18 @@ class Hardware(BaseModel):
 
 
 class Losses(BaseModel):
-    """Nats a supervised token."""
+    """Losses in nats per supervised token."""
 
     model_config = _FROZEN
 
     train: float
-    """At the last entry of the log."""
+    """At the last log entry."""
     train_mean: float
     """Over all steps."""
     validation: float | None
-    """At the last evaluation; None without a validation side."""
+    """At the last evaluation; None without validation samples."""
     log: Sequence[Mapping[str, float]]
-    """Entries of the log, in order: `step`, and `loss`, `learning_rate`, `eval_loss` and others as they came."""
+    """Log entries in order: `step`, with `loss`, `learning_rate`, `eval_loss` and others."""
 
 
 class TrainingCard(BaseModel):
@@ -53,17 +53,17 @@ class TrainingCard(BaseModel):
 
     version: Literal[1] = 1
     made: datetime
-    """When it was done, UTC."""
+    """Completion time, UTC."""
     job: TrainingJob
     base_model: str
-    """Folder or hub's id that the weights were loaded from."""
+    """Folder or hub id of the weights."""
     train: SideCounts
     validation: SideCounts
     steps: int
     seconds: float
-    """Spent training, without loading and without what came to nothing before a resumption."""
+    """Training time, without loading and without work lost before a resumption."""
     tokens_per_s: float
-    """Trained on, over `seconds`; padding is not counted."""
+    """Training tokens over `seconds`, padding not counted."""
     trained_parameters: int
     all_parameters: int
     losses: Losses
@@ -73,26 +73,26 @@ class TrainingCard(BaseModel):
 
     @property
     def samples(self) -> int:
-        """Samples trained on."""
+        """Number of training samples."""
         return self.train.used
 
     @property
     def supervised_tokens(self) -> int:
-        """Tokens that the loss was taken over, in one pass."""
+        """Supervised tokens in one epoch."""
         return self.train.supervised_tokens
 
     @property
     def train_loss(self) -> float:
-        """Nats a supervised token at the end."""
+        """Training loss at the end, nats per supervised token."""
         return self.losses.train
 
     @property
     def validation_loss(self) -> float | None:
-        """Nats a supervised token on the validation side at the end; None without one."""
+        """Validation loss at the end, nats per supervised token; None without validation samples."""
         return self.losses.validation
 
     def write(self, folder: Path, name: str) -> None:
-        """Write the card and its page into an adapter's folder."""
+        """Write the card as JSON and as a page into an adapter's folder."""
         (folder / CARD).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
         page = (
             markdown_environment(Path(__file__).parent).get_template(_TEMPLATE).render(card=self, name=name)
@@ -101,10 +101,10 @@ class TrainingCard(BaseModel):
 
 
 def read_training_card(folder: Path) -> TrainingCard:
-    """The card of an adapter that `ddxgraph train` made.
+    """Read the card of an adapter made by `ddxgraph train`.
 
     Raises:
-        TrainingError: there is none, or it is of another version.
+        TrainingError: there is no card of this version.
     """
     path = folder / CARD
     try:
@@ -118,7 +118,7 @@ def read_training_card(folder: Path) -> TrainingCard:
 
 
 def libraries() -> dict[str, str]:
-    """Versions of what was trained with."""
+    """Versions of the training libraries."""
     found = {}
     for name in _LIBRARIES:
         try:
@@ -129,7 +129,7 @@ def libraries() -> dict[str, str]:
 
 
 def losses_of(history: Sequence[Mapping[str, Any]]) -> Losses:
-    """The losses in a trainer's log."""
+    """Collect the losses from a trainer's log."""
     entries = [
         {key: float(value) for key, value in entry.items() if isinstance(value, int | float)}
         for entry in history

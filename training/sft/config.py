@@ -1,4 +1,4 @@
-"""The configuration of fine-tuning, and the presets that ship."""
+"""Configuration of fine-tuning, and the shipped presets."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,20 +15,20 @@ _PRESET_KEY: Final = "preset"
 
 
 class Data(Settings):
-    """What is read of the set, and how."""
+    """How the set is read."""
 
     max_tokens: int = Field(default=8192, ge=16)
     """Longest sample in tokens, chat template included; with packing, the length of a packed row."""
     too_long: Literal["refuse", "drop", "truncate"] = "refuse"
-    """What becomes of longer samples: training is refused, they are dropped, or their end is cut off. Dropped and
-    cut ones are counted in the card."""
+    """What happens to longer samples: refuse to train, drop them, or cut off their end. The card counts
+    dropped and cut samples."""
     unreadable: Literal["refuse", "drop"] = "refuse"
-    """What becomes of samples whose replies cannot be told in the rendered text, such as one that holds a special
-    token of the tokenizer."""
+    """What happens to samples whose replies cannot be located in the rendered text, such as one that holds a
+    special token of the tokenizer."""
     packing: bool = False
-    """Several samples in a row of `max_tokens` tokens, none of which sees another."""
+    """Pack several samples into a row of `max_tokens` tokens; none attends to another."""
     chat_template: Path | None = None
-    """A Jinja file to render with instead of the model's own template; serve the adapter with the same file."""
+    """Jinja file that replaces the model's chat template; serve the adapter with the same file."""
 
 
 class Lora(Settings):
@@ -37,75 +37,75 @@ class Lora(Settings):
     rank: int = Field(default=16, ge=1)
     """Rank of the update."""
     alpha: float = Field(default=32, gt=0)
-    """Scale of the update: it is multiplied by alpha / rank."""
+    """Scale of the update, which is multiplied by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the adapter's inputs that are dropped while training."""
+    """Share of the adapter's inputs dropped in training."""
     modules: tuple[str, ...] | Literal["all-linear"] = "all-linear"
-    """Names of the linear layers that are adapted; all but the output layer where `all-linear`."""
+    """Names of the linear layers to adapt; `all-linear`: all but the output layer."""
 
 
 class Optimization(Settings):
-    """How the weights are moved."""
+    """Optimizer and schedule."""
 
     epochs: float = Field(default=3.0, gt=0)
     """Passes over the data."""
     max_steps: int | None = Field(default=None, ge=1)
-    """Optimizer steps to end after, whatever `epochs` says; no limit where absent."""
+    """Optimizer steps after which to stop, regardless of `epochs`; no limit where absent."""
     batch_size: int = Field(default=8, ge=1)
-    """Samples (with packing: rows) of one optimizer step, over all devices and accumulated passes."""
+    """Samples (with packing: rows) per optimizer step, over all devices and accumulation steps."""
     micro_batch_size: int = Field(default=1, ge=1)
-    """Samples (with packing: rows) that one device takes at a time."""
+    """Samples (with packing: rows) per device and forward pass."""
     learning_rate: float = Field(default=1e-4, gt=0)
     """Peak learning rate of AdamW."""
     schedule: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
-    """Course of the learning rate after the warm-up."""
+    """Learning rate schedule after the warm-up."""
     warmup: float = Field(default=0.03, ge=0, lt=1)
-    """Share of the steps over which the learning rate rises to its peak."""
+    """Share of the steps in which the learning rate rises to its peak."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay."""
     max_grad_norm: float = Field(default=1.0, ge=0)
-    """Norm that gradients are clipped to; 0: they are not."""
+    """Gradients are clipped to this norm; 0: no clipping."""
 
     @model_validator(mode="after")
     def _divides(self) -> Self:
         if self.batch_size % self.micro_batch_size:
             raise ValueError(
-                f"batch_size = {self.batch_size} is no multiple of micro_batch_size = {self.micro_batch_size}"
+                f"batch_size = {self.batch_size} is not a multiple of micro_batch_size = {self.micro_batch_size}"
             )
         return self
 
 
 class Machine(Settings):
-    """How it is computed."""
+    """Precision, attention and memory."""
 
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     """Number format of base weights and activations; auto: bfloat16 on a GPU, float32 without."""
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = "auto"
     """Implementation of attention; auto: flash_attention_2 on a GPU where its package is installed, else sdpa."""
     gradient_checkpointing: bool = True
-    """Compute activations twice instead of keeping them."""
+    """Recompute activations instead of keeping them."""
 
 
 class Watch(Settings):
-    """What is looked at and kept on the way."""
+    """Logging, evaluation and checkpoints."""
 
     log_steps: int = Field(default=1, ge=1)
-    """Steps between two entries of the log of losses."""
+    """Steps between log entries."""
     evaluate_steps: int | None = Field(default=None, ge=1)
-    """Steps between two evaluations on the validation side; once an epoch where absent."""
+    """Steps between evaluations on the validation samples; once per epoch where absent."""
     save_steps: int | None = Field(default=None, ge=1)
-    """Steps between two checkpoints; once an epoch where absent."""
+    """Steps between checkpoints; once per epoch where absent."""
     checkpoints: int = Field(default=2, ge=1)
-    """Checkpoints that are kept."""
+    """Number of checkpoints to keep."""
     samples: int = Field(default=2, ge=0)
-    """Validation prompts (training prompts where there are none) that are answered at each evaluation."""
+    """Number of validation prompts (else training prompts) answered at each evaluation."""
     sample_tokens: int = Field(default=128, ge=1)
-    """Longest of these answers, in tokens."""
+    """Token limit of these answers."""
     canaries: int = Field(default=4, ge=0)
-    """Training prompts from which canaries are made, by which a server is proven to apply the adapter; 0: none
+    """Number of training prompts for canaries, which prove that a server applies the adapter; 0: none
     (`ddxgraph adapters canaries` makes them later)."""
     report_to: tuple[str, ...] = ()
-    """Trackers that transformers knows, such as `tensorboard` or `wandb`; each needs its own package."""
+    """Trackers supported by transformers, such as `tensorboard` or `wandb`; each needs its own package."""
 
 
 class TrainConfig(Settings):
@@ -118,9 +118,9 @@ class TrainConfig(Settings):
     """
 
     base_model: str = "smollm2"
-    """A folder, a hub's id, or `smollm2`, the model that ships."""
+    """A folder, a hub id, or `smollm2`, the model that ships."""
     seed: int = 0
-    """Of the adapter's first weights and of the data's order."""
+    """Seed of the adapter's initial weights and of the data's order."""
     data: Data = Data()
     """The set."""
     lora: Lora = Lora()
@@ -134,12 +134,12 @@ class TrainConfig(Settings):
 
 
 def presets() -> list[str]:
-    """Names of the presets that ship."""
+    """Names of the shipped presets."""
     return _shipped("preset-", ".toml")
 
 
 def preset_text(name: str) -> str:
-    """The file of a preset.
+    """The text of a preset.
 
     Raises:
         TrainConfigError: there is no such preset.
@@ -148,12 +148,12 @@ def preset_text(name: str) -> str:
 
 
 def launches() -> list[str]:
-    """Names of the configurations of `accelerate launch` that ship, for several GPUs."""
+    """Names of the shipped `accelerate launch` configurations for several GPUs."""
     return _shipped("launch-", ".yaml")
 
 
 def launch_text(name: str) -> str:
-    """The file of a configuration of `accelerate launch`.
+    """The text of an `accelerate launch` configuration.
 
     Raises:
         TrainConfigError: there is no such file.
@@ -174,14 +174,14 @@ def _text(what: str, name: str, known: Sequence[str], file: str) -> str:
 
 
 def train_config(table: Mapping[str, Any], where: object) -> TrainConfig:
-    """Settings from the tables of a TOML file; `preset` may name one that the others are laid over.
+    """Settings from the tables of a TOML file, laid over the preset that `preset` names, if any.
 
     Args:
         table: as parsed.
-        where: the file's name, for errors; a path in the table is relative to the file's folder.
+        where: the file's name, for errors; paths in the table are relative to its folder.
 
     Raises:
-        TrainConfigError: a setting is unknown or impossible, or there is no such preset.
+        TrainConfigError: a setting is unknown or invalid, or there is no such preset.
     """
     own = {key: value for key, value in table.items() if key != _PRESET_KEY}
     if _PRESET_KEY in table:
@@ -190,16 +190,16 @@ def train_config(table: Mapping[str, Any], where: object) -> TrainConfig:
 
 
 def read_train_config(path: Path) -> TrainConfig:
-    """The configuration in a TOML file.
+    """Read the configuration from a TOML file.
 
     Raises:
-        TrainConfigError: the file cannot be read, or as `train_config`.
+        TrainConfigError: the file cannot be read; see also `train_config`.
     """
     return train_config(read_toml(path, TrainConfigError), path)
 
 
 def default_toml() -> str:
-    """The default configuration as a TOML file that explains itself."""
+    """The default configuration as a commented TOML file."""
     return explained_toml(TrainConfig, "Settings of fine-tuning.")
 
 

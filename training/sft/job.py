@@ -1,4 +1,4 @@
-"""A training and its place: what is trained on what, where its checkpoints lie, whether it is done already."""
+"""A training job and its folder: what defines it, where its checkpoints are, whether it is done."""
 
 import hashlib
 import json
@@ -22,37 +22,37 @@ CARD: Final = "training.json"
 """The training card, in the adapter's folder; its field `job` is the job."""
 
 DRAFT: Final = "adapter"
-"""In the work folder, the adapter's until it is whole."""
+"""Folder of the adapter in the work folder, until it is complete."""
 
 _JOB: Final = "job.json"
 _LOCK: Final = "training.lock"
 _STATE: Final = "trainer_state.json"
-"""What transformers writes last into a checkpoint."""
+"""The last file that transformers writes into a checkpoint."""
 _WEIGHTS: Final = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "*.jinja")
 _MOST_NAMED: Final = 4
 
 
 class TrainingJob(BaseModel):
-    """What decides the weights of an adapter. Two jobs that are equal give the same adapter."""
+    """Everything that determines an adapter's weights: equal jobs give the same adapter."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     config: TrainConfig
     base_sha256: str
-    """Of the base model's files; of a hub's model its commit instead."""
+    """Of the base model's files; for a hub model, its commit."""
     data: Mapping[str, str]
     """Data file to SHA-256."""
     style: StyleName
     prompt_hashes: tuple[str, ...]
-    """Of the prompt sets that the samples answer."""
+    """Hashes of the prompt sets that the samples answer."""
     start_sha256: str | None = None
-    """Of the adapter that the training starts from."""
+    """Of the adapter from which the training starts."""
     processes: int = 1
-    """Over which a batch is divided."""
+    """Number of processes that share a batch."""
 
 
 def data_hashes(manifest: SetManifest) -> dict[str, str]:
-    """Data file to SHA-256, of a set."""
+    """Data file of a set to its SHA-256."""
     return {data_file(side): manifest.files[data_file(side)].sha256 for side in manifest.sides}
 
 
@@ -60,13 +60,13 @@ def base_digest(folder: Path) -> str:
     """SHA-256 over names and contents of a base model's weights, configuration and tokenizer.
 
     Raises:
-        TrainingError: the folder holds no such files, or they cannot be read.
+        TrainingError: the folder holds no weights, or they cannot be read.
     """
     paths = sorted({path for pattern in _WEIGHTS for path in folder.glob(pattern)})
     if not any(path.suffix == ".safetensors" for path in paths):
         raise TrainingError(
-            f"{folder} holds no weights in safetensors; a base model is a folder that transformers' "
-            "save_pretrained writes"
+            f"{folder} holds no weights in safetensors; a base model is a folder as written by "
+            "transformers' save_pretrained"
         )
     try:
         lines = [f"{sha256_of(path)}  {path.name}\n" for path in paths]
@@ -76,19 +76,19 @@ def base_digest(folder: Path) -> str:
 
 
 def work_folder(out: Path) -> Path:
-    """Where the checkpoints of a training lie until its adapter is whole."""
+    """Folder of a training's checkpoints until its adapter is complete."""
     place = out.resolve()
     return place.with_name(f"{place.name}.training")
 
 
 @contextmanager
 def claimed(out: Path, job: TrainingJob) -> Iterator[Path]:
-    """The work folder of a job, for one training at a time; what it holds of the same job stays.
+    """Lock the work folder of a job; what it already holds of the same job stays.
 
-    Of a training's several processes the main one claims it.
+    Only the main process of a training claims it.
 
     Raises:
-        TrainingError: another training is or was at work there.
+        TrainingError: another training uses or used the folder.
         OSError: it cannot be written.
     """
     folder = work_folder(out)
@@ -98,7 +98,7 @@ def claimed(out: Path, job: TrainingJob) -> Iterator[Path]:
             held.enter_context(folder_held(folder, _LOCK))
         except FolderBusy as busy:
             raise TrainingError(
-                f"a training is at work in {folder} ({busy.holder}): wait for it, or stop it"
+                f"a training is running in {folder} ({busy.holder}): wait for it, or stop it"
             ) from None
         _settle(folder, job)
         _tidy(folder)
@@ -111,13 +111,13 @@ def _settle(folder: Path, job: TrainingJob) -> None:
         there = _read(known)
         if changes := _changes(there, job):
             raise TrainingError(
-                f"{folder} holds the checkpoints of another training: {changes}; name another --out, or delete "
+                f"{folder} holds the checkpoints of another training: {changes}; choose another --out, or delete "
                 "that folder"
             )
         return
     others = [path.name for path in folder.iterdir() if path.name not in {_LOCK, f"{_JOB}.new"}]
     if others:
-        raise TrainingError(f"{folder} holds other files than a training's: name another --out")
+        raise TrainingError(f"{folder} holds other files than a training's: choose another --out")
     write_whole(known, job.model_dump_json(indent=1) + "\n")
 
 
@@ -126,24 +126,24 @@ def _read(path: Path) -> Mapping[str, Any]:
         return TrainingJob.model_validate_json(path.read_bytes()).model_dump(mode="json")
     except (OSError, ValidationError):
         raise TrainingError(
-            f"{path} is no record of a training of this version: delete its folder to begin anew"
+            f"{path} is not a training record of this version: delete its folder to start again"
         ) from None
 
 
 def _changes(there: Mapping[str, Any], job: TrainingJob) -> str:
-    """In what a job is another one than what is there, in words; empty where it is the same."""
+    """Describe how a job differs from the recorded one; empty where they are equal."""
     changes = changes_between(there, job.model_dump(mode="json"))
     return "; ".join(map(str, changes[:_MOST_NAMED]))
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole."""
+    """The newest complete checkpoint."""
     whole = (path for path in folder.glob("checkpoint-*") if _is_whole(path))
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
 def _tidy(folder: Path) -> None:
-    """Delete what a kill or a full disk left in part."""
+    """Delete incomplete checkpoints that a kill or a full disk left."""
     for path in folder.glob("checkpoint-*"):
         if not _is_whole(path):
             shutil.rmtree(path, ignore_errors=True)
@@ -158,26 +158,26 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def done_already(out: Path, job: TrainingJob) -> bool:
-    """Whether the adapter of this very job is in its place.
+    """Whether `out` holds the adapter of this job.
 
     Raises:
-        TrainingError: something else is there.
+        TrainingError: `out` holds something else.
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     card = out / CARD
     if not card.is_file():
-        raise TrainingError(f"{out} exists and is no adapter of `ddxgraph train`: name another --out")
+        raise TrainingError(f"{out} exists and is not an adapter of `ddxgraph train`: choose another --out")
     try:
         there = json.loads(card.read_bytes())["job"]
     except (OSError, ValueError, LookupError, TypeError):
-        raise TrainingError(f"{card} cannot be read: name another --out, or delete the folder") from None
+        raise TrainingError(f"{card} cannot be read: choose another --out, or delete the folder") from None
     if changes := _changes(there, job):
-        raise TrainingError(f"{out} exists and holds another adapter: {changes}; name another --out")
+        raise TrainingError(f"{out} exists and holds another adapter: {changes}; choose another --out")
     return True
 
 
 def forget(folder: Path) -> None:
-    """Delete a work folder whose adapter is in its place."""
+    """Delete the work folder of a finished training."""
     with suppress(OSError):
         shutil.rmtree(folder)

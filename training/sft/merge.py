@@ -1,4 +1,4 @@
-"""An adapter merged into its base model: ordinary weights, for engines that take no adapters."""
+"""Merge an adapter into its base model: plain weights for engines without LoRA support."""
 
 import secrets
 import shutil
@@ -10,17 +10,20 @@ from ddxgraph.common.errors import TrainingError
 
 
 def merge(adapter: Path, base: str, out: Path) -> Path:
-    """Write a base model with an adapter's update added to its weights, in the base model's number format.
+    """Write a base model with an adapter's update added to its weights, in the base model's precision.
 
     Needs the extra `adapters`.
 
     Args:
         adapter: the adapter's folder.
-        base: folder or hub's id of the model that it was trained on.
-        out: the folder to make, as transformers' save_pretrained writes it: weights in safetensors, tokenizer.
+        base: folder or hub id of the model it was trained on.
+        out: folder to create, in the format of transformers' save_pretrained: safetensors and tokenizer.
+
+    Returns:
+        `out`.
 
     Raises:
-        TrainingError: `out` exists, the two do not fit, or it cannot be written; nothing is left of it then.
+        TrainingError: `out` exists, the two do not fit, or `out` cannot be written; nothing is left behind.
     """
     if out.exists():
         raise TrainingError(f"{out} exists: name another --out, or delete it")
@@ -32,7 +35,7 @@ def merge(adapter: Path, base: str, out: Path) -> Path:
         model.save_pretrained(draft)
         tokenizer.save_pretrained(draft)
         draft.rename(place)
-    except Exception as error:  # safetensors has errors of its own for a full disk
+    except Exception as error:  # safetensors raises its own errors for a full disk
         with suppress(OSError):
             shutil.rmtree(draft)
         raise TrainingError(
@@ -51,7 +54,7 @@ def _merged(adapter: Path, base: str) -> tuple[Any, Any]:
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"cannot load the base model {base!r}: {str(error).strip().splitlines()[0]}; name a folder or a "
-            "hub's id with --base"
+            "hub id with --base"
         ) from error
     try:
         return PeftModel.from_pretrained(model, adapter).merge_and_unload(), tokenizer

@@ -1,9 +1,9 @@
-"""What a sample teaches: its tokens, and which of them the loss is taken over. Pure.
+"""Which tokens of a sample are supervised. Pure.
 
-The loss covers what the model itself has to write and nothing else: each reply from the first token after the
-template's generation prompt up to and including the special token that ends the turn. Both ends are found by
-rendering: what the template gives for the messages before a reply, with the generation prompt, is what a server
-puts to the model, and the conversation as a whole must begin with it. So templates need no `generation` markers.
+The loss covers exactly what the model has to write: each reply, from the first token after the template's
+generation prompt to the special token that ends the turn, inclusive. Both ends are found by rendering. The
+messages before a reply, rendered with the generation prompt, are what a server gives to the model, and the
+rendered conversation must begin with them. So templates need no `generation` markers.
 """
 
 import re
@@ -14,7 +14,7 @@ from ddxgraph.common.errors import BadInput, TrainingDataError
 from ddxgraph.training.styles.compile import Message
 
 IGNORED: Final = -100
-"""Label of a token that the loss leaves out, as torch's cross entropy has it."""
+"""Label of a token outside the loss, as in torch's cross entropy."""
 
 
 class Supervised(NamedTuple):
@@ -22,31 +22,31 @@ class Supervised(NamedTuple):
 
     input_ids: list[int]
     labels: list[int]
-    """As long as `input_ids`: the token where the loss is taken over it, else `IGNORED`."""
+    """As long as `input_ids`: the token itself where it is supervised, else `IGNORED`."""
 
     @property
     def supervised_tokens(self) -> int:
-        """Tokens that the loss is taken over."""
+        """Number of tokens in the loss."""
         return sum(label != IGNORED for label in self.labels)
 
 
 class Unreadable(BadInput):
-    """The replies of a sample cannot be told in its rendered text; the message says why."""
+    """The replies of a sample cannot be located in its rendered text; the message says why."""
 
 
 def check_template(tokenizer: Any, template: str | None = None) -> None:
-    """See that a chat template can be trained on, by a conversation of two turns.
+    """Check with a conversation of two turns that a chat template can be trained on.
 
     Args:
-        tokenizer: the base model's, of transformers.
-        template: instead of the tokenizer's own.
+        tokenizer: the base model's, from transformers.
+        template: chat template to use instead of the tokenizer's.
 
     Raises:
-        TrainingDataError: there is none, it is broken, or replies cannot be told in what it renders.
+        TrainingDataError: there is no template, it is broken, or replies cannot be located in its output.
     """
     if not (template or tokenizer.chat_template):
         raise TrainingDataError(
-            "the base model has no chat template, so that there is no telling how a server will put a case to "
+            "the base model has no chat template, so it is unknown how a server would present a case to "
             "it; train an instruction-tuned model, or name a Jinja file with data.chat_template"
         )
     turns = [("user", "One?"), ("assistant", "1"), ("user", "Two?"), ("assistant", "2")]
@@ -57,7 +57,7 @@ def check_template(tokenizer: Any, template: str | None = None) -> None:
         raise TrainingDataError(
             f"the chat template cannot be trained on: {error}; name another Jinja file with data.chat_template"
         ) from None
-    except Exception as error:  # Jinja's, whatever the template does
+    except Exception as error:  # whatever Jinja raises
         raise TrainingDataError(
             f"the chat template fails on an ordinary conversation ({str(error).splitlines()[0]}); name another "
             "Jinja file with data.chat_template"
@@ -65,21 +65,24 @@ def check_template(tokenizer: Any, template: str | None = None) -> None:
 
 
 def supervise(messages: Sequence[Message], tokenizer: Any, template: str | None = None) -> Supervised:
-    """A conversation as tokens with labels.
+    """Tokenize a conversation and label its replies.
 
     Args:
-        messages: with one reply of the assistant at least.
-        tokenizer: the base model's, a fast one of transformers.
-        template: instead of the tokenizer's own.
+        messages: with at least one reply of the assistant.
+        tokenizer: the base model's, a fast tokenizer from transformers.
+        template: chat template to use instead of the tokenizer's.
+
+    Returns:
+        Tokens and labels, equally long.
 
     Raises:
-        Unreadable: see there.
+        Unreadable: a reply cannot be located.
     """
     plain = [message.model_dump() for message in messages]
     special = _special(tokenizer)
     for message in messages:
-        if special and (found := special.search(message.content)):
-            raise Unreadable(f"a message holds the tokenizer's special token {found[0]!r} as text")
+        if special and (match := special.search(message.content)):
+            raise Unreadable(f"a message holds the tokenizer's special token {match[0]!r} as text")
     text = _render(tokenizer, template, plain)
     spans = [
         _reply(tokenizer, template, plain[: place + 1], text, special)
@@ -102,7 +105,7 @@ def _render(
 
 
 def _special(tokenizer: Any) -> re.Pattern[str] | None:
-    """The tokens that no text of a message may be read as."""
+    """Matches the special tokens, which must not occur in a message's text."""
     tokens = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     tokens |= set(tokenizer.all_special_tokens)
     longest_first = sorted(tokens, key=len, reverse=True)
@@ -116,7 +119,7 @@ def _reply(
     text: str,
     special: re.Pattern[str] | None,
 ) -> tuple[int, int]:
-    """Where in the text the model writes the last of these messages: its first character, and past its last."""
+    """Span of the last message in the rendered text: first character, and one past the last."""
     prompt = _render(tokenizer, template, upto[:-1], ask=True)
     if not text.startswith(prompt):
         raise Unreadable(

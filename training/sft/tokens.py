@@ -1,4 +1,4 @@
-"""A set of journeys as tokens: what is too long or unreadable is refused, dropped or cut, and counted."""
+"""A set of journeys as tokens; samples too long or unreadable are refused, dropped or cut, and counted."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,31 +15,31 @@ from ddxgraph.training.sets.samples import Record, read_samples
 from ddxgraph.training.sft.config import Data
 from ddxgraph.training.sft.supervision import Supervised, Unreadable, supervise
 
-_TOLD_EVERY: Final = 50
+_REPORT_EVERY: Final = 50
 _MOST_NAMED: Final = 3
 
 
 class SideCounts(BaseModel):
-    """What became of the samples of a side."""
+    """What happened to the samples of a side."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     read: int = 0
     """Samples in the file."""
     used: int = 0
-    """Samples that are trained on, or evaluated."""
+    """Samples used for training or evaluation."""
     too_long: int = 0
-    """Samples beyond the limit of tokens: dropped, or cut where `cut` counts them too."""
+    """Samples over the token limit: dropped, or cut and then also in `cut`."""
     cut: int = 0
     """Samples whose end was cut off; they are used."""
     unreadable: int = 0
-    """Samples dropped since their replies could not be told in the rendered text."""
+    """Samples dropped because their replies cannot be located in the rendered text."""
     tokens: int = 0
     """Tokens of the used samples."""
     supervised_tokens: int = 0
-    """Of these, the ones that the loss is taken over."""
+    """Of these, the tokens in the loss."""
     longest: int = 0
-    """Tokens of the longest sample that was read, before anything was cut."""
+    """Tokens of the longest sample read, before any cut."""
 
 
 @dataclass
@@ -53,16 +53,16 @@ class TokenSide:
 
 
 def read_journeys(folder: Path) -> SetManifest:
-    """The manifest of a set that can be trained on.
+    """Read the manifest of a set and check that it can be trained on.
 
     Raises:
-        JourneySetError: it is no set, or of another version.
-        TrainingDataError: it holds nothing to train on, or its files are not those that were written.
+        JourneySetError: the folder holds no set of this version.
+        TrainingDataError: it holds no training samples, or its files have changed.
     """
     manifest = read_set(folder)
     if changes := changed_files(folder, manifest):
         raise TrainingDataError(
-            f"{folder} is not as it was made: {'; '.join(changes[:_MOST_NAMED])}; make the set again"
+            f"{folder} has changed since it was made: {'; '.join(changes[:_MOST_NAMED])}; make the set again"
         )
     if not manifest.train.samples:
         raise TrainingDataError(
@@ -81,34 +81,38 @@ def token_side(
     template: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> TokenSide:
-    """A side of a set as tokens; an empty one where the set has none.
+    """Tokenize one side of a set.
 
     Args:
         folder: the set's.
-        manifest: its own.
-        side: which.
+        manifest: the set's.
+        side: training or validation.
         tokenizer: the base model's.
-        settings: what becomes of samples that are too long or unreadable.
-        template: instead of the tokenizer's own chat template.
-        progress: told how many samples of how many are done.
+        settings: what happens to samples that are too long or unreadable.
+        template: chat template to use instead of the tokenizer's.
+        progress: receives the number of samples done and their total.
+
+    Returns:
+        The samples as tokens; empty where the set lacks that side.
 
     Raises:
-        SampleFileError: a line is no sample.
-        TrainingDataError: a sample is too long or unreadable and that is to be refused, or nothing is left.
+        SampleFileError: a line is not a sample.
+        TrainingDataError: a sample that is too long or unreadable is to be refused, or none is left.
     """
     figures = manifest.sides.get(side)
     if figures is None:
         return TokenSide()
     path = folder / data_file(side)
-    records = _told(read_samples(path, manifest.settings.format), figures.samples, progress)
-    found = take(records, tokenizer, settings, template, str(path))
-    if side == "train" and not found.samples:
+    records = _reported(read_samples(path, manifest.settings.format), figures.samples, progress)
+    tokenized = take(records, tokenizer, settings, template, str(path))
+    counts = tokenized.counts
+    if side == "train" and not tokenized.samples:
         raise TrainingDataError(
-            f"nothing of {path} is left to train on: of {found.counts.read} samples {found.counts.too_long} are "
-            f"longer than {settings.max_tokens} tokens (the longest has {found.counts.longest}) and "
-            f"{found.counts.unreadable} unreadable; raise data.max_tokens, or set data.too_long"
+            f"nothing of {path} is left to train on: of {counts.read} samples {counts.too_long} are longer than "
+            f"{settings.max_tokens} tokens (the longest has {counts.longest}) and {counts.unreadable} unreadable; "
+            "raise data.max_tokens, or set data.too_long"
         )
-    return found
+    return tokenized
 
 
 def take(
@@ -118,12 +122,22 @@ def take(
     template: str | None = None,
     where: str = "data",
 ) -> TokenSide:
-    """Samples as tokens, with the settings' rules applied.
+    """Tokenize samples and apply the rules of the settings.
+
+    Args:
+        records: the samples.
+        tokenizer: the base model's.
+        settings: what happens to samples that are too long or unreadable.
+        template: chat template to use instead of the tokenizer's.
+        where: the file's name, for errors.
+
+    Returns:
+        The samples as tokens, with counts.
 
     Raises:
-        TrainingDataError: a sample is too long or unreadable, and that is to be refused.
+        TrainingDataError: a sample that is too long or unreadable is to be refused.
     """
-    found = TokenSide()
+    tokenized = TokenSide()
     counts = dict.fromkeys(SideCounts.model_fields, 0)
     long: list[str] = []
     for number, record in enumerate(records, 1):
@@ -134,7 +148,7 @@ def take(
         except Unreadable as error:
             if settings.unreadable == "refuse":
                 raise TrainingDataError(
-                    f"{where}, {line}: {error}; take the sample out, or set data.unreadable to 'drop'"
+                    f"{where}, {line}: {error}; remove the sample, or set data.unreadable to 'drop'"
                 ) from None
             counts["unreadable"] += 1
             continue
@@ -143,24 +157,25 @@ def take(
             counts["too_long"] += 1
             long.append(line)
             tokens = _cut(tokens, settings.max_tokens)
-            # What the cut leaves of a long case may hold nothing of the reply.
+            # After the cut, nothing of the reply may be left.
             if settings.too_long != "truncate" or not tokens.supervised_tokens:
                 continue
             counts["cut"] += 1
-        _use(found, counts, record, tokens)
+        _use(tokenized, counts, record, tokens)
     if long and settings.too_long == "refuse":
         raise TrainingDataError(
             f"{where}: {len(long)} of {counts['read']} samples are longer than {settings.max_tokens} tokens (the "
             f"longest has {counts['longest']}), the first in {', '.join(long[:_MOST_NAMED])}; raise "
             "data.max_tokens, or set data.too_long to 'drop' or 'truncate'"
         )
-    found.counts = SideCounts.model_validate(counts)
-    return found
+    tokenized.counts = SideCounts.model_validate(counts)
+    return tokenized
 
 
-def _use(found: TokenSide, counts: dict[str, int], record: Record, tokens: Supervised) -> None:
-    found.samples.append(tokens)
-    found.prompts.append(next((one.content for one in record.messages if one.role == "user"), ""))
+def _use(tokenized: TokenSide, counts: dict[str, int], record: Record, tokens: Supervised) -> None:
+    tokenized.samples.append(tokens)
+    users = (message.content for message in record.messages if message.role == "user")
+    tokenized.prompts.append(next(users, ""))
     counts["used"] += 1
     counts["tokens"] += len(tokens.input_ids)
     counts["supervised_tokens"] += tokens.supervised_tokens
@@ -170,10 +185,10 @@ def _cut(tokens: Supervised, length: int) -> Supervised:
     return Supervised(tokens.input_ids[:length], tokens.labels[:length])
 
 
-def _told(
+def _reported(
     records: Iterable[Record], total: int, progress: Callable[[int, int], None] | None
 ) -> Iterator[Record]:
     for number, record in enumerate(records, 1):
         yield record
-        if progress and (number % _TOLD_EVERY == 0 or number == total):
+        if progress and (number % _REPORT_EVERY == 0 or number == total):
             progress(number, total)

@@ -52,24 +52,23 @@ from ddxgraph.training.sft.tokens import TokenSide, token_side
 
 _TEMPLATE_FILE: Final = "chat_template.jinja"
 _NO_ROOM: Final = ("PytorchStreamWriter", "inline_container", "No space left")
-"""What torch says, as a RuntimeError, when a file cannot be written."""
+"""Messages of torch's RuntimeError when a file cannot be written."""
 _LITTLE: Final = 1 << 22
-"""Bytes; a disk with less left is full."""
+"""Bytes; a disk with less free space counts as full."""
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a training tells, asks and is helped with."""
+    """Callbacks of a training."""
 
     told: Callable[[TrainProgress], None] | None = None
-    """Is told the progress."""
+    """Receives the progress."""
     stop: Callable[[], bool] | None = None
-    """Asked after each step whether to end."""
+    """Called after each step; True stops the training."""
     tokenizing: Callable[[int, int], None] | None = None
-    """Is told how many samples of how many were tokenized."""
+    """Receives the number of samples tokenized and their total."""
     finish: Callable[[Path, Sequence[str]], None] | None = None
-    """Is given the adapter's folder before it goes to its place, and prompts that it was trained on: makes the
-    canaries."""
+    """Receives the finished adapter's draft folder and some training prompts, to make canaries."""
 
 
 def train(
@@ -82,34 +81,34 @@ def train(
     start: Start | None = None,
     hooks: Hooks = Hooks(),
 ) -> TrainingCard:
-    """Train an adapter on a set of journeys; the same call goes on where an earlier one was broken off.
+    """Train an adapter on a set of journeys; a repeated call resumes an interrupted one.
 
-    Checkpoints lie in `<out>.training` until the adapter is whole; then it goes to `out` at once. An adapter of
-    the same job that is there already is left alone.
+    Checkpoints stay in `<out>.training` until the adapter is complete and moves to `out`. An existing adapter of
+    the same job is left unchanged.
 
     Args:
         data: the set's folder.
-        manifest: its own, from `read_journeys`.
-        config: all settings; `base_model` is taken from `base`.
+        manifest: of the set, from `read_journeys`.
+        config: all settings; `base` replaces its `base_model`.
         out: the adapter's folder.
         base: the base model.
-        start: an adapter to go on from; a new one where None.
-        hooks: see there.
+        start: an adapter to start from; a new one where None.
+        hooks: callbacks.
 
     Returns:
-        The card, as it lies in the folder.
+        The training card, also written to the folder.
 
     Raises:
-        SampleFileError: a line of `data` is no sample.
+        SampleFileError: a line of `data` is not a sample.
         TrainingDataError: there is nothing to train on, or a sample or the chat template cannot be used.
         TrainConfigError: the batch cannot be divided over the devices.
-        TrainingError: the base model cannot be loaded, something else is in the way, or a file cannot be written.
-        Stopped: `hooks.stop` said so.
+        TrainingError: the base model cannot be loaded, `out` is taken, or a file cannot be written.
+        Stopped: `hooks.stop` asked for it.
     """
     job = _job(manifest, config, base, start)
     work = work_folder(out)
     if done_already(out, job):
-        forget(work)  # what a kill right after the adapter went to its place had left
+        forget(work)  # left by a kill just after the adapter moved into place
         return read_training_card(out)
     with _in_words(work), _claimed_by_main(out, job):
         tokenizer = tokenizer_of(base)
@@ -133,7 +132,7 @@ def train(
 
 @contextmanager
 def _claimed_by_main(out: Path, job: TrainingJob) -> Iterator[None]:
-    """Have the main process claim the work folder, and the others wait until it has, and until it is done."""
+    """Let the main process claim the work folder; the others wait for it at both ends."""
     processes = _processes()
     with claimed(out, job) if processes.is_main_process else nullcontext():
         processes.wait_for_everyone()
@@ -146,8 +145,8 @@ def _job(manifest: SetManifest, config: TrainConfig, base: Base, start: Start | 
     settings = config.optimization
     if settings.batch_size % (settings.micro_batch_size * processes):
         raise TrainConfigError(
-            f"optimization.batch_size = {settings.batch_size} cannot be divided over {processes} processes that "
-            f"take micro_batch_size = {settings.micro_batch_size} each: make it a multiple of "
+            f"optimization.batch_size = {settings.batch_size} cannot be divided over {processes} processes with "
+            f"micro_batch_size = {settings.micro_batch_size} each: make it a multiple of "
             f"{settings.micro_batch_size * processes}"
         )
     return TrainingJob(
@@ -168,7 +167,7 @@ def _processes() -> PartialState:
 
 @contextmanager
 def _in_words(work: Path) -> Iterator[None]:
-    """Say what libraries mean when they cannot write, or have no memory left."""
+    """Turn the libraries' errors on full disks and full memory into sentences."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -186,23 +185,23 @@ def _in_words(work: Path) -> Iterator[None]:
 
 def _unwritten(work: Path, error: Exception) -> TrainingError:
     why = getattr(error, "strerror", None) or str(error).splitlines()[0]
-    if isinstance(error, RuntimeError) and shutil.disk_usage(work).free < _LITTLE:  # torch does not say why
+    if isinstance(error, RuntimeError) and shutil.disk_usage(work).free < _LITTLE:  # torch gives no reason
         why = "No space left on device"
     return TrainingError(
-        f"cannot write a checkpoint or the adapter beside {work}: {why}; checkpoints that were whole are "
-        "untouched: mend that, and the same command goes on"
+        f"cannot write a checkpoint or the adapter beside {work}: {why}; complete checkpoints are "
+        "untouched: fix the cause and rerun the same command to resume"
     )
 
 
 class _Trainer(SFTTrainer):
-    """TRL's, whose evaluations leave the random numbers of the training alone, and which is quick on a processor.
+    """TRL's trainer, with evaluations that do not advance the training's random numbers, and fast on a CPU.
 
-    A checkpoint at the end of an epoch is made before the evaluation there; resumed from it, the training must
-    draw the numbers that it would have drawn.
+    The checkpoint at the end of an epoch precedes the evaluation there; a training resumed from it must draw the
+    same random numbers.
     """
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Evaluate."""
+        """See `Trainer.evaluate`."""
         with torch.random.fork_rng():
             return super().evaluate(*args, **kwargs)
 
@@ -213,10 +212,10 @@ class _Trainer(SFTTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """The loss over the supervised tokens.
+        """Mean loss over the supervised tokens.
 
-        TRL's own computes the output layer for prompts too, and the entropy of every token: on a processor, for a
-        small model, more than half of a step. Here one process computes it where it is needed.
+        TRL computes the output layer for prompts too, and the entropy of every token: for a small model on a CPU
+        more than half of a step. A single CPU process computes only what the loss needs.
         """
         alone = self.accelerator.num_processes == 1 and self.accelerator.device.type == "cpu"
         alone = alone and not self.aux_loss_enabled
@@ -237,7 +236,7 @@ class _Trainer(SFTTrainer):
         return summed / torch.as_tensor(count).clamp(min=1)
 
     def _count(self, tokens: int, mode: str) -> None:
-        """Count tokens as TRL does, for its log."""
+        """Count tokens in the log as TRL does."""
         self._total_train_tokens += tokens if mode == "train" else 0
         self._metrics[mode]["num_tokens"] = [self._total_train_tokens]
 
@@ -251,7 +250,20 @@ def trainer_for(
     work: Path,
     watch: Watch,
 ) -> SFTTrainer:
-    """The trainer of a job, ready to run: TRL's, with the sides (train, validation) as it takes them."""
+    """TRL's trainer for a job, ready to run.
+
+    Args:
+        job: what is trained.
+        base: the base model.
+        start: an adapter to start from; a new one where None.
+        tokenizer: the base model's.
+        sides: training and validation samples.
+        work: folder of the checkpoints.
+        watch: progress and the wish to stop.
+
+    Returns:
+        The trainer.
+    """
     config = job.config
     learnt, held = sides
     callbacks: list[Any] = [watch]
@@ -283,14 +295,14 @@ def _sampler(config: TrainConfig, tokenizer: Any, asked: TokenSide, held: TokenS
 
 
 def _prompt(sample: Supervised) -> list[int]:
-    """What stands before a sample's first reply."""
+    """The tokens before a sample's first reply."""
     first = next(place for place, label in enumerate(sample.labels) if label != IGNORED)
     return sample.input_ids[:first]
 
 
 def _dataset(samples: Sequence[Supervised]) -> Dataset:
     return Dataset.from_dict(
-        {"input_ids": [one.input_ids for one in samples], "labels": [one.labels for one in samples]}
+        {"input_ids": [each.input_ids for each in samples], "labels": [each.labels for each in samples]}
     )
 
 
@@ -328,7 +340,7 @@ def _arguments(job: TrainingJob, work: Path, *, evaluated: bool) -> SFTConfig:
 
 
 def _run(trainer: SFTTrainer, checkpoint: Path | None) -> float:
-    """Train to the end, or until it is to stop; seconds that it took."""
+    """Train until the end or until asked to stop; the seconds it took."""
     began = time.monotonic()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return time.monotonic() - began
@@ -351,8 +363,8 @@ def _card(
         steps=trainer.state.global_step,
         seconds=round(seconds, 3),
         tokens_per_s=round(tokens / seconds, 3) if seconds else 0.0,
-        trained_parameters=sum(one.numel() for one in parameters if one.requires_grad),
-        all_parameters=sum(one.numel() for one in parameters),
+        trained_parameters=sum(weights.numel() for weights in parameters if weights.requires_grad),
+        all_parameters=sum(weights.numel() for weights in parameters),
         losses=losses_of(history),
         hardware=Hardware(
             device=torch.cuda.get_device_name()
@@ -376,9 +388,9 @@ def _publish(
     work: Path,
     finish: Callable[[Path, Sequence[str]], None] | None,
 ) -> None:
-    """Put the adapter into its place, whole."""
+    """Complete the adapter's folder and move it into place."""
     draft = work / DRAFT
-    trainer.save_model(str(draft))  # by all processes: each may hold a part of it
+    trainer.save_model(str(draft))  # every process takes part: each may hold a shard
     if not trainer.is_world_process_zero():
         return
     kept = {"adapter_config.json", "adapter_model.safetensors"}
@@ -393,5 +405,5 @@ def _publish(
     if finish and card.job.config.watch.canaries:
         finish(draft, list(dict.fromkeys(learnt.prompts))[: card.job.config.watch.canaries])
     if out.exists():
-        out.rmdir()  # `done_already` saw that it is empty
+        out.rmdir()  # empty: see `done_already`
     draft.rename(out.resolve())

@@ -10,7 +10,7 @@ from ddxgraph.common.files import read_json, write_json
 from ddxgraph.training.loop.cases import CaseDigest
 from ddxgraph.training.loop.config import LoopConfig
 from ddxgraph.training.loop.folder import LoopManifest, open_loop
-from ddxgraph.training.loop.workshop import Proof
+from ddxgraph.training.loop.stages import Proof
 
 CASES = CaseDigest(count=4, sha256="0" * 64)
 

@@ -10,7 +10,7 @@ from ddxgraph.batch.manifest import Manifest
 from ddxgraph.common.errors import LoopUnfinished, RunFolderError
 from ddxgraph.common.files import read_json
 from ddxgraph.training.loop.keep import Decision
-from ddxgraph.training.loop.workshop import Proof
+from ddxgraph.training.loop.stages import Proof
 from ddxgraph.training.sets.samples import read_samples
 
 DEAD = Proof(live=False, verdict="ignored", message="it answers as its base model does")

@@ -61,7 +61,7 @@ def test_one_process_at_a_time(tmp_path):
     other.start()
     try:
         assert held.wait(60)
-        with pytest.raises(TrainingError, match="a training is at work in"), claimed(tmp_path / "a", JOB):
+        with pytest.raises(TrainingError, match="a training is running in"), claimed(tmp_path / "a", JOB):
             pass
     finally:
         done.set()
@@ -100,7 +100,7 @@ def test_an_adapter_that_is_there_is_the_same_jobs_or_in_the_way(tmp_path):
     out.mkdir()
     assert not done_already(out, JOB)
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(TrainingError, match="is no adapter of `ddxgraph train`"):
+    with pytest.raises(TrainingError, match="is not an adapter of `ddxgraph train`"):
         done_already(out, JOB)
     (out / CARD).write_text(json.dumps({"job": JOB.model_dump(mode="json")}))
     assert done_already(out, JOB)
