@@ -108,9 +108,9 @@ def token_side(
     counts = tokenized.counts
     if side == "train" and not tokenized.samples:
         raise TrainingDataError(
-            f"nothing of {path} is left to train on: of {counts.read} samples {counts.too_long} are longer than "
-            f"{settings.max_tokens} tokens (the longest has {counts.longest}) and {counts.unreadable} unreadable; "
-            "raise data.max_tokens, or set data.too_long"
+            f"nothing of {path} is left to train on: of {counts.read} samples {counts.too_long} are longer "
+            f"than {settings.max_tokens} tokens (the longest has {counts.longest}) and {counts.unreadable} are "
+            "unreadable; raise data.max_tokens, or set data.too_long"
         )
     return tokenized
 
