@@ -47,7 +47,7 @@ def test_a_case_without_a_gold_answer_is_named(tmp_path):
 
 
 def test_a_split_is_for_benchmarks(tmp_path):
-    with pytest.raises(LoopError, match="split is for a benchmark"):
+    with pytest.raises(LoopError, match="split is only for a benchmark"):
         cases(tmp_path, split="train")
 
 
@@ -61,7 +61,7 @@ def test_cases_for_different_purposes_are_apart():
 
 
 def test_a_case_for_both_is_refused_by_its_id():
-    with pytest.raises(LoopError, match=r"\[evaluate\] has the cases 'case-0', 'case-1' of \[generate\] too"):
+    with pytest.raises(LoopError, match=r"\[evaluate\] and \[generate\] share the cases 'case-0', 'case-1'"):
         check_apart(together(*TRAIN), together(*VALIDATION, *TRAIN[:2]))
 
 

@@ -75,7 +75,7 @@ def test_a_template_is_sought_beside_the_file(tmp_path):
         ("rank = 8", "unknown key rank; the nearest valid key is lora.rank"),
         ('preset = "huge"', "there is no preset 'huge'; there are paper-32b"),
         ("[optimization]\nlearning_rate = -1", "optimization.learning_rate: Input should be greater than 0"),
-        ("[optimization]\nbatch_size = 8\nmicro_batch_size = 3", "no multiple of micro_batch_size = 3"),
+        ("[optimization]\nbatch_size = 8\nmicro_batch_size = 3", "not a multiple of micro_batch_size = 3"),
         ('[data]\ntoo_long = "ignore"', "data.too_long"),
         ("[lora", "is no TOML"),
     ],
