@@ -251,12 +251,12 @@ def write_summary(summary: LoopSummary, folder: Path) -> Path:
 
 
 def markdown(summary: LoopSummary) -> str:
-    """The summary as Markdown (GitHub's tables)."""
+    """The summary as GitHub Markdown."""
     return _rendered("summary.md.jinja", markdown_environment(Path(__file__).parent), summary)
 
 
 def page(summary: LoopSummary) -> str:
-    """The summary as one HTML page with everything in it."""
+    """The summary as one self-contained HTML page."""
     return _rendered("summary.html.jinja", html_environment(Path(__file__).parent), summary)
 
 
