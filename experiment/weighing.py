@@ -14,6 +14,7 @@ from ddxgraph.graph.trace import Trace
 from ddxgraph.lab.tally import steps_of, strength
 from ddxgraph.lab.wording import read_question, read_vignette
 from ddxgraph.nodes.check_evidence import EvidenceCheck
+from ddxgraph.nodes.reflect import REFLECT
 from ddxgraph.nodes.review_history import History
 
 
@@ -70,7 +71,9 @@ def _ways(run: ScoredRun) -> Iterator[_Way]:
 
 def _first_leader(trace: Trace) -> str | None:
     """The hypothesis that the first reflection found in front; None where it came to none."""
-    shares = next((step.credence for step in trace.steps if step.node == "reflect" and step.credence), None)
+    shares = next(
+        (step.credence for step in trace.steps if step.node == REFLECT.name and step.credence), None
+    )
     return max(shares, key=lambda key: shares[key]) if shares else None
 
 

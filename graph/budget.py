@@ -1,9 +1,14 @@
 """The budget of a traversal: what it may spend at most. A traversal always ends, and says why."""
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.nodes.consultation import Allowance
+from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.usage import Usage
+
+_SPARE_SUPERSTEPS: Final = 3
 
 
 class Budget(BaseModel):
@@ -28,8 +33,11 @@ class Budget(BaseModel):
 
     @property
     def recursion_limit(self) -> int:
-        """LangGraph supersteps that no traversal within this budget can exceed."""
-        return 8 + 4 * self.max_backtracks
+        """LangGraph supersteps that no traversal within this budget can exceed.
+
+        A straight journey makes every stop once; a backtrack makes all of them again at most, but the last.
+        """
+        return len(STOPS) + _SPARE_SUPERSTEPS + (len(STOPS) - 1) * self.max_backtracks
 
     def left(self, usage: Usage) -> Allowance:
         """What remains after so much use; never negative."""

@@ -26,7 +26,7 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording
 from ddxgraph.nodes.failure import EngineFailed
 from ddxgraph.nodes.generate import (
-    NODE,
+    GENERATE,
     STYLES,
     SYSTEM,
     Generation,
@@ -37,6 +37,7 @@ from ddxgraph.nodes.generate import (
     reply_tokens,
 )
 from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.registry import END
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens
 from ddxgraph.prompts.library import PromptSet
@@ -162,13 +163,13 @@ class _Attempt(NamedTuple):
         start = time.perf_counter()
         cap = self._cap()
         if isinstance(cap, str):
-            move = over_budget(cap, "no room left for the call").model_copy(update={"to": "end"})
+            move = over_budget(cap, "no room left for the call").model_copy(update={"to": END})
             return self._trace(self._step(move=move), start)
         try:
             output = await generate(self.case, self.style, cap, self.line)
         except EngineFailed as error:
             return self._trace(self._step(move=broken_by(error.failure)), start)
-        return self._trace(self._step(output=output, move=Move(to="end")), start)
+        return self._trace(self._step(output=output, move=Move(to=END)), start)
 
     def _cap(self) -> int | Limit:
         """Most tokens of the reply, or the limit that forbids the call."""
@@ -180,7 +181,7 @@ class _Attempt(NamedTuple):
         return "tokens" if left < min(wanted, MIN_REPLY_TOKENS) else min(wanted, left)
 
     def _step(self, **facts: object) -> Step:
-        return step_of(self.plan, NODE, self.line, prompt=self.style, index=0, **facts)
+        return step_of(self.plan, GENERATE, self.style, self.line, index=0, **facts)
 
     def _trace(self, step: Step, start: float) -> Trace:
         said = step.output if isinstance(step.output, Generation) else Generation()

@@ -5,31 +5,15 @@ from typing import Any, Final, NamedTuple
 
 from ddxgraph.graph.conversation import Exchange
 from ddxgraph.graph.routing import Limit
-from ddxgraph.graph.state import Journey, Setting, refuted_ids, usage_so_far
+from ddxgraph.graph.state import Journey, Setting, usage_so_far
 from ddxgraph.graph.trace import exchanges
-from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
-from ddxgraph.nodes.consultation import Allowance, Reply, StopName
+from ddxgraph.nodes.consultation import Allowance, Reply
+from ddxgraph.nodes.stop import Standpoint
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet
 
 ASKING_TOKENS: Final = 400
 """Estimate of a turn's own words, before they are rendered."""
-
-
-def completion_cap(node: StopName, state: Journey) -> int:
-    """Most tokens that a node's reply may take."""
-    limits = state["setting"].strategy.limits
-    match node:
-        case "review_history":
-            return review_history.room(limits)
-        case "generate_differential":
-            return generate_differential.room(state["case"], limits)
-        case "check_evidence":
-            return check_evidence.room(len(state.get("findings", [])), limits)
-        case "reflect":
-            return reflect.room(limits)
-        case "conclude":
-            return conclude.room(limits)
 
 
 class Ledger(NamedTuple):
@@ -45,8 +29,8 @@ class Ledger(NamedTuple):
     """Completion tokens that the conclusion may take."""
 
     @classmethod
-    def of(cls, state: Journey) -> "Ledger":
-        """The ledger as the state stands."""
+    def of(cls, state: Journey, conclusion: int) -> "Ledger":
+        """The ledger as the state stands, with so many completion tokens kept for the conclusion."""
         setting = state["setting"]
         compactions = state.get("compactions", [])
         summary = compactions[-1].text if compactions else ""
@@ -54,7 +38,7 @@ class Ledger(NamedTuple):
             left=setting.strategy.budget.left(usage_so_far(state)),
             prompt=_prompt_tokens(setting, summary, exchanges(state.get("steps", []), compactions)),
             window=setting.strategy.context_window,
-            conclusion=conclude.room(setting.strategy.limits),
+            conclusion=conclusion,
         )
 
     def compacted(self, state: Journey, summary: str) -> "Ledger":
@@ -99,14 +83,12 @@ def _prompt_tokens(setting: Setting, summary: str, told: Sequence[Exchange] = ()
     return estimate_tokens(texts) + ASKING_TOKENS
 
 
-def summary_of(state: Journey, prompts: PromptSet) -> str:
+def summary_of(now: Standpoint, prompts: PromptSet) -> str:
     """What stands in for the turns so far: findings, hypotheses that stand, a line for each refuted one."""
-    hypotheses = state.get("hypotheses", [])
-    labels = {h.id: h.label for h in hypotheses}
-    gone = refuted_ids(state)
+    refuted = now.refuted.items()
     return prompts.render(
         "compaction",
-        findings=state.get("findings", []),
-        hypotheses=[h for h in hypotheses if h.id not in gone],
-        refuted=[f"{labels[r.hypothesis]}: {r.because}" for r in state.get("refuted", [])],
+        findings=list(now.findings.values()),
+        hypotheses=[hypothesis for key, hypothesis in now.hypotheses.items() if key not in now.refuted],
+        refuted=[f"{now.hypotheses[key].label}: {refutation.because}" for key, refutation in refuted],
     )

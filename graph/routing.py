@@ -5,8 +5,13 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ddxgraph.nodes.consultation import StopName
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
+from ddxgraph.nodes.conclude import CONCLUDE
+from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
 from ddxgraph.nodes.reflect import Verdict
+from ddxgraph.nodes.registry import Destination
+from ddxgraph.nodes.review_history import REVIEW_HISTORY
+from ddxgraph.nodes.stop import AnyStop
 
 Trigger = Literal["self", "verifier", "budget", "engine", "gold", "label"]
 """Who made a move: the model itself, a rule of this graph, a spent budget, or a broken engine.
@@ -17,14 +22,14 @@ so that it can be filtered out.
 MoveRule = Literal["all_refuted", "too_close", "nothing_to_recheck", "nothing_to_check"]
 """The rules by which the graph itself moves: every hypothesis is refuted; the credence margin is below the
 policy's; nothing stands that the model could have rechecked; the differential names nothing to check."""
-End = Literal["end"]
 Limit = Literal["tokens", "calls", "backtracks"]
 
-BACKTRACKS: dict[Verdict, StopName] = {
-    "recheck_evidence": "check_evidence",
-    "widen_differential": "generate_differential",
-    "reread_history": "review_history",
+BACKTRACKS: Final[Mapping[Verdict, AnyStop]] = {
+    "recheck_evidence": CHECK_EVIDENCE,
+    "widen_differential": GENERATE_DIFFERENTIAL,
+    "reread_history": REVIEW_HISTORY,
 }
+"""Where each verdict of a reflection goes back to; the one that is missing goes on."""
 
 
 class Policy(BaseModel):
@@ -46,7 +51,8 @@ class Move(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    to: StopName | End
+    to: Destination
+    """A stop, or `end`."""
     trigger: Trigger = "self"
     reason: str = ""
     targets: tuple[str, ...] = ()
@@ -91,7 +97,7 @@ def _wish(now: Standing, policy: Policy) -> Move:
     if now.margin < policy.min_margin and len(now.ranking) > 1 and not now.overruled:
         why = f"margin {now.margin:.2f} below {policy.min_margin:.2f}"
         return _back("recheck_evidence", why, "too_close", tuple(now.ranking[:2]))
-    return Move(to="conclude", reason="the reflection concludes")
+    return Move(to=CONCLUDE.name, reason="the reflection concludes")
 
 
 def _targets(now: Standing) -> tuple[str, ...]:
@@ -101,7 +107,7 @@ def _targets(now: Standing) -> tuple[str, ...]:
 
 def _back(verdict: Verdict, reason: str, rule: MoveRule | None = None, targets: tuple[str, ...] = ()) -> Move:
     return Move(
-        to=BACKTRACKS[verdict],
+        to=BACKTRACKS[verdict].name,
         trigger="verifier" if rule else "self",
         reason=reason,
         targets=targets,
@@ -125,14 +131,14 @@ def rule_of(move: Move) -> MoveRule | None:
     """
     if move.rule or move.trigger != "verifier":
         return move.rule
-    if move.to == "check_evidence":
+    if move.to == CHECK_EVIDENCE.name:
         return "too_close"
     return next((rule for words, rule in _RULE_BY_REASON.items() if move.reason.startswith(words)), None)
 
 
 def over_budget(limit: Limit, reason: str) -> Move:
     """A spent limit ends every journey in the conclusion."""
-    return Move(to="conclude", trigger="budget", reason=reason, limit=limit)
+    return Move(to=CONCLUDE.name, trigger="budget", reason=reason, limit=limit)
 
 
 def to_check(standing: Sequence[str], weighed: Collection[str], reread: bool) -> tuple[str, ...]:

@@ -9,14 +9,16 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from ddxgraph.graph.conversation import Compaction
-from ddxgraph.graph.credence import credence, ranked
+from ddxgraph.graph.credence import credence
 from ddxgraph.graph.trace import Provenance, Step, StrategySettings
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import Weight
 from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.failure import Failure, FailureKind
 from ddxgraph.nodes.generate_differential import Hypothesis, Refutation
+from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.review_history import Asks, Finding
+from ddxgraph.nodes.stop import Standpoint
 from ddxgraph.nodes.usage import Usage, total_usage
 
 
@@ -104,9 +106,9 @@ STATE_TYPES: Final = (
 
 
 def goes_back(state: Journey) -> bool:
-    """Whether the history is entered by a backtrack, rather than by the next case of a thread."""
+    """Whether the first stop is entered by a backtrack, rather than by the next case of a thread."""
     last = last_on_trunk(state.get("steps", []))
-    return last is not None and last.move.to == "review_history"
+    return last is not None and last.move.to == STOPS.first.name
 
 
 def restarting(state: Journey, update: Journey) -> dict[str, Any]:
@@ -147,12 +149,6 @@ def last_on_trunk(steps: Sequence[Step]) -> Step | None:
     return next((step for step in reversed(steps) if step.branch is None), None)
 
 
-def standing_ids(state: Journey, shares: Mapping[str, float]) -> list[str]:
-    """Ids of the hypotheses that are not refuted, by falling credence."""
-    gone = set(refuted_ids(state))
-    return [key for key in ranked(shares) if key not in gone]
-
-
 def usage_so_far(state: Journey) -> Usage:
     """Sum over the steps."""
     return total_usage(step.usage for step in state.get("steps", ()))
@@ -163,11 +159,37 @@ def backtracks_so_far(state: Journey) -> int:
     return sum(step.move.backtrack for step in state.get("steps", ()))
 
 
-def refuted_ids(state: Journey) -> list[str]:
-    """Ids of the hypotheses that were given up."""
-    return [refutation.hypothesis for refutation in state.get("refuted", ())]
+def standpoint_of(state: Journey) -> Standpoint:
+    """What stands in a state."""
+    hypotheses, evidence = state.get("hypotheses", ()), state.get("evidence", {})
+    refuted = {refutation.hypothesis: refutation for refutation in state.get("refuted", ())}
+    return Standpoint(
+        asks=state.get("asks"),
+        findings={finding.id: finding for finding in state.get("findings", ())},
+        hypotheses={hypothesis.id: hypothesis for hypothesis in hypotheses},
+        evidence=evidence,
+        refuted=refuted,
+        critique=state.get("critique", ""),
+        conclusion=state.get("conclusion"),
+        credence=credence(hypotheses, evidence, refuted),
+    )
 
 
-def credence_of(state: Journey) -> dict[str, float]:
-    """Credence as the state stands."""
-    return credence(state.get("hypotheses", ()), state.get("evidence", {}), refuted_ids(state))
+def update_to(then: Standpoint, now: Standpoint) -> Journey:
+    """The update that takes a state from one standpoint to the next: what differs, as the state holds it."""
+    update: Journey = {}
+    if then.asks is not now.asks and then.asks is not None:
+        update["asks"] = then.asks
+    if then.findings is not now.findings:
+        update["findings"] = list(then.findings.values())
+    if then.hypotheses is not now.hypotheses:
+        update["hypotheses"] = list(then.hypotheses.values())
+    if then.evidence is not now.evidence:
+        update["evidence"] = {key: dict(weights) for key, weights in then.evidence.items()}
+    if then.refuted is not now.refuted:
+        update["refuted"] = list(then.refuted.values())
+    if then.critique is not now.critique:
+        update["critique"] = then.critique
+    if then.conclusion is not now.conclusion:
+        update["conclusion"] = then.conclusion
+    return update

@@ -10,15 +10,19 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
+from ddxgraph.common.errors import PromptError
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.plan import Plan, plan
-from ddxgraph.graph.routing import Policy
+from ddxgraph.graph.routing import BACKTRACKS, Policy
 from ddxgraph.graph.state import STATE_TYPES, Journey, JourneyInput
-from ddxgraph.graph.stops import Stop, Stops
+from ddxgraph.graph.stops import Visitor
 from ddxgraph.graph.visit import Check
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.reflect import REFLECT
+from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.stop import AnyStop, TrunkStop
 from ddxgraph.prompts.library import PromptSet
 
 JourneyGraph = CompiledStateGraph[Journey, None, JourneyInput, Journey]
@@ -93,26 +97,40 @@ def _told_of_our_types(checkpointer: Checkpointer) -> Checkpointer:
 
 
 def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> JourneyGraph:
-    """Compile the graph of a plan."""
-    stops = Stops(settled)
+    """Compile the graph of a plan: the registered stops in their order, and the ways between them.
+
+    Raises:
+        PromptError: the plan's prompt set lacks the prompt of a stop.
+    """
+    _check_prompts(settled.wording.prompts)
+    visitor = Visitor(settled)
     graph: StateGraph[Journey, None, JourneyInput, Journey] = StateGraph(Journey, input_schema=JourneyInput)
-
-    def add(name: str, visit: Any, goes_to: tuple[str, ...] = (), reads: Any = Journey) -> None:
-        graph.add_node(name, Stop(name, visit), input_schema=reads, destinations=goes_to or None)
-
-    add("review_history", stops.review_history, ("generate_differential", "conclude", END))
-    add("generate_differential", stops.generate_differential, ("check_evidence", "conclude", END))
-    add("check_evidence", stops.check_evidence, reads=Check)
-    add(
-        "reflect",
-        stops.reflect,
-        ("conclude", "check_evidence", "generate_differential", "review_history", END),
-    )
-    add("conclude", stops.conclude, (END,))
-    graph.add_edge(START, "review_history")
-    graph.add_edge("check_evidence", "reflect")
+    for stop in STOPS:
+        node: Any = visitor.to(stop)
+        if isinstance(stop, TrunkStop):
+            graph.add_node(stop.name, node, input_schema=Journey, destinations=_destinations(stop))
+        else:
+            graph.add_node(stop.name, node, input_schema=Check)
+            graph.add_edge(stop.name, STOPS.after(stop.name))
+    graph.add_edge(START, STOPS.first.name)
     compiled = graph.compile(checkpointer=_told_of_our_types(checkpointer), name="ddxgraph")
     compiled = compiled.with_config(recursion_limit=settled.strategy.budget.recursion_limit)
     # An engine that keeps a conversation in one place runs its calls in turn: one at a time, and in order, so
     # that a traversal is reproducible. (`with_config` bounds one traversal; traversals still run side by side.)
     return compiled.with_config(max_concurrency=1) if settled.serial else compiled
+
+
+def _destinations(stop: AnyStop) -> tuple[str, ...]:
+    """Where a stop on the trunk may lead: on, to the conclusion, from a reflection back; or to the end."""
+    if stop is STOPS.last:
+        return (END,)
+    back = [earlier.name for earlier in BACKTRACKS.values()] if stop is REFLECT else []
+    return tuple(dict.fromkeys([STOPS.after(stop.name), STOPS.last.name, *back, END]))
+
+
+def _check_prompts(prompts: PromptSet) -> None:
+    missing = [stop.prompt for stop in STOPS if stop.prompt not in prompts.hashes]
+    if missing:
+        raise PromptError(
+            f"the prompt set in {prompts.folder} lacks {', '.join(missing)}: add the files and make the set anew"
+        )

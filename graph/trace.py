@@ -8,37 +8,48 @@ from typing import Annotated, Any, Final, Literal
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import CoreSchema
 
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.conversation import Compaction, Exchange, assemble
-from ddxgraph.graph.credence import credence
 from ddxgraph.graph.looks import Looks
+from ddxgraph.graph.replay import replay
 from ddxgraph.graph.routing import Move, Policy
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
-from ddxgraph.nodes.conclude import Conclusion
-from ddxgraph.nodes.consultation import Attempt, NodeName
+from ddxgraph.nodes.consultation import Attempt
 from ddxgraph.nodes.failure import Failure
-from ddxgraph.nodes.generate import Generation
-from ddxgraph.nodes.generate_differential import Differential, Hypothesis
 from ddxgraph.nodes.limits import Limits
-from ddxgraph.nodes.reflect import Reflection
-from ddxgraph.nodes.review_history import History
+from ddxgraph.nodes.registry import NodeName, node, node_names
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage
 
 TRACE_VERSION: Final = 1
 
-Output = Annotated[
-    History | Differential | EvidenceCheck | Reflection | Conclusion | Generation,
-    Field(discriminator="kind"),
-]
 Outcome = Literal["answered", "abstained", "unparsed", "error"]
 """How a traversal came out. `error` is unscored: an infrastructure error is never a wrong answer."""
 EndReason = Literal[
     "concluded", "budget_tokens", "budget_calls", "budget_backtracks", "failure", "interrupted"
 ]
+
+
+class _Outputs:
+    """Has a JSON schema list the outputs of the nodes that are registered when it is made."""
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        outputs = [node(name).output for name in node_names()]
+        return {
+            "anyOf": [*(handler(output.__pydantic_core_schema__) for output in outputs), {"type": "null"}]
+        }
+
 
 # No NaN: JSON has none, and a line that cannot be read back would cost the file.
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -60,7 +71,7 @@ class Step(BaseModel):
     """The turn put to the model, without the case and what came before."""
     text: str = ""
     """The model's reply as it came; empty where a step made no call."""
-    output: Output | None = None
+    output: Annotated[SerializeAsAny[BaseModel] | None, _Outputs()] = None
     """What the step settled, once its reply was read and checked."""
     move: Move
     credence: Mapping[str, float] = Field(default_factory=dict)
@@ -74,6 +85,22 @@ class Step(BaseModel):
     attempts: tuple[Attempt, ...] = ()
     """Replies that did not fit the schema."""
     failure: Failure | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """What of its output is the model's own words, in order; without empty ones."""
+        if self.output is None:
+            return []
+        return [text for text in node(self.node).words(self.output) if text]
+
+    @field_validator("output", mode="plain")
+    @classmethod
+    def _of_its_node(cls, output: Any, info: ValidationInfo) -> BaseModel | None:
+        """An output is of the type that its step's node settles."""
+        if output is None or "node" not in info.data:  # an unknown node is an error of its own
+            return None
+        settled: BaseModel = node(info.data["node"]).output.model_validate(output)
+        return settled
 
 
 def exchanges(steps: Sequence[Step], compactions: Sequence[Compaction]) -> list[Exchange]:
@@ -199,23 +226,7 @@ class Trace(BaseModel, Looks):
         Returns:
             One mapping a step, hypothesis id to credence; empty until there is a differential.
         """
-        hypotheses: Sequence[Hypothesis] = ()
-        evidence: dict[str, dict[str, Weight]] = {}
-        refuted: set[str] = set()
-        course: list[dict[str, float]] = []
-        for step in self.steps:
-            match step.output:
-                case Differential(hypotheses=named, revived=revived):
-                    hypotheses = named
-                    refuted -= set(revived)
-                case EvidenceCheck(hypothesis=key, weights=weights):
-                    evidence.setdefault(key, {}).update({w.finding: w for w in weights})
-                case Reflection(refuted=given_up):
-                    refuted |= {r.hypothesis for r in given_up}
-                case _:
-                    pass
-            course.append(credence(hypotheses, evidence, refuted))
-        return course
+        return [dict(now.credence) for now in replay(self.steps)]
 
     def to_json(self) -> str:
         """The trace on one line, as a trace file holds it."""

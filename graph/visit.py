@@ -1,26 +1,33 @@
 """One visit to a stop: the line it is given, the step it leaves, and where it sends the journey."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
 from langgraph.types import Command, Send
+from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from ddxgraph.graph.budget import shares as shares_of
 from ddxgraph.graph.conversation import Compaction, Exchange, assemble
-from ddxgraph.graph.ledger import Ledger, completion_cap, summary_of
+from ddxgraph.graph.credence import standing
+from ddxgraph.graph.ledger import Ledger, summary_of
 from ddxgraph.graph.plan import Plan
-from ddxgraph.graph.routing import Move, over_budget
-from ddxgraph.graph.state import Journey, Setting, applied, credence_of, last_on_trunk
-from ddxgraph.graph.trace import Output, Step, exchanges
-from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName, StopName
+from ddxgraph.graph.replay import learned
+from ddxgraph.graph.routing import Limit, Move, over_budget
+from ddxgraph.graph.state import Journey, Setting, applied, last_on_trunk, standpoint_of, update_to
+from ddxgraph.graph.trace import Step, exchanges
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
+from ddxgraph.nodes.consultation import Allowance, Consultation
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.generate_differential import Hypothesis
+from ddxgraph.nodes.registry import END as ENDED
+from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.review_history import Asks, Finding
+from ddxgraph.nodes.stop import AnyNode, Briefing, Standpoint, TrunkStop
 
-Route = Callable[[Journey, Mapping[str, float]], Move]
+Route = Callable[[Standpoint], Move]
 
 
 class Entry(NamedTuple):
@@ -68,23 +75,26 @@ def open_line(
     )
 
 
-def step_of(
-    plan: Plan, node: NodeName, line: Consultation, *, prompt: str | None = None, **facts: Any
-) -> Step:
+def step_of(plan: Plan, node: AnyNode, prompt: str, line: Consultation, **facts: Any) -> Step:
     """The step that a visit leaves in the trace; without a call where its line was not used.
 
-    `prompt` names the prompt of its turn, where that is not the node's own name.
+    Args:
+        plan: model, words and limits.
+        node: the node visited.
+        prompt: name of the prompt of its turn.
+        line: its line to the model.
+        facts: the step's other fields.
     """
     reply = line.reply
     if reply is None:
-        return Step(node=node, **facts)
+        return Step(node=node.name, **facts)
     return Step(
-        node=node,
+        node=node.name,
         prompt=reply.turn.text,
         text=reply.text,
         usage=reply.usage,
         latency_s=reply.latency_s,
-        prompt_hash=plan.wording.prompts.hashes[prompt or node],
+        prompt_hash=plan.wording.prompts.hashes[prompt],
         attempts=reply.attempts,
         failure=reply.failure,
         **facts,
@@ -93,7 +103,7 @@ def step_of(
 
 def broken_by(failure: Failure) -> Move:
     """The end of a journey to which the engine gave no reply."""
-    return Move(to="end", trigger="engine", reason=failure.kind)
+    return Move(to=ENDED, trigger="engine", reason=failure.kind)
 
 
 class Visit:
@@ -102,111 +112,154 @@ class Visit:
     Args:
         plan: model, words and limits.
         state: the journey so far, its setting included.
-        node: the node visited.
+        stop: the stop visited.
         entry: how LangGraph came here.
     """
 
-    def __init__(self, plan: Plan, state: Journey, node: StopName, entry: Entry) -> None:
-        self._plan, self._state, self._node = plan, state, node
+    def __init__(self, plan: Plan, state: Journey, stop: TrunkStop[Any], entry: Entry) -> None:
+        self._plan, self._state, self._stop = plan, state, stop
         self._compactions: list[Compaction] = []
         steps = state.get("steps", [])
         last = last_on_trunk(steps)
         self._place: dict[str, Any] = {"index": len(steps), "parent": last.index if last else None}
-        ledger = Ledger.of(state)
-        cap = completion_cap(node, state)
-        told = self._told(state, ledger, cap)
-        self._ledger = ledger = ledger.compacted(state, told.summary) if self._compactions else ledger
-        self.spent = ledger.spent(cap, last=node == "conclude")
+        self.told = told = briefing(state, last)
+        ledger = Ledger.of(state, STOPS.last.room(told))
+        cap = stop.room(told)
+        repeated = self._repeated(state, told.now, ledger, cap)
+        self._ledger = ledger = ledger.compacted(state, repeated.summary) if self._compactions else ledger
+        ends = stop is STOPS.last
+        self.spent = ledger.spent(cap, last=ends)
         """The limit that forbids this visit's call, if any."""
-        purse = ledger.left if node == "conclude" else ledger.spared
-        self.line = open_line(plan, state["setting"], state.get("sample", 0), told, purse, entry)
+        purse = ledger.left if ends else ledger.spared
+        self.line = open_line(plan, state["setting"], state.get("sample", 0), repeated, purse, entry)
 
-    def leave(self, update: Journey, output: Output, route: Route) -> Command[Any]:
-        """Write the step and go where `route` says, from the state and the credence after this visit."""
-        after = applied(self._state, update)
-        shares = credence_of(after)
+    def leave(self, output: BaseModel, route: Route, opening: Journey | None = None) -> Command[Any]:
+        """Write the step and go where `route` says, from what stands after this visit.
+
+        Args:
+            output: what the node settled.
+            route: decides the next move.
+            opening: what the first visit of a journey writes beside.
+        """
+        then = learned(self._stop, self.told.now, output)
         ledger = self._ledger.after(self.line.reply)
-        move, purses = affordable(route(after, shares), after, ledger)
-        return self._go(update, output, move, shares, ledger, purses)
+        move, purses = affordable(route(then), self.told._replace(now=then), ledger)
+        return self._go(
+            {**(opening or {}), **update_to(then, self.told.now)}, output, move, then, ledger, purses
+        )
 
-    def skip(self, output: Output | None, move: Move, update: Journey | None = None) -> Command[Any]:
-        """Write a step that made no call."""
+    def skip(self, spent: Limit, opening: Journey | None = None) -> Command[Any]:
+        """Write a step that made no call, since a limit forbids it."""
         self._compactions.clear()
-        return self._go(update or {}, output, move, credence_of(self._state), self._ledger, [])
+        stop, now = self._stop, self.told.now
+        move = over_budget(spent, f"no room left for {stop.name}")
+        if stop.without_call is None:
+            return self._go({**(opening or {})}, None, move, now, self._ledger, [])
+        output = stop.without_call(self.told)
+        then = learned(stop, now, output)
+        move = move.model_copy(update={"to": STOPS.after(stop.name)})
+        return self._go({**(opening or {}), **update_to(then, now)}, output, move, then, self._ledger, [])
 
-    def broken(self, failure: Failure, update: Journey | None = None) -> Command[Any]:
+    def broken(self, failure: Failure, opening: Journey | None = None) -> Command[Any]:
         """Write a step to which the engine gave no reply; it ends the journey."""
-        full: Journey = {**(update or {}), "failure": failure}
-        return self._go(full, None, broken_by(failure), {}, self._ledger, [])
+        full: Journey = {**(opening or {}), "failure": failure}
+        return self._go(full, None, broken_by(failure), Standpoint(), self._ledger, [])
 
     def _go(
         self,
         update: Journey,
-        output: Output | None,
+        output: BaseModel | None,
         move: Move,
-        shares: Mapping[str, float],
+        then: Standpoint,
         ledger: Ledger,
         purses: Sequence[Allowance],
     ) -> Command[Any]:
         step = step_of(
-            self._plan, self._node, self.line, output=output, move=move, credence=shares, **self._place
+            self._plan,
+            self._stop,
+            self._stop.prompt,
+            self.line,
+            output=output,
+            move=move,
+            credence=then.credence,
+            **self._place,
         )
         update["steps"] = [step]
-        goto: Any = END if move.to == "end" else move.to
+        goto: Any = END if move.to == ENDED else move.to
         if purses:
-            goto = self._checks(applied(self._state, update), ledger, move, purses)
+            goto = self._checks(applied(self._state, update), then, ledger, move, purses)
         if self._compactions:
             update["compactions"] = self._compactions
         return Command(update=update, goto=goto)
 
-    def _checks(self, after: Journey, ledger: Ledger, move: Move, purses: Sequence[Allowance]) -> list[Send]:
+    def _checks(
+        self, after: Journey, then: Standpoint, ledger: Ledger, move: Move, purses: Sequence[Allowance]
+    ) -> list[Send]:
         """One evidence check a target; they share all but their own turn, compacted once for all of them."""
-        told = self._told(after, ledger, completion_cap("check_evidence", after))
-        hypotheses = {h.id: h for h in after["hypotheses"]}
+        cap = CHECK_EVIDENCE.room(self.told._replace(now=then))
+        repeated = self._repeated(after, then, ledger, cap)
         common = {
             "setting": after["setting"],
             "sample": after.get("sample", 0),
             "findings": after.get("findings", []),
             "asks": after.get("asks", "other"),
-            "told": [tuple(exchange) for exchange in told.exchanges],
-            "summary": told.summary,
+            "told": [tuple(exchange) for exchange in repeated.exchanges],
+            "summary": repeated.summary,
             "parent": self._place["index"],
         }
         return [
             Send(
-                "check_evidence",
-                {**common, "hypothesis": hypotheses[key], "calls": purse.calls, "tokens": purse.tokens},
+                CHECK_EVIDENCE.name,
+                {**common, "hypothesis": then.hypotheses[key], "calls": purse.calls, "tokens": purse.tokens},
             )
             for key, purse in zip(move.targets, purses, strict=True)
         ]
 
-    def _told(self, state: Journey, ledger: Ledger, cap: int) -> Told:
+    def _repeated(self, state: Journey, now: Standpoint, ledger: Ledger, cap: int) -> Told:
         """What the next call repeats: all of it, or a new summary where the window is about to overflow."""
         steps = state.get("steps", [])
         known = [*state.get("compactions", []), *self._compactions]
-        told = Told(exchanges(steps, known), known[-1].text if known else "")
-        if not told.exchanges or not ledger.overflows(cap):
-            return told
-        summary = summary_of(state, self._plan.wording.prompts)
+        repeated = Told(exchanges(steps, known), known[-1].text if known else "")
+        if not repeated.exchanges or not ledger.overflows(cap):
+            return repeated
+        summary = summary_of(now, self._plan.wording.prompts)
         self._compactions.append(
             Compaction(before=len(steps), text=summary, estimated_tokens=ledger.prompt + cap)
         )
         return Told([], summary)
 
 
-def affordable(move: Move, state: Journey, ledger: Ledger) -> tuple[Move, list[Allowance]]:
+def briefing(state: Journey, last: Step | None) -> Briefing:
+    """What a stop's node is told in a state, after the last step on the trunk."""
+    now = standpoint_of(state)
+    return Briefing(
+        case=state["case"],
+        limits=state["setting"].strategy.limits,
+        now=now,
+        standing=standing(list(now.hypotheses.values()), now.credence, now.refuted),
+        before=last.output if last else None,
+        spent=last is not None and last.move.trigger == "budget",
+    )
+
+
+def affordable(move: Move, told: Briefing, ledger: Ledger) -> tuple[Move, list[Allowance]]:
     """A move as the budget allows it: whole, about fewer hypotheses, or to the conclusion instead.
+
+    Args:
+        move: as the routing decided it.
+        told: what the next stop's node will be told.
+        ledger: the state of the purse.
 
     Returns:
         The move, and an allowance for each evidence check that it starts.
     """
-    if move.to == "end" or move.to == "conclude":  # noqa: PLR1714 - narrows the type
+    if move.to in {ENDED, STOPS.last.name}:
         return move, []
-    cap = completion_cap(move.to, state)
+    cap = STOPS[move.to].room(told)
     spent = ledger.spent(cap)
     if spent:
         return over_budget(spent, f"no room left for {move.to}"), []
-    if move.to != "check_evidence":
+    if move.to != CHECK_EVIDENCE.name:
         return move, []
     purses = shares_of(ledger.spared, ledger.prompt + cap, len(move.targets))
     if len(purses) < len(move.targets):

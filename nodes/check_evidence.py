@@ -1,6 +1,6 @@
 """Check the evidence for one hypothesis: which findings support or refute it, how strongly, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -11,6 +11,7 @@ from ddxgraph.nodes.form import form, list_of, one_of, text
 from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.review_history import Asks, Finding
+from ddxgraph.nodes.stop import Standpoint, Stop
 
 NODE: Final = "check_evidence"
 WHOLE_CASE: Final = "F0"
@@ -103,3 +104,28 @@ def settle(output: Any, hypothesis: str) -> EvidenceCheck:
         missing=output.missing,
         repeated=len(output.weights) - len(weights),
     )
+
+
+def _learn(now: Standpoint, check: EvidenceCheck) -> Standpoint:
+    weights = {weight.finding: weight for weight in check.weights}
+    known = now.evidence.get(check.hypothesis, {})
+    return now._replace(evidence={**now.evidence, check.hypothesis: {**known, **weights}})
+
+
+def _words(check: EvidenceCheck) -> Iterator[str]:
+    yield check.reasoning
+    yield from (weight.reason for weight in check.weights)
+    yield check.missing
+
+
+CHECK_EVIDENCE: Final = Stop(
+    name=NODE,
+    title="Evidence",
+    letter="E",
+    colour="#00785a",
+    output=EvidenceCheck,
+    words=_words,
+    learn=_learn,
+    room=lambda told: room(len(told.now.findings), told.limits),
+)
+"""The one stop off the trunk: the graph visits it once for each hypothesis, side by side."""

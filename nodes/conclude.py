@@ -1,6 +1,6 @@
 """Conclude: the answer, why, and how probability is spread over the options."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -11,6 +11,7 @@ from ddxgraph.nodes.consultation import TOP_LOGPROBS, Consultation, Turn
 from ddxgraph.nodes.form import form, one_of, text
 from ddxgraph.nodes.letters import probabilities_at
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "conclude"
 ANSWER_CHARS: Final = 200
@@ -119,3 +120,34 @@ def letter_probabilities(
         Letter to probability, summing to one; None where the answer's token cannot be found.
     """
     return probabilities_at(text.rfind('"') - 1, text, tokens, letters, _CLOSES)
+
+
+async def _think(told: Briefing, line: Consultation) -> Conclusion:
+    return await conclude(told.case, told.standing, told.now.credence, told.spent, line, told.limits)
+
+
+def _without_call(told: Briefing) -> Conclusion:
+    labels = {key: hypothesis.label for key, hypothesis in told.now.hypotheses.items()}
+    return from_credence(told.case, labels, told.now.credence)
+
+
+def _learn(now: Standpoint, conclusion: Conclusion) -> Standpoint:
+    return now._replace(conclusion=conclusion)
+
+
+def _words(conclusion: Conclusion) -> Iterator[str]:
+    yield conclusion.justification
+
+
+CONCLUDE: Final = TrunkStop(
+    name=NODE,
+    title="Conclusion",
+    letter="C",
+    colour="#0060a8",
+    output=Conclusion,
+    words=_words,
+    learn=_learn,
+    room=lambda told: room(told.limits),
+    think=_think,
+    without_call=_without_call,
+)

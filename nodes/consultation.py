@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
@@ -18,10 +18,8 @@ from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 
-StopName = Literal["review_history", "generate_differential", "check_evidence", "reflect", "conclude"]
-"""The nodes that the graph stops at."""
-NodeName = Literal[StopName, "generate"]
-"""All nodes: the graph's, and the one of a strategy that generates once."""
+StopName = str
+"""The name of a stop, as the registry has it."""
 
 TOP_LOGPROBS: Final = 20
 """Alternatives at each token; the most that vLLM and OpenAI give by default."""
@@ -59,7 +57,8 @@ class Turn(Generic[OutputT]):
     `OutputT` of a free text is `Any`: it goes to `Consultation.write`, which reads nothing.
     """
 
-    node: NodeName
+    node: str
+    """The node's name; where no trace holds the call, any label."""
     text: str
     output: type[OutputT] | None
     """None: free text."""

@@ -1,6 +1,6 @@
 """Generate: one reply to the whole case, and the answer that it states."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Final, Literal, get_args
 
@@ -13,6 +13,7 @@ from ddxgraph.nodes.failure import Failure, FailureKind
 from ddxgraph.nodes.form import form, one_of, text
 from ddxgraph.nodes.letters import probabilities_at
 from ddxgraph.nodes.statement import STATEMENT_CHARS, STATEMENT_RULE, stated
+from ddxgraph.nodes.stop import Node
 
 NODE: Final = "generate"
 SYSTEM: Final = "generation_system"
@@ -151,3 +152,12 @@ def _unstated(reply: Reply[Any]) -> Failure:
             "one that was trained in it"
         )
     return Failure(boundary="parse", kind=FailureKind.MALFORMED, node=NODE, message=f"{NODE}: {said}")
+
+
+def _words(generation: Generation) -> Iterator[str]:
+    yield generation.statement
+
+
+GENERATE: Final = Node(
+    name=NODE, title="Generation", letter="G", colour="#0060a8", output=Generation, words=_words
+)

@@ -1,7 +1,7 @@
 """Generate the differential: every option is a hypothesis, others may be added, each with a prior."""
 
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -11,7 +11,8 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Consultation, Turn
 from ddxgraph.nodes.form import form, list_of, text, whole
 from ddxgraph.nodes.limits import Limits
-from ddxgraph.nodes.review_history import Finding
+from ddxgraph.nodes.review_history import Finding, History
+from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "generate_differential"
 LABEL_CHARS: Final = 120
@@ -169,3 +170,42 @@ def name_key(label: str) -> str:
     return " ".join(
         "".join(c if c == "+" or unicodedata.category(c)[0] in "LNM" else " " for c in folded).split()
     )
+
+
+async def _think(told: Briefing, line: Consultation) -> Differential:
+    now = told.now
+    return await generate_differential(
+        told.case,
+        told.before.findings if isinstance(told.before, History) else (),
+        list(now.hypotheses.values()),
+        list(now.refuted.values()),
+        now.critique,
+        line,
+        told.limits,
+    )
+
+
+def _learn(now: Standpoint, differential: Differential) -> Standpoint:
+    hypotheses = {hypothesis.id: hypothesis for hypothesis in differential.hypotheses}
+    if not differential.revived:
+        return now._replace(hypotheses=hypotheses)
+    refuted = {key: why for key, why in now.refuted.items() if key not in differential.revived}
+    return now._replace(hypotheses=hypotheses, refuted=refuted)
+
+
+def _words(differential: Differential) -> Iterator[str]:
+    yield differential.reasoning
+    yield from (hypothesis.rationale for hypothesis in differential.hypotheses)
+
+
+GENERATE_DIFFERENTIAL: Final = TrunkStop(
+    name=NODE,
+    title="Differential",
+    letter="D",
+    colour="#8f3f88",
+    output=Differential,
+    words=_words,
+    learn=_learn,
+    room=lambda told: room(told.case, told.limits),
+    think=_think,
+)

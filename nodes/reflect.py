@@ -1,6 +1,6 @@
 """Reflect: criticise the leader, give up what is refuted, and say where to go from here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -10,6 +10,7 @@ from ddxgraph.nodes.consultation import Consultation, Turn
 from ddxgraph.nodes.form import form, list_of, one_of, text
 from ddxgraph.nodes.generate_differential import Refutation
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "reflect"
 MAX_TARGETS: Final = 2
@@ -74,3 +75,32 @@ async def reflect(
         verdict=output.verdict,
         targets=tuple(dict.fromkeys(output.targets)),
     )
+
+
+async def _think(told: Briefing, line: Consultation) -> Reflection:
+    # In a fixed order: the form of the reply depends on it, and forms are kept.
+    active = tuple(sorted(told.now.ranking))
+    return await reflect(told.standing, active, line, told.limits)
+
+
+def _learn(now: Standpoint, reflection: Reflection) -> Standpoint:
+    refuted = {refutation.hypothesis: refutation for refutation in reflection.refuted}
+    return now._replace(critique=reflection.critique, refuted={**now.refuted, **refuted})
+
+
+def _words(reflection: Reflection) -> Iterator[str]:
+    yield reflection.critique
+    yield from (refutation.because for refutation in reflection.refuted)
+
+
+REFLECT: Final = TrunkStop(
+    name=NODE,
+    title="Reflection",
+    letter="R",
+    colour="#a33a00",
+    output=Reflection,
+    words=_words,
+    learn=_learn,
+    room=lambda told: room(told.limits),
+    think=_think,
+)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -12,6 +12,7 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Consultation, Turn
 from ddxgraph.nodes.form import form, list_of, text
 from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "review_history"
 
@@ -154,3 +155,31 @@ def folded(text: str) -> str:
     Spaces that `disarm` put into a template token are white space too, so they are taken out altogether.
     """
     return _SPACE.sub("", unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold())
+
+
+async def _think(told: Briefing, line: Consultation) -> History:
+    known = list(told.now.findings.values())
+    return await review_history(told.case, known, told.now.critique, line, told.limits)
+
+
+def _learn(now: Standpoint, history: History) -> Standpoint:
+    findings = {finding.id: finding for finding in history.findings}
+    return now._replace(asks=now.asks or history.asks, findings={**now.findings, **findings})
+
+
+def _words(history: History) -> Iterator[str]:
+    yield history.reasoning
+    yield from (finding.quote for finding in history.findings)
+
+
+REVIEW_HISTORY: Final = TrunkStop(
+    name=NODE,
+    title="History",
+    letter="H",
+    colour="#4b5563",
+    output=History,
+    words=_words,
+    learn=_learn,
+    room=lambda told: room(told.limits),
+    think=_think,
+)

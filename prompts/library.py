@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,18 +13,8 @@ from jinja2 import Environment, Template, Undefined, meta
 from ddxgraph.common.errors import PromptError
 from ddxgraph.common.templates import text_environment
 
-PROMPTS: Final = (
-    "system",
-    "case",
-    "review_history",
-    "generate_differential",
-    "check_evidence",
-    "reflect",
-    "conclude",
-    "repair",
-    "compaction",
-)
-"""The prompts of the graph, each a file with the ending `.jinja`."""
+_FRAME: Final = ("system", "case", "repair", "compaction")
+"""The graph's prompts beside those of its stops."""
 
 _OWN_TAGS: Final = re.compile(r"<(?=(?:/\s*)?(?:case|question|options|data)\b)", re.IGNORECASE)
 _TEMPLATE_TOKENS: Final = re.compile(
@@ -65,7 +56,8 @@ class PromptSet:
         jinja2.UndefinedError: (when rendering) a template names a variable that it was not given.
     """
 
-    def __init__(self, folder: Path | None = None, names: Sequence[str] = PROMPTS) -> None:
+    def __init__(self, folder: Path | None = None, names: Sequence[str] | None = None) -> None:
+        names = graph_prompts() if names is None else names
         self.folder = folder or Path(__file__).parent
         missing = [name for name in names if not (self.folder / f"{name}.jinja").is_file()]
         if missing:
@@ -114,7 +106,20 @@ def _short(source: bytes) -> str:
     return hashlib.sha256(source).hexdigest()[:12]
 
 
-@lru_cache(maxsize=1)
+def graph_prompts() -> tuple[str, ...]:
+    """Names of the graph's prompts: those of the registered stops, and those around them.
+
+    The registry of stops stands above this room and imports it, so it is looked up when a name is wanted.
+    """
+    stops = import_module("ddxgraph.nodes.registry").STOPS
+    return (*_FRAME, *(stop.prompt for stop in stops))
+
+
 def shipped_prompts() -> PromptSet:
     """The graph's prompt set, as it comes with the package."""
-    return PromptSet()
+    return _shipped(graph_prompts())
+
+
+@lru_cache(maxsize=2)
+def _shipped(names: tuple[str, ...]) -> PromptSet:
+    return PromptSet(names=names)

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
@@ -25,7 +25,7 @@ from ddxgraph.eval.scoring.rule import Score, Verdict
 from ddxgraph.eval.scoring.run import manifest_of, score_run
 from ddxgraph.graph.trace import Provenance, provenance_of
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName, Turn, Wording
+from ddxgraph.nodes.consultation import Allowance, Consultation, Turn, Wording
 from ddxgraph.nodes.failure import EngineFailed
 from ddxgraph.nodes.form import form, text
 from ddxgraph.nodes.patience import Patience
@@ -35,7 +35,7 @@ from ddxgraph.prompts.library import PromptSet
 PROMPTS: Final = ("judge", "repair")
 """The judge's prompt set."""
 
-_NODE: Final = cast(NodeName, "judge")  # no node of a trace: only the call's label
+_NODE: Final = "judge"  # no node of a trace: only the call's label
 _REASON_CHARS: Final = 300
 _REPLY_TOKENS: Final = 512
 _ONE_REPAIR: Final = Allowance(calls=2, tokens=1 << 40)

@@ -11,9 +11,10 @@ from ddxgraph import Budget, Case, Limits, build_graph, solve
 from ddxgraph.eval.cases import parse_case
 from ddxgraph.graph.generation import STYLES, GenerationStrategy, generation_prompts
 from ddxgraph.nodes.generate import prompts_of
-from ddxgraph.prompts.library import PROMPTS, PromptSet, disarm, shipped_prompts
+from ddxgraph.prompts.library import PromptSet, disarm, graph_prompts, shipped_prompts
 from ddxgraph.testing import Request, ScriptedChatModel
 
+PROMPTS = graph_prompts()
 GENERATION_HASHES = {
     "vanilla": "a68b62b5d9b8",
     "cot": "bdc6c24d52c1",

@@ -7,13 +7,15 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ddxgraph.eval.scoring.rule import Verdict, same, verdict_of
+from ddxgraph.graph.replay import standpoint
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.check_evidence import EvidenceCheck
-from ddxgraph.nodes.generate_differential import Differential, Hypothesis
-from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.generate import GENERATE
+from ddxgraph.nodes.generate_differential import Hypothesis
+from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.review_history import History, comparable
+from ddxgraph.nodes.stop import Standpoint
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.gate.decontamination import Decontaminator, HeldOutSets
 from ddxgraph.training.gate.duplicates import Sketcher, course_digest, repeated_share
@@ -156,7 +158,7 @@ def ended(examined: Examined) -> Fault:
     if trace.ended != "concluded" and trace.ended not in allowed:
         return Reason.NOT_CONCLUDED, f"ended by {trace.ended}"
     last = trace.steps[-1] if trace.steps else None
-    if last is None or last.node not in {"conclude", "generate"} or not last.text:
+    if last is None or last.node not in {STOPS.last.name, GENERATE.name} or not last.text:
         return Reason.NOT_CONCLUDED, "its last step is no conclusion by the model"
     moves = (step.move for step in trace.steps if step.move.trigger == "budget")
     spent = next((move for move in moves if f"budget_{move.limit}" not in allowed), None)
@@ -197,16 +199,17 @@ def evidence(examined: Examined) -> Fault:
     the strengths of its findings (the last one of each) sum to zero or more, or both.
     """
     trace, config, _ = examined
-    own = hypothesis_of_answer(trace)
+    now = standpoint(trace.steps)
+    own = _answering(trace, now)
     if own is None:
         return Reason.ANSWER_NOT_CONSIDERED, f"the answer {trace.answer} is no hypothesis"
-    if own.id in _refuted(trace):
+    if own.id in now.refuted:
         return Reason.ANSWER_REFUTED, f"{own.id} was refuted"
-    strengths = _strengths(trace, own.id)
+    strengths = [weight.strength for weight in now.evidence.get(own.id, {}).values()]
     if not strengths:
         return Reason.NO_EVIDENCE, f"nothing was weighed on {own.id}"
     support = config.evidence.support
-    shares = trace.trajectory()[-1]
+    shares = now.credence
     if support != "not_against" and shares[own.id] < max(shares.values()) - _TIE:
         leader = max(shares, key=shares.__getitem__)
         return (
@@ -220,37 +223,19 @@ def evidence(examined: Examined) -> Fault:
 
 def hypothesis_of_answer(trace: Trace) -> Hypothesis | None:
     """The hypothesis that a traversal answers with; None if its last differential does not hold it."""
-    differentials = [step.output for step in trace.steps if isinstance(step.output, Differential)]
-    if not differentials or trace.answer is None:
+    return _answering(trace, standpoint(trace.steps))
+
+
+def _answering(trace: Trace, now: Standpoint) -> Hypothesis | None:
+    if trace.answer is None:
         return None
-    for hypothesis in differentials[-1].hypotheses:
+    for hypothesis in now.hypotheses.values():
         if trace.case.options:
             if hypothesis.letter == trace.answer:
                 return hypothesis
         elif same(hypothesis.label, trace.answer):
             return hypothesis
     return None
-
-
-def _refuted(trace: Trace) -> set[str]:
-    """Hypotheses that are refuted at the end."""
-    refuted: set[str] = set()
-    for step in trace.steps:
-        match step.output:
-            case Differential(revived=revived):
-                refuted.difference_update(revived)
-            case Reflection(refuted=refutations):
-                refuted.update(refutation.hypothesis for refutation in refutations)
-    return refuted
-
-
-def _strengths(trace: Trace, hypothesis: str) -> list[int]:
-    """Strengths on a hypothesis, the last of each finding."""
-    weighed: dict[str, int] = {}
-    for step in trace.steps:
-        if isinstance(step.output, EvidenceCheck) and step.output.hypothesis == hypothesis:
-            weighed.update({weight.finding: weight.strength for weight in step.output.weights})
-    return list(weighed.values())
 
 
 def findings(examined: Examined) -> Fault:

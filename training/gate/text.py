@@ -10,14 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
-from ddxgraph.graph.trace import Output, Step, Trace
+from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.check_evidence import EvidenceCheck
-from ddxgraph.nodes.conclude import Conclusion
-from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential
-from ddxgraph.nodes.reflect import Reflection
-from ddxgraph.nodes.review_history import History
 
 Hashes = NDArray[np.uint64]
 
@@ -100,7 +95,7 @@ def reasoning_of(trace: Trace) -> list[str]:
 
     Names of hypotheses are left out: those of the options are the case's own words, repeated at every visit.
     """
-    return [text for step in trace.steps if step.output is not None for text in _settled(step.output) if text]
+    return [text for step in trace.steps for text in step.words]
 
 
 def remainder_of(trace: Trace) -> list[str]:
@@ -112,36 +107,13 @@ def remainder_of(trace: Trace) -> list[str]:
 
 
 def _beyond(step: Step) -> Iterator[str]:
-    known: set[str] = set()
-    if step.output is not None:
-        known.update(_settled(step.output))
-        if isinstance(step.output, Differential):
-            free = [hypothesis.label for hypothesis in step.output.hypotheses if hypothesis.letter is None]
-            known.update(free)
-            yield from free
+    known = set(step.words)
+    if isinstance(step.output, Differential):
+        free = [hypothesis.label for hypothesis in step.output.hypotheses if hypothesis.letter is None]
+        known.update(free)
+        yield from free
     if step.text:
         yield from (text for text in _strings(_read(step.text)) if text and text not in known)
-
-
-def _settled(output: Output) -> Iterator[str]:
-    match output:
-        case History(reasoning=reasoning, findings=findings):
-            yield reasoning
-            yield from (finding.quote for finding in findings)
-        case Differential(reasoning=reasoning, hypotheses=hypotheses):
-            yield reasoning
-            yield from (hypothesis.rationale for hypothesis in hypotheses)
-        case EvidenceCheck(reasoning=reasoning, weights=weights, missing=missing):
-            yield reasoning
-            yield from (weight.reason for weight in weights)
-            yield missing
-        case Reflection(critique=critique, refuted=refuted):
-            yield critique
-            yield from (refutation.because for refutation in refuted)
-        case Conclusion(justification=justification):
-            yield justification
-        case Generation(statement=statement):
-            yield statement
 
 
 def _read(text: str) -> Any:

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
@@ -17,7 +17,7 @@ from ddxgraph.batch.pool import batches
 from ddxgraph.batch.runner import GRACE_S
 from ddxgraph.common.errors import BadInput, RewritesUnfinished
 from ddxgraph.graph.trace import Trace, provenance_of
-from ddxgraph.nodes.consultation import Allowance, Consultation, NodeName, Turn, Wording
+from ddxgraph.nodes.consultation import Allowance, Consultation, Turn, Wording
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
@@ -32,7 +32,7 @@ from ddxgraph.training.styles.registry import rewritten_styles
 PROMPTS: Final = ("rewrite",)
 """The rewriter's prompt set."""
 
-_NODE: Final = cast(NodeName, "rewrite")  # no node of a trace: only the call's label
+_NODE: Final = "rewrite"  # no node of a trace: only the call's label
 _ONE_CALL: Final = Allowance(calls=1, tokens=1 << 40)
 _SPARE_TOKENS: Final = 256
 _LEAST_STREAK: Final = 16

@@ -162,7 +162,7 @@ class _Reader:
                 raise _foreign(line)
             kind = _kinds()[sentence.group()]
             if kind in THOUGHTS:
-                yield Thought(cast(StopName, kind), line[bare.whence(sentence.end()) + 1 :])
+                yield Thought(kind, line[bare.whence(sentence.end()) + 1 :])
                 return
             if kind != _REMARK:
                 yield from self._events(kind, bare.slots(sentence))
@@ -256,7 +256,7 @@ def _went_back(about: str, names: tuple[Name, ...]) -> WentBack:
         "all_evidence": "check_evidence",
     }
     ruled = about in {"all_refuted", "nothing_to_recheck", "too_close"}
-    return WentBack(to.get(about, cast(StopName, about)), names, cast(Why, about) if ruled else "doubt")
+    return WentBack(to.get(about, about), names, cast(Why, about) if ruled else "doubt")
 
 
 _STRENGTH_OF: Final[Mapping[str, Strength]] = {words: cast(Strength, s) for s, words in STRENGTHS.items()}

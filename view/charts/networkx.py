@@ -17,8 +17,7 @@ from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.nodes.review_history import History
 from ddxgraph.view.data.evidence import Evidence, evidence_of
-from ddxgraph.view.data.path import Path, numbered, path_of
-from ddxgraph.view.data.stopname import step_title
+from ddxgraph.view.data.path import Path, numbered, path_of, step_title
 
 Edge = tuple[str, str, dict[str, Any]]
 

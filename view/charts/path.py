@@ -14,10 +14,10 @@ from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.registry import title
 from ddxgraph.nodes.review_history import History
 from ddxgraph.view.data.evidence import Evidence
-from ddxgraph.view.data.path import Path, Place, Way, WayKind
-from ddxgraph.view.data.stopname import STOP_NAMES, step_title
+from ddxgraph.view.data.path import Path, Place, Way, WayKind, step_title
 
 BOX_W: Final = 168
 BOX_H: Final = 38
@@ -105,7 +105,7 @@ def path_chart(trace: Trace, path: Path, evidence: Evidence) -> PathChart:
     return PathChart(
         width=_LEFT + max(path.columns - 1, 0) * _COLUMN_W + BOX_W + _RIGHT,
         height=round(height),
-        heads=[Head(_x(column) + BOX_W / 2, STOP_NAMES[node]) for column, node in sorted(columns.items())],
+        heads=[Head(_x(column) + BOX_W / 2, title(node)) for column, node in sorted(columns.items())],
         boxes=boxes,
         lines=[_line(way, boxes, path, muted[way.start] or muted[way.end]) for way in path.ways],
         bands=list(_bands(path)),
@@ -122,7 +122,7 @@ def _y(place: Place) -> float:
 
 def _box(place: Place, trace: Trace, evidence: Evidence) -> Box:
     step = place.step
-    title = f"{step.branch} {evidence.label(step.branch)}" if step.branch else STOP_NAMES[step.node]
+    name = f"{step.branch} {evidence.label(step.branch)}" if step.branch else title(step.node)
     detail = _detail(step, trace)
     said = f"Step {step.index + 1}: {step_title(step)}; {detail}" + ("; given up later" * place.abandoned)
     return Box(
@@ -130,7 +130,7 @@ def _box(place: Place, trace: Trace, evidence: Evidence) -> Box:
         _y(place),
         step.index,
         step.node,
-        cut(title, _LABEL_CHARS),
+        cut(name, _LABEL_CHARS),
         cut(detail, _LABEL_CHARS + 2),
         said,
         place.abandoned,
@@ -151,8 +151,9 @@ def _detail(step: Step, trace: Trace) -> str:
         case Conclusion(answer=answer) | Generation(answer=answer):
             share = trace.distribution.get(answer or "")
             return (answer or "no answer") + (f" ({whole_percent(share)})" if share is not None else "")
-        case None:
-            return "failed" if step.failure else "no call"
+        case _:
+            silent = "failed" if step.failure else "" if step.text else "no call"
+            return next(iter(step.words), silent)
 
 
 def _line(way: Way, boxes: Sequence[Box], path: Path, muted: bool) -> Line:
@@ -188,4 +189,4 @@ def back_in_words(step: Step) -> str:
     move = step.move
     about = f" on {' and '.join(move.targets)}" if move.targets else ""
     who = {"self": "the model", "verifier": "a rule"}.get(move.trigger, move.trigger)
-    return f"back to {STOP_NAMES[move.to].lower()}{about} ({who}: {move.reason})"
+    return f"back to {title(move.to).lower()}{about} ({who}: {move.reason})"

@@ -7,7 +7,9 @@ from typing import Final
 
 from ddxgraph.common.words import NOTICE, count, cut, whole_percent
 from ddxgraph.graph.trace import Step, Trace
-from ddxgraph.nodes.check_evidence import EvidenceCheck
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, EvidenceCheck
+from ddxgraph.nodes.generate import GENERATE
+from ddxgraph.nodes.registry import STOPS, node
 from ddxgraph.view.charts.canvas import (
     ALARM,
     BACK,
@@ -40,15 +42,6 @@ _BUS: Final = 18
 _ANSWER_LINE, _ANSWER_LINES = 19, 4
 """Characters of a line of the answer, and lines."""
 
-STRIPS: Final[Mapping[str, str]] = {
-    "review_history": "#4b5563",
-    "generate_differential": "#8f3f88",
-    "check_evidence": "#00785a",
-    "reflect": BACK,
-    "conclude": END,
-    "generate": END,
-}
-"""Node to the colour of the mark on its box; column and title say the same."""
 _DASHES: Final[Mapping[WayKind, Dash]] = {"on": "solid", "back": "dashed", "budget": "dotted"}
 _FOR, _STRONGLY_FOR, _AGAINST, _STRONGLY_AGAINST = "#eaf6f0", "#cfe9dd", "#fdeee5", "#f9d9c7"
 """Ground of a check by the evidence that it found; its words give the number."""
@@ -164,7 +157,7 @@ def _round_about(course: Course, boxes: Sequence[Box], way: Way) -> Sequence[Poi
     start, end = boxes[way.start], boxes[way.end]
     gap = _gap(course, boxes, way.end)
     out = start.x + BOX_W / 2
-    if end.node == "check_evidence":
+    if end.node == CHECK_EVIDENCE.name:
         bus, v = end.x - _BUS, end.y + BOX_H / 2
         return [(out, start.y + BOX_H), (out, gap), (bus, gap), (bus, v), (end.x, v)]
     into = end.x + BOX_W / 2 - (24 if end.x == start.x else 0)
@@ -183,7 +176,7 @@ def _write_reason(canvas: Canvas, boxes: Sequence[Box], course: Course, start: i
     end = next(way.end for way in course.ways if way.start == start and way.kind == "back")
     step = course.places[start].step
     right = boxes[start].x + BOX_W / 2 - 26
-    left = boxes[end].x + (BOX_W / 2 + 26 if boxes[end].node != "check_evidence" else 8)
+    left = boxes[end].x + (BOX_W / 2 + 26 if boxes[end].node != CHECK_EVIDENCE.name else 8)
     words = "↩ " + cut(back_in_words(step), 140)
     middle, room = (left + right) / 2, max(right - left, 150) - 12
     if canvas.width(canvas.fit(words, 2000, size=8), size=8) > room:  # it may lie on free ground to the left
@@ -196,15 +189,15 @@ def _write_reason(canvas: Canvas, boxes: Sequence[Box], course: Course, start: i
 
 
 def _draw_box(canvas: Canvas, box: Box, step: Step) -> None:
-    edge = ALARM if box.failed else LINE if step.node != "conclude" else END
+    edge = ALARM if box.failed else END if step.node == STOPS.last.name else LINE
     canvas.box(
         (box.x, box.y),
         (BOX_W, BOX_H),
         edge=edge,
         fill=PAGE if box.abandoned else _ground(step),
         dash="dashed" if box.abandoned else "solid",
-        wide=1.7 if box.failed or step.node in {"conclude", "generate"} else 0.9,
-        strip=None if box.abandoned else STRIPS[step.node],
+        wide=1.7 if box.failed or step.node in {STOPS.last.name, GENERATE.name} else 0.9,
+        strip=None if box.abandoned else node(step.node).colour,
     )
     number = str(box.step + 1)
     detail = ("✗ " * box.failed) + box.detail + ", given up" * box.abandoned

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ddxgraph.common.words import NOTICE
+from ddxgraph.nodes.registry import END as _END
+from ddxgraph.nodes.registry import node, title
 from ddxgraph.view.charts.canvas import BACK, END, LINE, MUTED, PAGE, Canvas, Dash, Point, check_format
 from ddxgraph.view.charts.path import BOX_H, BOX_W
-from ddxgraph.view.charts.picture import STRIPS
-from ddxgraph.view.data.stopname import STOP_NAMES
 from ddxgraph.view.data.topology import Lead, column_of
 
-_END: Final = "end"
 _GAP, _END_W, _LEFT = 214, 62, 24
 _HEAD, _LANE, _FOOT = 84, 26, 66
 """Pixels above the ways, between two of them that lie side by side, and below."""
@@ -99,7 +98,7 @@ def _port(stop: str, arc: _Arc, place: Mapping[str, float], sharing: Sequence[_A
 def _meaning(lead: Lead) -> tuple[str, Dash, str]:
     """Colour, dash and words of a way over or under the boxes."""
     if lead.back:
-        return BACK, "dashed", f"↩ back to {STOP_NAMES[lead.end].lower()}"
+        return BACK, "dashed", f"↩ back to {title(lead.end).lower()}"
     if lead.end == _END:
         return MUTED, "dotted", "the engine broke"
     return END, "dotted", "a budget is spent"
@@ -107,10 +106,10 @@ def _meaning(lead: Lead) -> tuple[str, Dash, str]:
 
 def _draw_stop(canvas: Canvas, stop: str, corner: Point) -> None:
     x, y = corner
-    name = STOP_NAMES.get(stop, stop)
+    name = title(stop)
     if stop == _END:
         canvas.box(corner, (_END_W, BOX_H), edge=MUTED, radius=BOX_H / 2, wide=1.1)
         canvas.write(x + _END_W / 2, y + BOX_H / 2, name, bold=True, across="center", colour=MUTED)
         return
-    canvas.box(corner, (BOX_W, BOX_H), strip=STRIPS[stop], wide=1.1)
+    canvas.box(corner, (BOX_W, BOX_H), strip=node(stop).colour, wide=1.1)
     canvas.write(x + BOX_W / 2, y + BOX_H / 2, name, bold=True, across="center")

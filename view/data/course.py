@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ddxgraph.graph.credence import credence
+from ddxgraph.graph.replay import START, after
 from ddxgraph.graph.routing import Move
 from ddxgraph.graph.trace import Step
-from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
-from ddxgraph.nodes.generate_differential import Differential, Hypothesis
-from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
+from ddxgraph.nodes.registry import END, STOPS
+from ddxgraph.nodes.stop import Standpoint
 from ddxgraph.nodes.usage import Usage, total_usage
 
 
@@ -26,44 +26,33 @@ class Course:
     """What the steps so far have made of a case. Never changed in place: another thread may be drawing it."""
 
     steps: tuple[Step, ...] = ()
-    hypotheses: tuple[Hypothesis, ...] = ()
-    refuted: frozenset[str] = frozenset()
-    shares: Mapping[str, float] = field(default_factory=dict)
-    """Hypothesis id to credence, with the evidence of parallel checks as it comes in; as `Trace.trajectory`."""
+    now: Standpoint = START
+    """What stands, with the evidence of parallel checks as it comes in; as `graph.replay` tells it."""
     before: Mapping[str, float] = field(default_factory=dict)
     """Credence after the stop on the trunk before: checks move the bars away from there, one after another."""
     settled: Mapping[str, float] = field(default_factory=dict)
     """Credence after the last stop on the trunk."""
-    evidence: Mapping[str, Mapping[str, Weight]] = field(default_factory=dict)
 
     def after(self, step: Step) -> "Course":
         """The course with one more step."""
-        known = self._learned(step)
-        shares = credence(known.hypotheses, known.evidence, known.refuted)
-        return replace(
-            known,
+        now = after(self.now, step)
+        return Course(
             steps=(*self.steps, step),
-            shares=shares,
+            now=now,
             before=self.settled,
-            settled=shares if step.branch is None else self.settled,
+            settled=now.credence if step.branch is None else self.settled,
         )
 
-    def _learned(self, step: Step) -> "Course":
-        match step.output:
-            case Differential(hypotheses=named, revived=revived):
-                return replace(self, hypotheses=named, refuted=self.refuted - set(revived))
-            case EvidenceCheck(hypothesis=key, weights=weights):
-                weighed = {**self.evidence.get(key, {}), **{weight.finding: weight for weight in weights}}
-                return replace(self, evidence={**self.evidence, key: weighed})
-            case Reflection(refuted=given_up):
-                return replace(self, refuted=self.refuted | {one.hypothesis for one in given_up})
-            case _:
-                return self
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Hypothesis id to credence; as `Trace.trajectory`."""
+        return self.now.credence
 
     @property
     def leader(self) -> str | None:
         """The hypothesis with the highest credence of those that stand; None where several have it."""
-        standing = sorted((share, key) for key, share in self.shares.items() if key not in self.refuted)
+        gone = self.now.refuted
+        standing = sorted((share, key) for key, share in self.shares.items() if key not in gone)
         if not standing or (len(standing) > 1 and math.isclose(standing[-1][0], standing[-2][0])):
             return None
         return standing[-1][1]
@@ -86,13 +75,13 @@ class Course:
             if step.branch is None:
                 return _under_way(step.move, checks)
             checks.append(step)
-        return [Stop("review_history")]
+        return [Stop(STOPS.first.name)]
 
 
 def _under_way(move: Move, checks: Sequence[Step]) -> Sequence[Stop]:
     """Where a move on the trunk has led, given the checks that are done since, the last one first."""
     done = {check.branch for check in checks}
-    if left := [Stop("check_evidence", key) for key in move.targets if key not in done]:
-        return left if move.to == "check_evidence" else [Stop(move.to)]
+    if left := [Stop(CHECK_EVIDENCE.name, key) for key in move.targets if key not in done]:
+        return left if move.to == CHECK_EVIDENCE.name else [Stop(move.to)]
     to = checks[0].move.to if checks else move.to
-    return [] if to == "end" else [Stop(to)]
+    return [] if to == END else [Stop(to)]

@@ -5,8 +5,9 @@ from itertools import takewhile, zip_longest
 from typing import Final, Literal, NamedTuple
 
 from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.nodes.registry import title
 from ddxgraph.view.data.judged import Judged
-from ddxgraph.view.data.stopname import STOP_NAMES, step_title
+from ddxgraph.view.data.path import step_title
 from ddxgraph.view.data.tracebook import Entry
 from ddxgraph.view.data.tracerow import Column
 
@@ -150,7 +151,7 @@ def paths_in_words(parted: Parting | None, a: Trace | None) -> str:
         return "the same"
     if not parted.common:
         return "part at the start"
-    return f"part after {STOP_NAMES[a.steps[parted.common - 1].node].lower()}"
+    return f"part after {title(a.steps[parted.common - 1].node).lower()}"
 
 
 class Twin(NamedTuple):

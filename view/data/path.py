@@ -4,22 +4,14 @@ A journey reads from left to right, a column a kind of stop; each move back begi
 checks of one pass stand one below another in their column.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.nodes.registry import STOPS, title
 from ddxgraph.view.data.evidence import evidence_of
-
-COLUMNS: Final[Mapping[str, int]] = {
-    "review_history": 0,
-    "generate_differential": 1,
-    "check_evidence": 2,
-    "reflect": 3,
-    "conclude": 4,
-    "generate": 0,
-}
 
 WayKind = Literal["on", "back", "budget"]
 """On to the next stop; back by a backtrack; to the conclusion because a budget was spent."""
@@ -62,6 +54,16 @@ class Path:
         return self.places[-1].number + 1 if self.places else 0
 
 
+def step_title(step: Step) -> str:
+    """A step's name, with the hypothesis that a check is about."""
+    return title(step.node) + (f" on {step.branch}" if step.branch else "")
+
+
+def column_of(node: str) -> int:
+    """The column of a node, from 0: a stop's place among the stops; other nodes make a journey by themselves."""
+    return STOPS.place(node) if node in STOPS else 0
+
+
 def path_of(trace: Trace) -> Path:
     """Lay a journey out."""
     places = tuple(_places(trace))
@@ -89,7 +91,7 @@ def _places(trace: Trace) -> Iterator[Place]:
                 row = top + (height - 1) / 2
             else:
                 row, checks = float(top + checks), checks + 1
-            yield Place(step, number, COLUMNS[step.node], row, step.branch in refuted)
+            yield Place(step, number, column_of(step.node), row, step.branch in refuted)
         top += height
 
 
@@ -97,7 +99,7 @@ def _passes(steps: Sequence[Step]) -> Iterator[int]:
     """The pass of each step; one begins after a move back, and wherever the order of the columns is broken."""
     number, last, back = 0, -1, False
     for step in steps:
-        column = COLUMNS[step.node]
+        column = column_of(step.node)
         if back or column < last or (column == last and step.branch is None):
             number += 1
         last, back = column, step.move.backtrack

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ddxgraph.view.data.path import COLUMNS
+from ddxgraph.nodes.registry import STOPS
 
 
 class Lead(NamedTuple):
@@ -20,7 +20,7 @@ class Lead(NamedTuple):
 
 def column_of(stop: str) -> int:
     """A stop's place from left to right; what is none comes last."""
-    return COLUMNS.get(stop, len(COLUMNS))
+    return STOPS.place(stop) if stop in STOPS else len(STOPS)
 
 
 def in_lines(leads: list[Lead]) -> Iterator[str]:

@@ -11,13 +11,13 @@ from pydantic_core import PydanticSerializationError
 
 from ddxgraph.common.words import signed
 from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.nodes.registry import title
 from ddxgraph.view.charts.credence import credence_chart
 from ddxgraph.view.charts.path import back_in_words, path_chart
 from ddxgraph.view.data.ending import answer_in_words, choice_in_words, ending
 from ddxgraph.view.data.evidence import Evidence, Weighed, evidence_of
 from ddxgraph.view.data.judged import Judged
 from ddxgraph.view.data.path import numbered, path_of
-from ddxgraph.view.data.stopname import STOP_NAMES
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.document import document
 from ddxgraph.view.page.highlight import Segment, Span, located, segments
@@ -157,7 +157,7 @@ def _fitted(trace: Trace, outputs: Sequence[str], fit: Fit, judged: Judged | Non
         matrix=matrix(evidence, fit.reason),
         vignette=vignette,
         question=question,
-        names=STOP_NAMES,
+        title=title,
         back_in_words=back_in_words,
         clip=lambda text: clipped(text, most),
         outputs=outputs,

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from markupsafe import Markup
 
 from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.registry import title
 from ddxgraph.view.charts.credence import CredenceChart, credence_chart
 from ddxgraph.view.charts.path import PathChart, back_in_words, path_chart
 from ddxgraph.view.data.ending import answer_in_words, choice_in_words, ending
@@ -25,7 +26,6 @@ from ddxgraph.view.data.pairing import (
     twins,
 )
 from ddxgraph.view.data.path import numbered, path_of
-from ddxgraph.view.data.stopname import STOP_NAMES
 from ddxgraph.view.data.tracebook import Entry, TraceBook
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.document import document
@@ -110,7 +110,7 @@ def pair_fragment(
         gold=choice_in_words(known.judged.gold, known.trace.case.options) if known and known.judged else "",
         blind=blind,
         twins=twins(a.trace.steps, b.trace.steps),
-        names=STOP_NAMES,
+        title=title,
         back_in_words=back_in_words,
     )
 

@@ -7,11 +7,11 @@ from typing import Final
 
 from markupsafe import Markup
 
+from ddxgraph.nodes.registry import title
 from ddxgraph.view.data.judged import Judged
-from ddxgraph.view.data.stopname import STOP_NAMES
 from ddxgraph.view.data.tracebook import Entry, TraceBook
 from ddxgraph.view.data.tracerow import COLUMNS
-from ddxgraph.view.data.transitions import Flow
+from ddxgraph.view.data.transitions import START, Flow
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.document import Inert, as_json
 from ddxgraph.view.page.journey import journey_fragment
@@ -49,7 +49,7 @@ def write_run_page(
         if progress:
             progress(number, len(entries))
     judged = any(entry.judged for entry in entries)
-    more = rendered("flow.html.jinja", flow=flow, names=STOP_NAMES, judged=judged) if entries else None
+    more = rendered("flow.html.jinja", flow=flow, title=_title, judged=judged) if entries else None
     return page.write(heading_of(book, more), COLUMNS, blind=blind)
 
 
@@ -104,3 +104,7 @@ def in_common(entries: list[Entry]) -> str:
 
 def _named(verdict: str) -> str:
     return "error, unscored" if verdict == "error" else verdict
+
+
+def _title(stop: str) -> str:
+    return "Start" if stop == START else title(stop)

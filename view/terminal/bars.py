@@ -39,7 +39,7 @@ def bars(
 
 
 def _line(key: str, course: Course, label: str, screen: Screen, width: int) -> Text:
-    refuted, leads = key in course.refuted, key == course.leader
+    refuted, leads = key in course.now.refuted, key == course.leader
     cells = max(min(round((width - _FIXED_CELLS) * (1 - _LABEL_SHARE)), _MOST_CELLS), _LEAST_CELLS)
     share = course.shares[key]
     line = Text(no_wrap=True, overflow="crop")

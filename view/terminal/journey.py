@@ -15,10 +15,11 @@ from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.registry import title
 from ddxgraph.nodes.review_history import Finding, History
 from ddxgraph.view.data.course import Course
 from ddxgraph.view.data.ending import choice_in_words
-from ddxgraph.view.data.stopname import STOP_NAMES, step_title
+from ddxgraph.view.data.path import step_title
 from ddxgraph.view.terminal.bars import bars
 from ddxgraph.view.terminal.pathline import path_line, short_path
 from ddxgraph.view.terminal.screen import Screen
@@ -68,7 +69,7 @@ class JourneyPrinter:
         why = self._text(step.move.reason)
         if step.move.backtrack:
             about = f" on {self._text(', '.join(step.move.targets))}" if step.move.targets else ""
-            to = f"<- back to {STOP_NAMES[step.move.to].lower()}{about}"
+            to = f"<- back to {title(step.move.to).lower()}{about}"
             yield Text.assemble((to, "bold magenta"), (f" ({step.move.trigger}: {why})", "dim"))
         elif step.move.trigger == "budget":
             yield Text.assemble(("-> conclude", "yellow"), (f" (budget: {why})", "dim"))
@@ -88,8 +89,8 @@ class JourneyPrinter:
                 yield Text(self._text(conclusion.justification), style="italic")
             case Generation():
                 yield Text(self._text(step.text))
-            case None:
-                pass
+            case _:
+                yield from (Text(self._text(words)) for words in step.words)
 
     def _history(self, history: History) -> Iterator[Text]:
         self._quotes |= {finding.id: finding.quote for finding in history.findings}

@@ -12,8 +12,8 @@ from rich.text import Text
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.trace import Step
 from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.registry import title
 from ddxgraph.view.data.course import Course, Stop
-from ddxgraph.view.data.stopname import STOP_NAMES
 from ddxgraph.view.terminal.bars import bars
 from ddxgraph.view.terminal.journey import JourneyPrinter
 from ddxgraph.view.terminal.pathline import path_line, short_path
@@ -123,4 +123,4 @@ def _in_words(awaited: Sequence[Stop]) -> str:
         return "Done"
     checked = [stop.branch for stop in awaited if stop.branch]
     about = f" on {', '.join(checked)}" if checked else ""
-    return STOP_NAMES[awaited[0].node] + about
+    return title(awaited[0].node) + about

@@ -5,8 +5,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ddxgraph.graph.trace import Step
+from ddxgraph.nodes.registry import node
 from ddxgraph.view.data.course import Stop
-from ddxgraph.view.data.stopname import STOP_NAMES
 from ddxgraph.view.terminal.screen import Signs
 
 
@@ -71,8 +71,8 @@ def _stop(stop: Stop) -> str:
     return f"{_letter(stop.node)}:{stop.branch}" if stop.branch else _letter(stop.node)
 
 
-def _letter(node: str) -> str:
-    return STOP_NAMES[node][0]
+def _letter(name: str) -> str:
+    return node(name).letter
 
 
 def _counted(letters: Sequence[str]) -> str:

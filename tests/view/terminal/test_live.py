@@ -18,7 +18,8 @@ from rich.console import Console
 from scripted_server import scripted_server
 
 from ddxgraph import Budget, Case, Step, Traversal, build_graph
-from ddxgraph.nodes.generate_differential import Differential, Hypothesis
+from ddxgraph.nodes.generate_differential import Differential, Refutation
+from ddxgraph.nodes.stop import Standpoint
 from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.view.data.course import Course, Stop
 from ddxgraph.view.terminal.bars import bars
@@ -148,21 +149,25 @@ def test_a_course_that_is_drawn_meanwhile_is_not_changed(steps):
     course = course_of(steps[:2])
     shares, before = dict(course.shares), len(course.steps)
     course.after(steps[2])
-    assert (course.shares, len(course.steps), course.evidence) == (shares, before, {})
+    assert (course.shares, len(course.steps), course.now.evidence) == (shares, before, {})
+
+
+def stood(shares: dict[str, float], refuted: str = "") -> Standpoint:
+    given_up = {key: Refutation(hypothesis=key, because="") for key in refuted}
+    return Standpoint(credence=shares, refuted=given_up)
 
 
 def test_nobody_leads_among_equals_nor_where_all_are_refuted():
-    known = (Hypothesis(id="A", label="a"), Hypothesis(id="B", label="b"))
-    even = Course(hypotheses=known, shares={"A": 0.1 + 0.2, "B": 0.3, "C": 0.2})
+    even = Course(now=stood({"A": 0.1 + 0.2, "B": 0.3, "C": 0.2}))
     assert even.leader is None
-    assert Course(shares={"A": 0.6, "B": 0.4}).leader == "A"
-    assert Course(shares={"A": 0.6, "B": 0.4}, refuted=frozenset("A")).leader == "B"
-    assert Course(shares={"A": 0.6}, refuted=frozenset("A")).leader is None
+    assert Course(now=stood({"A": 0.6, "B": 0.4})).leader == "A"
+    assert Course(now=stood({"A": 0.6, "B": 0.4}, refuted="A")).leader == "B"
+    assert Course(now=stood({"A": 0.6}, refuted="A")).leader is None
 
 
 def test_what_is_revived_stands_again():
     again = walked({**STRAIGHT, "reflect": [reflection("widen_differential", "ABCD"), reflection()]})
-    refuted = [bool(course_of(again[:n]).refuted) for n in range(len(again) + 1)]
+    refuted = [bool(course_of(again[:n]).now.refuted) for n in range(len(again) + 1)]
     revived = next(n for n, step in enumerate(again) if getattr(step.output, "revived", ()))
     assert isinstance(again[revived].output, Differential)
     assert refuted[revived]
@@ -212,11 +217,7 @@ def drawn(course: Course, console: Console, width: int = 60, most: int | None = 
 
 def test_bars_keep_gain_and_lose_by_signs_alone():
     shares = {"A": 0.5, "B": 0.375, "C": 0.0004, "D": 0.1246}
-    course = Course(
-        shares=shares,
-        before={"A": 0.25, "B": 0.375, "C": 0.25},
-        refuted=frozenset("C"),
-    )
+    course = Course(now=stood(shares, refuted="C"), before={"A": 0.25, "B": 0.375, "C": 0.25})
     assert drawn(course, ascii_only()) == [
         "*  A #####+++++           50%  +25 Influenza",
         "   B #######              38%      Pneumonia",
@@ -231,7 +232,7 @@ def test_the_first_differential_is_no_change(steps):
 
 
 def test_a_change_is_that_of_the_percentages_shown():
-    course = Course(shares={"A": 0.5051, "B": 0.4949}, before={"A": 0.5049, "B": 0.4951})
+    course = Course(now=stood({"A": 0.5051, "B": 0.4949}), before={"A": 0.5049, "B": 0.4951})
     assert [line.split()[-3:] for line in drawn(course, ascii_only())] == [
         ["51%", "+1", "Influenza"],
         ["49%", "-1", "Pneumonia"],
@@ -239,7 +240,7 @@ def test_a_change_is_that_of_the_percentages_shown():
 
 
 def test_where_lines_are_few_the_weakest_are_left_out_and_counted():
-    course = Course(shares={"A": 0.1, "B": 0.4, "C": 0.2, "D": 0.3})
+    course = Course(now=stood({"A": 0.1, "B": 0.4, "C": 0.2, "D": 0.3}))
     lines = drawn(course, ascii_only(), most=3)
     assert [line.split()[0] for line in lines[:2]] == ["*", "D"]
     assert lines[2].strip() == "2 more"

@@ -17,9 +17,10 @@ from ddxgraph.graph.routing import Move
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.check_evidence import WHOLE_CASE, EvidenceCheck, Weight
 from ddxgraph.nodes.conclude import Conclusion
-from ddxgraph.nodes.generate import Generation
+from ddxgraph.nodes.generate import GENERATE, Generation
 from ddxgraph.nodes.generate_differential import Differential, Hypothesis
 from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.registry import title
 from ddxgraph.nodes.review_history import Finding, History
 
 T = TypeVar("T")
@@ -47,20 +48,7 @@ _STEERS: Final = frozenset(
 ) | frozenset(map(chr, range(0xE0000, 0xE0080)))
 """Direction marks, line separators, tag letters: a line with them does not read as it is written."""
 
-_TITLES: Final = {
-    "review_history": "HISTORY",
-    "generate_differential": "DIFFERENTIAL",
-    "check_evidence": "EVIDENCE",
-    "reflect": "REFLECTION",
-    "conclude": "CONCLUSION",
-    "generate": "REPLY",
-}
 _STRENGTHS: Final = {2: "strongly for", 1: "for", 0: "neutral", -1: "against", -2: "strongly against"}
-_PLACES: Final = {
-    "review_history": "the history",
-    "generate_differential": "the differential",
-    "check_evidence": "the evidence",
-}
 _MOVERS: Final = {
     "self": "the model's own move",
     "verifier": "a rule of the graph",
@@ -154,7 +142,8 @@ class TraversalScreen:
 
     def _step(self, number: int, step: Step) -> list[str]:
         about = f" on {self._name(step.branch)}" if step.branch else ""
-        lines = self._text_lines(f"{_TITLES[step.node]}{about}", None, f"{number:>3} ")
+        name = "REPLY" if step.node == GENERATE.name else title(step.node).upper()
+        lines = self._text_lines(f"{name}{about}", None, f"{number:>3} ")
         lines += self._thought(step, self._course[number - 1])
         if step.failure:
             lines += self._text_lines(
@@ -186,8 +175,8 @@ class TraversalScreen:
                 return self._text_lines(why, _TEXT_CHARS, "    ")
             case Generation():
                 return self._text_lines(step.text, _CASE_CHARS, "    ")
-            case None:
-                return []
+            case _:
+                return [line for text in step.words for line in self._remark(text)]
 
     def _history(self, history: History) -> list[str]:
         lines = self._remark(history.reasoning)
@@ -261,7 +250,11 @@ class TraversalScreen:
         targets = ", ".join(map(self._id, self._some(move.targets)))
         about = f" of {targets}" if targets else ""
         reason = f": {self._short(move.reason, _NOTE_CHARS)}" if move.reason else ""
-        way = f"<- BACK to {_PLACES[move.to]}{about}" if move.backtrack else f"-> {move.to.replace('_', ' ')}"
+        way = (
+            f"<- BACK to the {title(move.to).lower()}{about}"
+            if move.backtrack
+            else f"-> {move.to.replace('_', ' ')}"
+        )
         return self._text_lines(f"{way} ({mover}{reason})", None, "    ", hang=8)
 
     def _name(self, key: str) -> str:

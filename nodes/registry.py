@@ -1,0 +1,180 @@
+"""The registry of nodes: every stop of the graph in its order, and the node of a single generation.
+
+To add a stop, write its node and its prompt, and list its record in `STOPS` at its place. Graph, traces, views,
+training styles and the gate follow.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+
+from ddxgraph.common.errors import BadInput
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
+from ddxgraph.nodes.conclude import CONCLUDE
+from ddxgraph.nodes.generate import GENERATE
+from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
+from ddxgraph.nodes.reflect import REFLECT
+from ddxgraph.nodes.review_history import REVIEW_HISTORY
+from ddxgraph.nodes.stop import AnyNode, AnyStop, TrunkStop
+
+END: Final = "end"
+"""Where a move leads that ends the journey."""
+
+
+class UnknownNode(BadInput):  # noqa: N818 - reads as what happened
+    """No node has this name."""
+
+
+class Stops:
+    """The stops of the graph, in the order in which a straight journey makes them.
+
+    Args:
+        stops: their records, the first and the last one on the trunk.
+
+    Raises:
+        BadInput: two of them, or one and another node, share a name, title or letter.
+    """
+
+    def __init__(self, *stops: AnyStop) -> None:
+        self._by_name = _by_name(stops)
+
+    def __iter__(self) -> Iterator[AnyStop]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __getitem__(self, name: str) -> AnyStop:
+        if name not in self._by_name:
+            raise UnknownNode(f"the graph has no stop {name!r}; it has {', '.join(self.names)}")
+        return self._by_name[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names, in order."""
+        return tuple(self._by_name)
+
+    @property
+    def first(self) -> AnyStop:
+        """Where every journey begins."""
+        return next(iter(self))
+
+    @property
+    def last(self) -> AnyStop:
+        """Where a journey answers: a spent budget leads straight here."""
+        return self[self.names[-1]]
+
+    def place(self, name: str) -> int:
+        """The place of a stop in the order, from 0.
+
+        Raises:
+            UnknownNode: the graph has no such stop.
+        """
+        return self.names.index(self[name].name)
+
+    def after(self, name: str) -> str:
+        """Where the graph goes on to from a stop; `end` from the last one.
+
+        Raises:
+            UnknownNode: the graph has no such stop.
+        """
+        following = self.names[self.place(name) + 1 :]
+        return following[0] if following else END
+
+    def register(self, stop: TrunkStop[Any], after: AnyStop) -> None:
+        """Add a stop: graphs compiled from now on make it, and traces may hold it.
+
+        Args:
+            stop: the stop.
+            after: the stop that it follows; not the last one.
+
+        Raises:
+            BadInput: its name, title or letter is taken, or `after` is no stop or the last one.
+        """
+        if after is self.last:
+            raise BadInput(f"nothing can follow {after.name}, the last stop: register {stop.name} earlier")
+        place = self.place(after.name) + 1
+        stops = tuple(self)
+        self._by_name = _by_name((*stops[:place], stop, *stops[place:]))
+
+    @contextmanager
+    def extended(self, stop: TrunkStop[Any], after: AnyStop) -> Iterator[None]:
+        """`register` a stop for as long as a `with` block runs."""
+        before = self._by_name
+        self.register(stop, after)
+        try:
+            yield
+        finally:
+            self._by_name = before
+
+
+def _by_name(stops: tuple[AnyStop, ...]) -> dict[str, AnyStop]:
+    nodes = (*stops, GENERATE)
+    for key in ("name", "title", "letter"):
+        values = [getattr(each, key) for each in nodes]
+        taken = [value for place, value in enumerate(values) if value in values[:place]]
+        if taken:
+            raise BadInput(f"two nodes have the {key} {taken[0]!r}: give each its own")
+    return {stop.name: stop for stop in stops}
+
+
+STOPS: Final = Stops(REVIEW_HISTORY, GENERATE_DIFFERENTIAL, CHECK_EVIDENCE, REFLECT, CONCLUDE)
+
+
+def node_names() -> tuple[str, ...]:
+    """Names of all nodes that a step of a trace may have: the stops, and the node of a single generation."""
+    return (*STOPS.names, GENERATE.name)
+
+
+def node(name: str) -> AnyNode:
+    """A node's record.
+
+    Raises:
+        UnknownNode: no node has this name.
+    """
+    if name == GENERATE.name:
+        return GENERATE
+    if name not in STOPS:
+        raise UnknownNode(f"there is no node {name!r}: the known ones are {', '.join(node_names())}")
+    return STOPS[name]
+
+
+def title(name: str) -> str:
+    """What readers call a node, or the end of a journey.
+
+    Raises:
+        UnknownNode: no node has this name.
+    """
+    return "End" if name == END else node(name).title
+
+
+class _OneOf:
+    """Has a JSON schema list the names that are registered when it is made."""
+
+    def __init__(self, names: Callable[[], tuple[str, ...]]) -> None:
+        self._names = names
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self._names())}
+
+
+def _known_node(name: str) -> str:
+    return node(name).name
+
+
+def _known_destination(name: str) -> str:
+    return name if name == END else STOPS[name].name
+
+
+NodeName = Annotated[str, AfterValidator(_known_node), _OneOf(node_names)]
+"""The name of a node, checked when a step is made or read."""
+Destination = Annotated[str, AfterValidator(_known_destination), _OneOf(lambda: (*STOPS.names, END))]
+"""The name of a stop, or `end`; checked when a move is made or read."""
