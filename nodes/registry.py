@@ -24,7 +24,7 @@ END: Final = "end"
 """Where a move leads that ends the journey."""
 
 
-class UnknownNode(BadInput):  # noqa: N818 - reads as what happened
+class UnknownNode(BadInput):
     """No node has this name."""
 
 
