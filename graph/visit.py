@@ -152,7 +152,7 @@ class Visit:
         """Write a step that made no call, since a limit forbids it."""
         self._compactions.clear()
         stop, now = self._stop, self.told.now
-        move = over_budget(spent, f"no room left for {stop.name}")
+        move = over_budget(spent, f"no room left {stop.errand or f'for {stop.name}'}")
         if stop.without_call is None:
             return self._go({**(opening or {})}, None, move, now, self._ledger, [])
         output = stop.without_call(self.told)

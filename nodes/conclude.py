@@ -149,5 +149,6 @@ CONCLUDE: Final = TrunkStop(
     learn=_learn,
     room=lambda told: room(told.limits),
     think=_think,
+    errand="for the last call",
     without_call=_without_call,
 )

@@ -103,4 +103,5 @@ REFLECT: Final = TrunkStop(
     learn=_learn,
     room=lambda told: room(told.limits),
     think=_think,
+    errand="to reflect",
 )

@@ -182,4 +182,5 @@ REVIEW_HISTORY: Final = TrunkStop(
     learn=_learn,
     room=lambda told: room(told.limits),
     think=_think,
+    errand="to read the case",
 )

@@ -116,6 +116,8 @@ class TrunkStop(Stop[OutputT]):
     Raises:
         EngineFailed: the model gave no reply at all.
     """
+    errand: str = ""
+    """What its call is for, after "no room left"; by default `for` and its name."""
     without_call: Callable[[Briefing], OutputT] | None = None
     """What the stop settles when the budget has no room for its call; None: nothing, and the journey goes on to
     its conclusion."""

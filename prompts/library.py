@@ -13,8 +13,8 @@ from jinja2 import Environment, Template, Undefined, meta
 from ddxgraph.common.errors import PromptError
 from ddxgraph.common.templates import text_environment
 
-_FRAME: Final = ("system", "case", "repair", "compaction")
-"""The graph's prompts beside those of its stops."""
+_BEFORE, _BEHIND = ("system", "case"), ("repair", "compaction")
+"""The graph's prompts around those of its stops."""
 
 _OWN_TAGS: Final = re.compile(r"<(?=(?:/\s*)?(?:case|question|options|data)\b)", re.IGNORECASE)
 _TEMPLATE_TOKENS: Final = re.compile(
@@ -112,7 +112,7 @@ def graph_prompts() -> tuple[str, ...]:
     The registry of stops stands above this room and imports it, so it is looked up when a name is wanted.
     """
     stops = import_module("ddxgraph.nodes.registry").STOPS
-    return (*_FRAME, *(stop.prompt for stop in stops))
+    return (*_BEFORE, *(stop.prompt for stop in stops), *_BEHIND)
 
 
 def shipped_prompts() -> PromptSet:
