@@ -13,7 +13,7 @@ from ddxgraph import Case
 from ddxgraph.cli.cases import gold_answers
 from ddxgraph.common.errors import CaseFileError, ScoreError
 from ddxgraph.eval.benchmarks.items import items_of
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import Judged
 
 CASE = Case(id="c", vignette="A man coughs.", question="Why?", options={"A": "Influenza", "B": "Pneumonia"})
 

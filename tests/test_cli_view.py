@@ -100,13 +100,13 @@ def test_a_trace_is_found_by_its_case(place):
 
 def test_a_name_for_several_traces_is_refused_with_what_there_is(place):
     said = refused("runs/base", "--trace", "0000")
-    assert said.startswith("'0000' could be 5 traces of runs/base, such as ")
+    assert said.startswith("'0000' matches 5 traces of runs/base, such as ")
     assert trace_id(0) in said
     assert made(place) == set()
 
 
 def test_a_name_for_no_trace_is_refused(place):
-    assert "no trace of runs/base has an id that begins with 'zz'" in refused("runs/base", "--trace", "zz")
+    assert "no trace of runs/base has 'zz' as its case id" in refused("runs/base", "--trace", "zz")
 
 
 def test_a_file_of_one_trace_is_shown_as_such(place):
@@ -119,7 +119,7 @@ def test_a_file_of_one_trace_is_shown_as_such(place):
 def test_two_files_of_one_trace_each_are_shown_side_by_side(place):
     for name, trace in (("a.jsonl", straight()), ("b.jsonl", once_back())):
         (place / name).write_text(line_of(trace) + "\n", encoding="utf-8")
-    assert "Their paths part after step 7" in viewed("a.jsonl", "b.jsonl")
+    assert "Their paths diverge after step 7" in viewed("a.jsonl", "b.jsonl")
 
 
 def test_two_runs_are_shown_side_by_side(place):
@@ -137,7 +137,7 @@ def test_two_runs_are_shown_side_by_side(place):
 
 def test_two_traces_of_a_run_are_shown_side_by_side(place):
     page = viewed("runs/base", "--trace", "case-001", "--trace", "case-002")
-    assert "Their paths part after step 7, reflection." in page
+    assert "Their paths diverge after step 7, reflection." in page
     assert made(place) == {"case-001-00000000-00000000.html"}
 
 
@@ -289,7 +289,7 @@ def test_a_full_disk_is_said(place, monkeypatch):
 def test_a_folder_of_other_files_is_not_written_into(place):
     (place / "letters").mkdir()
     (place / "letters" / "will.txt").write_text("mine")
-    assert "letters holds other files than pages" in refused("runs/base", "--out", "letters")
+    assert "letters holds files other than pages" in refused("runs/base", "--out", "letters")
     assert "file: name a folder" in refused("runs/base", "--out", "letters/will.txt")
     assert [path.name for path in (place / "letters").iterdir()] == ["will.txt"]
 

@@ -23,7 +23,7 @@ from viewed import (
 
 from ddxgraph import Step, Trace
 from ddxgraph.nodes.case import MAX_VIGNETTE_CHARS
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.page.journey import journey_page, notebook_html
 from ddxgraph.view.page.pair import pair_page, write_pair_page
 from ddxgraph.view.page.run import write_run_page
@@ -143,7 +143,7 @@ def test_text_from_right_to_left_stands_so(browser, tmp_path):
     path = tmp_path / "page.html"
     path.write_text(journey_page(everywhere(straight(), "ألم في الصدر منذ ثلاثة أيام")), encoding="utf-8")
     with opened(browser, path.as_uri()) as page:
-        for part in (".vignette", ".options li", "#step-1 .told", "pre"):
+        for part in (".vignette", ".options li", "#step-1 .output", "pre"):
             found = page.locator(part).first.evaluate("e => getComputedStyle(e).direction")
             assert found == "rtl", part
         assert page.locator("nav.parts").evaluate("e => getComputedStyle(e).direction") == "ltr"

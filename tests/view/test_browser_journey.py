@@ -7,7 +7,7 @@ from browser import contrast, faults, launched, no_sideways_scroll, opened
 from viewed import back_and_forth, of_many_options
 
 from ddxgraph.view.data.evidence import evidence_of
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.page.journey import journey_page
 
 pytestmark = pytest.mark.slow
@@ -236,7 +236,7 @@ def test_on_paper_what_cannot_be_used_there_is_left_out_and_the_ink_is_dark(brow
             assert page.locator(f"{part}:visible").count() == 0, part
         for part in ("h1", "#glance", "#case mark", "svg.path", "svg.chart", ".matrix", "#made"):
             assert page.locator(part).first.is_visible(), part
-        assert page.locator("#steps .told:visible").count() == page.locator("#steps .step").count()
+        assert page.locator("#steps .output:visible").count() == page.locator("#steps .step").count()
         for part in ("body", "svg.path a.stop text", "#case mark", ".matrix button.w-2"):
             ink = page.locator(part).first.evaluate(
                 "e => e instanceof SVGElement ? getComputedStyle(e).fill : getComputedStyle(e).color"

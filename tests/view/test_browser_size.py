@@ -7,7 +7,7 @@ from walks import LEG
 from ddxgraph import Budget
 from ddxgraph.nodes.case import MAX_VIGNETTE_CHARS
 from ddxgraph.nodes.generate import Generation
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.page.journey import journey_page
 
 JUDGED = Judged("B", "correct")
@@ -43,7 +43,7 @@ def test_replies_of_a_megabyte_are_cut_and_what_is_left_out_is_said(letter):
     trace = with_replies(back_and_forth(), (letter * MEGABYTE)[:MEGABYTE])
     page = journey_page(trace, JUDGED)
     assert len(page.encode()) < MEGABYTE
-    assert page.count("characters more in the trace") >= len(trace.steps)
+    assert page.count("more characters in the trace") >= len(trace.steps)
 
 
 @pytest.mark.parametrize("letter", ['"', "W", "病"])
@@ -79,4 +79,4 @@ def test_long_texts_in_every_field_are_cut():
 
 def test_a_small_journey_is_shown_whole():
     page = journey_page(back_and_forth(), JUDGED)
-    assert "characters more in the trace" not in page
+    assert "more characters in the trace" not in page

@@ -8,7 +8,7 @@ from browser import faults, launched, no_sideways_scroll, opened
 from viewed import as_another, back_and_forth, book, many, once_back, straight, write_cases, write_run
 
 from ddxgraph import Trace
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.page.pair import pair_page, write_pair_page
 from ddxgraph.view.page.run import write_run_page
 from ddxgraph.view.page.table import INDEX
@@ -244,7 +244,7 @@ def test_a_folder_whose_journeys_are_missing_says_so_and_keeps_its_table(browser
         page.get_by_role("link", name="case-001").click()
         alarm = page.locator(".alarm")
         alarm.wait_for()
-        assert "blocks/0.js is not beside this page" in alarm.inner_text()
+        assert "blocks/0.js is missing beside this page" in alarm.inner_text()
         page.get_by_role("link", name="All traces").click()
         assert count(page) == "3 of 3 traces"
     finally:
@@ -288,7 +288,7 @@ def test_a_run_fits_its_window_and_axe_finds_nothing_in_the_table_or_in_what_it_
 
 # Pairs
 
-HERE = "Here the paths part."
+HERE = "The paths diverge here."
 
 
 class Pairs(NamedTuple):
@@ -324,16 +324,16 @@ def test_two_runs_are_paired_and_what_flipped_is_counted(browser, pairs):
         facts = page.locator("header .facts").inner_text().split("\n")
         assert "1 became correct" in facts
         assert "1 became incorrect" in facts
-        assert "2 with another answer" in facts
+        assert "2 with different answers" in facts
         assert column(page, "Answers") == [
-            "another",
-            "another",
+            "different",
+            "different",
             "the same",
             "the same",
             "only in A",
             "only in B",
         ]
-        assert column(page, "Paths")[2:] == ["the same", "the same", "one alone", "one alone"]
+        assert column(page, "Paths")[2:] == ["the same", "the same", "only one", "only one"]
         page.locator("#filters").get_by_label("Flip").select_option("became correct")
         assert count(page) == "1 of 6 pairs"
         assert column(page, "Case") == ["case-000"]
@@ -347,7 +347,7 @@ def test_a_pair_opens_and_says_at_which_step_its_paths_part(browser, pairs):
         a, b = straight().steps, back_and_forth().steps
         common = next(n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x.branch != y.branch)
         assert common == 2
-        assert page.get_by_text(f"Their paths part after step {common}, differential.").is_visible()
+        assert page.get_by_text(f"Their paths diverge after step {common}, differential.").is_visible()
         assert page.get_by_text(HERE).count() == 1
         assert page.get_by_text(HERE).evaluate("e => e.nextElementSibling.children[0].id") == f"a-{common}"
         assert page.get_by_text("Became correct.").is_visible()
@@ -375,7 +375,7 @@ def test_two_single_journeys_stand_side_by_side(browser, tmp_path):
     for width in (1280, 390):
         with opened(browser, path.as_uri(), width=width) as page:
             assert no_sideways_scroll(page)
-            assert page.get_by_text("Their paths part after step 7, reflection.").is_visible()
+            assert page.get_by_text("Their paths diverge after step 7, reflection.").is_visible()
             assert page.get_by_text(HERE).evaluate("e => e.nextElementSibling.children[1].id") == "b-7"
             a, b = (page.locator(f"#{side}-3").bounding_box() for side in "ab")
             beside = b["x"] > a["x"] + a["width"] / 2 and abs(a["y"] - b["y"]) < 2

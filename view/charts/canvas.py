@@ -1,14 +1,14 @@
-"""A sheet that boxes, ways and words are drawn on with Matplotlib, in pixels from its upper left corner.
+"""A Matplotlib canvas for boxes, arrows and text, in pixels from its upper left corner.
 
-Nothing here reads or changes what is global in Matplotlib, so that drawing is safe in threads and beside a user's
-own settings: words are drawn as outlines, and what no font can show is replaced before Matplotlib sees it.
+Nothing here reads or changes Matplotlib's global state, so drawing is safe in threads and independent of a user's
+settings. Characters that no installed font can show are replaced before Matplotlib sees them.
 """
 
 import io
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
-from math import sqrt
+from math import dist, sqrt
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -36,17 +36,15 @@ Dash = Literal["solid", "dashed", "dotted"]
 Point = tuple[float, float]
 
 _PX: Final = 1 / 96
-"""Inches that a pixel takes."""
+"""Inches per pixel."""
 _DPI: Final = 192
 _MOST_PIXELS: Final = 60e6
-"""Of a PNG; a longer drawing gets coarser."""
+"""Of a PNG; a larger drawing gets a lower resolution."""
 _DASHES: Final[dict[Dash, Any]] = {"solid": "-", "dashed": (0, (5, 3)), "dotted": (0, (1.2, 2.4))}
-_ROUND: Final = 0.5523
-"""A cubic curve with its handles so long is a quarter of a circle."""
 _STRIP: Final = 5
-"""Width of the mark along a box's left edge."""
+"""Width of the mark along the left edge of a box."""
 _HEAD: Final = "-|>,head_length=6,head_width=3"
-"""An arrow's head, in points."""
+"""An arrow head; lengths in points."""
 _FAMILIES: Final = (
     "DejaVu Sans",
     "Noto Sans CJK SC",
@@ -61,27 +59,22 @@ _FAMILIES: Final = (
     "Noto Emoji",
     "Symbola",
 )
-"""The first of these that is installed and has a sign draws it."""
+"""A character is drawn in the first of these that is installed and has it."""
 _UNKNOWN: Final = "□"
 
 
 def check_format(path: Path) -> None:
-    """See that a picture can be written under a name.
+    """Check the format of a picture.
 
     Raises:
-        PageError: it ends in something other than `.png` or `.svg`.
+        PageError: the file name does not end in `.png` or `.svg`.
     """
     if path.suffix.lower() not in FORMATS:
-        raise PageError(f"cannot draw to {str(path)!r}: a picture's name ends in {' or '.join(FORMATS)}")
+        raise PageError(f"cannot draw to {str(path)!r}: the file name must end in {' or '.join(FORMATS)}")
 
 
 class Canvas:
-    """A sheet.
-
-    Args:
-        width: in pixels.
-        height: in pixels.
-    """
+    """A drawing of a given size in pixels."""
 
     def __init__(self, width: float, height: float) -> None:
         self._figure = Figure(figsize=(width * _PX, height * _PX), facecolor=PAGE)
@@ -104,22 +97,20 @@ class Canvas:
         upright: bool = False,
         paper: str | None = None,
         room: float | None = None,
-        zorder: float = 5,
     ) -> None:
-        """One line of words, half-way up at `y`.
+        """Write one line of text.
 
         Args:
-            x: where it begins, has its middle or ends, as `across` says.
-            y: its middle.
-            text: anything.
-            size: of the letters, in points.
-            colour: of the letters.
-            bold: in bold letters.
-            across: what lies at `x`.
-            upright: turned by a quarter, to be read from below.
-            paper: colour of a ground of its own, which covers what is below.
-            room: most pixels that it may take; what goes beyond is cut off, with an ellipsis.
-            zorder: what is higher covers what is lower.
+            x: position of the edge or centre that `across` names.
+            y: position of the middle.
+            text: any text.
+            size: font size in points.
+            colour: of the text.
+            bold: whether the text is bold.
+            across: which part of the text lies at `x`.
+            upright: rotated by 90 degrees, to be read from below.
+            paper: background colour; by default, what lies below shows through.
+            room: maximal width in pixels; longer text is cut off with an ellipsis.
         """
         self._figure.text(
             x,
@@ -133,14 +124,22 @@ class Canvas:
             rotation=90 if upright else 0,
             parse_math=False,
             usetex=False,
-            zorder=zorder,
-            bbox=None
-            if paper is None
-            else {"boxstyle": "round,pad=0.35", "fc": paper, "ec": colour, "lw": 0.8},
+            zorder=5,
+            bbox={"boxstyle": "round,pad=0.35", "fc": paper, "ec": colour, "lw": 0.8} if paper else None,
         )
 
     def fit(self, text: str, room: float, *, size: float, bold: bool = False) -> str:
-        """As much of a text as goes into so many pixels; an ellipsis stands for the rest."""
+        """Cut a text to a width.
+
+        Args:
+            text: any text.
+            room: maximal width in pixels.
+            size: font size in points.
+            bold: whether the text is bold.
+
+        Returns:
+            The legible text, or as much of it as fits, with an ellipsis.
+        """
         shown = legible(text, bold=bold)
         if self.width(shown, size=size, bold=bold) <= room:
             return shown
@@ -152,7 +151,16 @@ class Canvas:
         return shown[:low].rstrip() + "…"
 
     def width(self, text: str, *, size: float, bold: bool = False) -> float:
-        """Pixels that a legible text takes."""
+        """Measure a text.
+
+        Args:
+            text: a legible text.
+            size: font size in points.
+            bold: whether the text is bold.
+
+        Returns:
+            Its width in pixels.
+        """
         across, _, _ = self._renderer.get_text_width_height_descent(text, _font(size, bold), False)
         return float(across) * 96 / float(self._renderer.dpi)
 
@@ -169,16 +177,16 @@ class Canvas:
         radius: float = 7,
         strip: str | None = None,
     ) -> None:
-        """Draw a box with round corners.
+        """Draw a box with rounded corners.
 
         Args:
-            corner: upper left.
+            corner: the upper left one.
             size: width and height.
-            edge: colour of the edge.
-            fill: colour of the ground.
-            dash: how the edge is drawn.
-            wide: of the edge, in points.
-            zorder: what is higher covers what is lower.
+            edge: edge colour.
+            fill: background colour.
+            dash: line style of the edge.
+            wide: line width of the edge, in points.
+            zorder: higher elements cover lower ones.
             radius: of the corners.
             strip: colour of a mark along the left edge.
         """
@@ -189,67 +197,39 @@ class Canvas:
         if strip:
             mark = outline.clip_to_bbox(Bbox.from_extents(x, y, x + _STRIP, y + height))
             self._add(PathPatch(mark, facecolor=strip, edgecolor="none", zorder=zorder))
-        self._add(
-            PathPatch(
-                outline, fill=False, edgecolor=edge, lw=wide, linestyle=_DASHES[dash], zorder=zorder + 0.5
-            )
-        )
+        line = {"edgecolor": edge, "lw": wide, "linestyle": _DASHES[dash]}
+        self._add(PathPatch(outline, fill=False, zorder=zorder + 0.5, **line))
 
     def rule(self, start: Point, end: Point, colour: str = RULE) -> None:
         """Draw a thin line.
 
         Args:
             start: one end.
-            end: the other.
+            end: the other end.
             colour: of the line.
         """
         self._add(PathPatch(Outline([start, end]), fill=False, edgecolor=colour, lw=0.8, zorder=1))
 
-    def way(
-        self,
-        points: Sequence[Point],
-        *,
-        colour: str,
-        dash: Dash = "solid",
-        wide: float = 1.1,
-        zorder: float = 2,
+    def arrow(
+        self, points: Sequence[Point], *, colour: str, dash: Dash, wide: float, curved: bool = False
     ) -> None:
-        """Draw an arrow through points that lie level with or above one another; its corners are rounded.
+        """Draw an arrow.
 
         Args:
-            points: two or more.
-            colour: of the line and its head.
-            dash: how the line is drawn.
-            wide: of the line, in points.
-            zorder: what is higher covers what is lower.
+            points: the ends and corners of horizontal and vertical segments; or four control points of a curve.
+            colour: of line and head.
+            dash: line style.
+            wide: line width in points.
+            curved: whether it is a cubic curve.
         """
-        self._arrow(Outline(*_bent(points)), colour, dash, wide, zorder)
-
-    def curve(self, points: Sequence[Point], *, colour: str, dash: Dash = "solid", wide: float = 1.1) -> None:
-        """Draw an arrow along a cubic curve.
-
-        Args:
-            points: the curve's four control points.
-            colour: of the line and its head.
-            dash: how the line is drawn.
-            wide: of the line, in points.
-        """
-        self._arrow(Outline(list(points), [Outline.MOVETO, *[Outline.CURVE4] * 3]), colour, dash, wide, 2)
-
-    def _arrow(self, outline: Outline, colour: str, dash: Dash, wide: float, zorder: float) -> None:
-        self._add(
-            PathPatch(outline, fill=False, edgecolor=colour, lw=wide, linestyle=_DASHES[dash], zorder=zorder)
-        )
+        codes = [Outline.MOVETO, *[Outline.CURVE4] * 3]
+        outline = Outline(list(points), codes) if curved else Outline(*_rounded(points))
+        line = {"edgecolor": colour, "lw": wide, "linestyle": _DASHES[dash]}
+        self._add(PathPatch(outline, fill=False, zorder=2, **line))
         head = FancyArrowPatch(
-            path=outline,
-            arrowstyle=_HEAD,
-            mutation_scale=1,
-            linestyle="none",
-            edgecolor=colour,
-            facecolor=colour,
-            lw=0,
-            zorder=zorder + 0.1,
+            path=outline, arrowstyle=_HEAD, mutation_scale=1, linestyle="none", lw=0, zorder=2.1
         )
+        head.set_color(colour)
         self._add(head)
 
     def _add(self, patch: Patch) -> None:
@@ -257,15 +237,15 @@ class Canvas:
         self._figure.add_artist(patch)
 
     def save(self, path: Path, title: str) -> Path:
-        """Write it into a file; equal drawings give equal bytes.
+        """Write the drawing to a file. Equal drawings give equal bytes.
 
         Args:
             path: the file; its folder must exist.
-            title: for programs that list pictures.
+            title: written into the metadata.
 
         Raises:
-            PageError: the path ends in something other than `.png` or `.svg`.
-            OSError: it cannot be written.
+            PageError: the file name does not end in `.png` or `.svg`.
+            OSError: the file cannot be written.
         """
         check_format(path)
         form = path.suffix.lower().removeprefix(".")
@@ -276,25 +256,19 @@ class Canvas:
         return path
 
 
-def _bent(points: Sequence[Point], radius: float = 14) -> tuple[list[Point], list[Any]]:
-    """A line through points that lie level with or above one another, its corners rounded: points and codes."""
+def _rounded(points: Sequence[Point], radius: float = 14) -> tuple[list[Point], list[Any]]:
+    """Vertices and codes of a line of horizontal and vertical segments with rounded corners."""
     vertices, codes = [points[0]], [Outline.MOVETO]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
-        r = min(radius, _length(before, corner) / 2, _length(corner, after) / 2)
-        into, out = _towards(corner, before, r), _towards(corner, after, r)
-        hold = (1 - _ROUND) * r
-        vertices += [into, _towards(corner, before, hold), _towards(corner, after, hold), out]
-        codes += [Outline.LINETO, Outline.CURVE4, Outline.CURVE4, Outline.CURVE4]
+        r = min(radius, dist(before, corner) / 2, dist(corner, after) / 2)
+        vertices += [_towards(corner, before, r), corner, _towards(corner, after, r)]
+        codes += [Outline.LINETO, Outline.CURVE3, Outline.CURVE3]
     return [*vertices, points[-1]], [*codes, Outline.LINETO]
 
 
-def _length(a: Point, b: Point) -> float:
-    return abs(a[0] - b[0]) + abs(a[1] - b[1])
-
-
 def _towards(a: Point, b: Point, by: float) -> Point:
-    whole = _length(a, b) or 1
-    return a[0] + (b[0] - a[0]) * by / whole, a[1] + (b[1] - a[1]) * by / whole
+    share = by / (dist(a, b) or 1)
+    return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
 
 
 @cache
@@ -309,20 +283,20 @@ def _font(size: float, bold: bool) -> FontProperties:
 
 
 @cache
-def _has(sign: str, bold: bool) -> bool:
+def _has(character: str, bold: bool) -> bool:
     weight = "bold" if bold else "normal"
     files = (findfont(FontProperties(family=[name], weight=weight)) for name in _installed())
-    return any(get_font(file).get_char_index(ord(sign)) for file in files)
+    return any(get_font(file).get_char_index(ord(character)) for file in files)
 
 
 def legible(text: str, *, bold: bool = False) -> str:
-    """A text on one line, as the fonts that are installed can show it; a box stands for what they lack."""
+    """A text on one line; a box replaces each character that the installed fonts lack."""
     return "".join(_shown(" ".join(text.split()), bold=bold))
 
 
 def _shown(text: str, *, bold: bool) -> Iterable[str]:
-    for sign in text:
-        kind = unicodedata.category(sign)
-        if kind in {"Cc", "Cf"} or (kind in {"Mn", "Me"} and not _has(sign, bold)):
-            continue  # nothing to be seen by itself
-        yield sign if kind != "Cs" and _has(sign, bold) else _UNKNOWN
+    for character in text:
+        kind = unicodedata.category(character)
+        if kind in {"Cc", "Cf"} or (kind in {"Mn", "Me"} and not _has(character, bold)):
+            continue  # invisible by itself
+        yield character if kind != "Cs" and _has(character, bold) else _UNKNOWN

@@ -1,4 +1,4 @@
-"""The credence of each hypothesis over the steps as a drawing, in pixels. Pure."""
+"""Line chart of the credence of each hypothesis over the steps, in pixels. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from ddxgraph.graph.trace import Trace
 from ddxgraph.view.data.evidence import Evidence
 
 STYLES: Final = 6
-"""Colours, dashes and marks before they come round again."""
+"""Number of line styles (colour, dash and mark) before they repeat."""
 _WIDTH, _HEIGHT = 784, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 224, 22, 40
 _APART: Final = 15
-"""Least distance between two labels."""
+"""Smallest distance between two labels."""
 _LABEL_CHARS: Final = 22
 _TICKS: Final = 12
-"""Most step numbers on the axis."""
+"""Maximal number of step numbers on the axis."""
 _NAMED: Final = 8
-"""Most hypotheses that are labelled at their line; the table has all."""
+"""Maximal number of lines with a label; the table lists all hypotheses."""
 
 
 class Point(NamedTuple):
@@ -35,21 +35,21 @@ class Curve(NamedTuple):
 
     hypothesis: str
     style: int
-    """0 to `STYLES` - 1: which colour, dash and mark."""
+    """Which line style, from 0 to `STYLES` - 1."""
     points: Sequence[Point]
     label: str
     label_y: float | None
-    """None where it is not labelled at its line."""
+    """None if the line has no label."""
     refuted: bool
 
     @property
     def line(self) -> str:
-        """Its points as SVG's `polyline` takes them."""
+        """The points, as SVG's `polyline` takes them."""
         return " ".join(f"{point.x},{point.y}" for point in self.points)
 
 
 class Mark(NamedTuple):
-    """A move back."""
+    """A step on the axis, or a backtrack."""
 
     x: float
     step: int
@@ -57,13 +57,13 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True)
 class CredenceChart:
-    """A drawing of the differential's course."""
+    """The chart."""
 
     curves: Sequence[Curve]
     backs: Sequence[Mark]
     ticks: Sequence[Mark]
     levels: Sequence[tuple[float, str]]
-    """Height and name of each line of the grid."""
+    """Position and name of each grid line."""
     width: int = _WIDTH
     height: int = _HEIGHT
     left: int = _LEFT
@@ -73,7 +73,7 @@ class CredenceChart:
 
     @property
     def words(self) -> str:
-        """What it shows, for who cannot see it."""
+        """Text alternative, for screen readers."""
         ends = [
             f"{curve.label} {whole_percent(curve.points[-1].share)}" for curve in self.curves if curve.points
         ]
@@ -83,12 +83,15 @@ class CredenceChart:
 def credence_chart(
     trace: Trace, trajectory: Sequence[Mapping[str, float]], evidence: Evidence
 ) -> CredenceChart | None:
-    """Draw the course of a differential; None where there was none.
+    """Lay out the chart of a trace.
 
     Args:
-        trace: the journey.
-        trajectory: what `Trace.trajectory` gives, which takes a while to compute.
-        evidence: of the same trace.
+        trace: the trace.
+        trajectory: its `Trace.trajectory()`, which is slow to compute.
+        evidence: its evidence.
+
+    Returns:
+        The chart, or None if the trace has no differential.
     """
     course = [(place, shares) for place, shares in enumerate(trajectory) if shares]
     if not course:
@@ -111,14 +114,7 @@ def credence_chart(
     places = _label_places({key: points[-1].y for key, points in lines.items()})
     return CredenceChart(
         curves=[
-            Curve(
-                key,
-                number % STYLES,
-                points,
-                labels[key],
-                places.get(key),
-                key in evidence.refuted,
-            )
+            Curve(key, number % STYLES, points, labels[key], places.get(key), key in evidence.refuted)
             for number, (key, points) in enumerate(lines.items())
         ],
         backs=[Mark(x(step.index), step.index) for step in trace.steps[first:] if step.move.backtrack],
@@ -137,7 +133,7 @@ def _ticks(first: int, last: int) -> Sequence[int]:
 
 
 def _label_places(ends: Mapping[str, float]) -> dict[str, float]:
-    """Where labels stand beside the ends of their lines, so that none covers another."""
+    """Positions of labels beside the ends of their lines, so that none covers another."""
     highest = sorted(ends, key=ends.__getitem__)[:_NAMED]
     places: dict[str, float] = {}
     free = float(_TOP - 6)

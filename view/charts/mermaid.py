@@ -1,4 +1,4 @@
-"""A journey as a Mermaid flowchart."""
+"""A trace as a Mermaid flowchart."""
 
 import re
 import unicodedata
@@ -14,15 +14,15 @@ from ddxgraph.view.data.path import numbered, path_of
 _ARROWS: Final = {"on": "-->", "budget": "==>"}
 _LABEL_CHARS, _WHY_CHARS = 60, 80
 _PLAIN: Final = frozenset(" .,+-()−…↩")
-"""Signs that mean nothing to Mermaid, to Markdown or to HTML within quotes. A colon does to Mermaid: after
-`style` or `classDef` it takes the end off a number that follows."""
+"""Characters without a special meaning to Mermaid, Markdown or HTML within quotes. A colon is not among them:
+after `style` or `classDef`, Mermaid truncates a number that follows it."""
 _ICON: Final = re.compile(r"(?<=:)fa-")
 _BREAK: Final = "\u200b"
-"""Of no width; between two signs that would mean something together."""
+"""Zero-width space, put between characters that have a special meaning together."""
 
 
 def journey_mermaid(trace: Trace) -> str:
-    """The flowchart: stops from left to right, moves back dotted, checks of refuted hypotheses muted."""
+    """The flowchart: stops from left to right, backtracks dotted, checks of refuted hypotheses muted."""
     return "\n".join(_lines(numbered(trace))) + "\n"
 
 
@@ -46,19 +46,19 @@ def _lines(trace: Trace) -> Iterator[str]:
 
 
 def _detail(box: Box) -> str:
-    return _text(box.detail + ", given up" * box.abandoned, _LABEL_CHARS)
+    return _text(box.detail + ", refuted" * box.abandoned, _LABEL_CHARS)
 
 
 def _text(text: str, most: int) -> str:
-    """A text as it may stand in quotes; `#` and a number stand for a character, as Mermaid has it.
+    """A text for use in quotes. Special characters become Mermaid's `#` and a number.
 
-    What is no character to be seen (control characters, turns of the writing direction, halves of characters)
-    becomes U+FFFD. Formulas (`$$`) and icons (`fa:fa-`), which Mermaid makes of numbers too, are broken up.
+    Invisible characters (control characters, changes of direction, lone surrogates) become U+FFFD. Formulas
+    (`$$`) and icons (`fa:fa-`), which Mermaid recognizes even in numeric form, are broken up.
     """
-    plain = "".join("\ufffd" if unicodedata.category(sign)[0] == "C" else sign for sign in cut(text, most))
+    plain = "".join("\ufffd" if unicodedata.category(char)[0] == "C" else char for char in cut(text, most))
     plain = _ICON.sub(f"{_BREAK}fa-", plain.replace("$$", f"${_BREAK}$"))
     return "".join(map(_written, plain))
 
 
-def _written(sign: str) -> str:
-    return sign if sign in _PLAIN or unicodedata.category(sign)[0] in "LMN" else f"#{ord(sign)};"
+def _written(char: str) -> str:
+    return char if char in _PLAIN or unicodedata.category(char)[0] in "LMN" else f"#{ord(char)};"

@@ -1,7 +1,7 @@
-"""A journey as a NetworkX graph: steps, hypotheses and findings, and what they have to do with one another.
+"""A trace as a NetworkX graph: steps, hypotheses and findings, and their relations.
 
-docs/graphs.md lists what nodes and edges hold. All values are plain, so that the graph goes through JSON
-unchanged (`networkx.node_link_data`).
+docs/graphs.md lists the attributes of nodes and edges. All values survive JSON unchanged
+(`networkx.node_link_data`).
 """
 
 from collections.abc import Iterator
@@ -23,11 +23,11 @@ Edge = tuple[str, str, dict[str, Any]]
 
 
 def journey_graph(trace: Trace) -> "nx.MultiDiGraph[str]":
-    """The graph of a journey.
+    """The graph of a trace.
 
-    Nodes are `step:0`, `hypothesis:A`, `finding:F1`, ...; their attribute `kind` says which, and that of an edge
-    what it tells. The journey's counts can be read off it: its steps are the nodes of kind `step`, its branches
-    those of them with a `branch`, its backtracks those whose `backtrack` is true.
+    Nodes are `step:0`, `hypothesis:A`, `finding:F1`, ...; their attribute `kind` says which, and the `kind` of an
+    edge says what it means. Of the nodes of kind `step`, those with a `branch` are checks, and those with a true
+    `backtrack` are backtracks.
     """
     trace = numbered(trace)
     evidence, path = evidence_of(trace), path_of(trace)
@@ -45,9 +45,9 @@ def journey_graph(trace: Trace) -> "nx.MultiDiGraph[str]":
     _add_findings(graph, evidence)
     _add_ways(graph, trace, path)
     for step in trace.steps:
-        for start, end, told in _told(step, trace):
-            if start in graph and end in graph:  # a model may name what was never listed
-                graph.add_edge(start, end, **told)
+        for start, end, attributes in _edges(step, trace):
+            if start in graph and end in graph:  # a model may name ids that were never listed
+                graph.add_edge(start, end, **attributes)
     return graph
 
 
@@ -129,8 +129,8 @@ def _add_ways(graph: "nx.MultiDiGraph[str]", trace: Trace, path: Path) -> None:
         )
 
 
-def _told(step: Step, trace: Trace) -> Iterator[Edge]:
-    """What a step says of findings and hypotheses."""
+def _edges(step: Step, trace: Trace) -> Iterator[Edge]:
+    """What a step says about findings and hypotheses."""
     here = _step(step.index)
     if step.branch:
         yield here, _hypothesis(step.branch), {"kind": "tests"}
@@ -138,7 +138,7 @@ def _told(step: Step, trace: Trace) -> Iterator[Edge]:
         case History(findings=findings):
             yield from ((here, _finding(finding.id), {"kind": "finds"}) for finding in findings)
         case Differential(hypotheses=named):
-            yield from ((here, _hypothesis(one.id), {"kind": "names", "prior": one.prior}) for one in named)
+            yield from ((here, _hypothesis(new.id), {"kind": "names", "prior": new.prior}) for new in named)
         case EvidenceCheck() as check:
             yield from _weighs(check, step.index)
         case Reflection(refuted=refuted):
@@ -151,7 +151,7 @@ def _told(step: Step, trace: Trace) -> Iterator[Edge]:
 
 
 def _weighs(check: EvidenceCheck, step: int) -> Iterator[Edge]:
-    """A weight leads from its finding to the hypothesis that it bears on."""
+    """A weight leads from its finding to its hypothesis."""
     for weight in check.weights:
-        said = {"strength": weight.strength, "reason": weight.reason, "step": step}
-        yield _finding(weight.finding), _hypothesis(check.hypothesis), {"kind": "weighs", **said}
+        weighs = {"kind": "weighs", "strength": weight.strength, "reason": weight.reason, "step": step}
+        yield _finding(weight.finding), _hypothesis(check.hypothesis), weighs

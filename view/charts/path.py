@@ -1,6 +1,6 @@
-"""The path of a journey as a drawing: boxes, ways and bands with their coordinates, in pixels. Pure.
+"""Drawing of a path: boxes, arrows and bands with their coordinates, in pixels. Pure.
 
-A page draws it as SVG; nothing here knows of HTML.
+Pages draw it as SVG, and pictures use its boxes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,15 +24,15 @@ BOX_H: Final = 38
 _COLUMN_W: Final = 214
 _ROW_H: Final = 46
 _GAP_H: Final = 38
-"""Between two passes; the way back runs through it."""
+"""Between two passes; backtracks run through it."""
 _LEFT, _TOP, _RIGHT, _BOTTOM = 22, 44, 22, 14
 _BUS: Final = 16
-"""How far before a box the way back turns into it."""
+"""Distance before a box at which the arrow of a backtrack turns into it."""
 _LABEL_CHARS: Final = 19
 
 
 class Box(NamedTuple):
-    """A step on the drawing."""
+    """A step."""
 
     x: float
     y: float
@@ -40,39 +40,39 @@ class Box(NamedTuple):
     node: str
     title: str
     detail: str
-    said: str
-    """All of it in words, for who cannot see it."""
+    words: str
+    """Text alternative, for screen readers."""
     abandoned: bool
     failed: bool
 
 
 class Line(NamedTuple):
-    """A way on the drawing."""
+    """An arrow."""
 
     points: Sequence[tuple[float, float]]
-    """From the first box's edge to the second's; the two in the middle of a curve draw it."""
+    """From the edge of the first box to that of the second; the middle ones of a curve are its control points."""
     curved: bool
-    """A cubic Bézier curve, rather than straight pieces."""
+    """A cubic Bézier curve rather than straight segments."""
     kind: WayKind
     muted: bool
 
     @property
     def d(self) -> str:
-        """It as SVG's `path` takes it."""
+        """The arrow, as SVG's `path` takes it."""
         first, *rest = (f"{x:g} {y:g}" for x, y in self.points)
         return f"M{first}{'C' if self.curved else 'L'}{' '.join(rest)}"
 
 
 class Band(NamedTuple):
-    """A pass that began with a move back."""
+    """Caption of a pass that began with a backtrack."""
 
     y: float
     words: str
-    """Where it went back to, who decided, and why."""
+    """Where the backtrack leads, who decided, and why."""
 
 
 class Head(NamedTuple):
-    """The name of a column."""
+    """Heading of a column."""
 
     x: float
     name: str
@@ -80,7 +80,7 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class PathChart:
-    """A drawing of a path."""
+    """The drawing."""
 
     width: int
     height: int
@@ -91,12 +91,15 @@ class PathChart:
 
 
 def path_chart(trace: Trace, path: Path, evidence: Evidence) -> PathChart:
-    """Draw a path.
+    """Lay out the drawing of a path.
 
     Args:
-        trace: the journey.
-        path: its layout.
-        evidence: its hypotheses, for their names.
+        trace: the trace.
+        path: its path.
+        evidence: its evidence, for the names of hypotheses.
+
+    Returns:
+        The drawing.
     """
     boxes = [_box(place, trace, evidence) for place in path.places]
     muted = [place.abandoned for place in path.places]
@@ -124,17 +127,10 @@ def _box(place: Place, trace: Trace, evidence: Evidence) -> Box:
     step = place.step
     name = f"{step.branch} {evidence.label(step.branch)}" if step.branch else title(step.node)
     detail = _detail(step, trace)
-    said = f"Step {step.index + 1}: {step_title(step)}; {detail}" + ("; given up later" * place.abandoned)
+    words = f"Step {step.index + 1}: {step_title(step)}; {detail}" + ("; refuted later" * place.abandoned)
+    name, short, failed = cut(name, _LABEL_CHARS), cut(detail, _LABEL_CHARS + 2), step.failure is not None
     return Box(
-        _x(place.column),
-        _y(place),
-        step.index,
-        step.node,
-        cut(name, _LABEL_CHARS),
-        cut(detail, _LABEL_CHARS + 2),
-        said,
-        place.abandoned,
-        step.failure is not None,
+        _x(place.column), _y(place), step.index, step.node, name, short, words, place.abandoned, failed
     )
 
 
@@ -162,7 +158,7 @@ def _line(way: Way, boxes: Sequence[Box], path: Path, muted: bool) -> Line:
         x, y, u, v = start.x + BOX_W, start.y + BOX_H / 2, end.x, end.y + BOX_H / 2
         bend = (u - x) / 2
         return Line(((x, y), (x + bend, y), (u - bend, v), (u, v)), curved=True, kind=way.kind, muted=muted)
-    # Down into the gap above the next pass, along it to before the target, and into that.
+    # Down into the gap above the next pass, along it to the target, and into it.
     top = min(box.y for box, place in zip(boxes, path.places, strict=True) if _same(place, path, way))
     gap = top - _GAP_H / 2 - 2
     x, y, bus, v = start.x + BOX_W / 2, start.y + BOX_H, end.x - _BUS, end.y + BOX_H / 2
@@ -175,7 +171,7 @@ def _same(place: Place, path: Path, way: Way) -> bool:
 
 
 def _bands(path: Path) -> Iterator[Band]:
-    """A band for each pass that a move back began, between it and the one before."""
+    """A caption for each pass that a backtrack began, above it."""
     tops: dict[int, float] = {}
     for place in path.places:
         tops[place.number] = min(tops.get(place.number, _y(place)), _y(place))
@@ -185,7 +181,7 @@ def _bands(path: Path) -> Iterator[Band]:
 
 
 def back_in_words(step: Step) -> str:
-    """A move back: where to, who decided, why."""
+    """A backtrack: where to, who decided, and why."""
     move = step.move
     about = f" on {' and '.join(move.targets)}" if move.targets else ""
     who = {"self": "the model", "verifier": "a rule"}.get(move.trigger, move.trigger)

@@ -1,4 +1,4 @@
-"""The graph's own topology drawn into a picture file."""
+"""Draws the topology of the graph into a picture file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,25 +13,25 @@ from ddxgraph.view.data.topology import Lead, column_of
 
 _GAP, _END_W, _LEFT = 214, 62, 24
 _HEAD, _LANE, _FOOT = 84, 26, 66
-"""Pixels above the ways, between two of them that lie side by side, and below."""
+"""Pixels above the arrows, between parallel ones, and below."""
 _PORT: Final = 17
-"""Between two ways at the edge of a box."""
+"""Between two arrows at the edge of a box."""
 
 
 class _Arc(NamedTuple):
-    """A way that goes over the boxes, or back under them."""
+    """An arrow over the boxes, or back under them."""
 
     lead: Lead
     lane: int
-    """From 1, the nearest to the boxes."""
+    """From 1, nearest to the boxes."""
 
 
 def draw_topology(leads: Sequence[Lead], path: Path) -> Path:
-    """Draw it: stops from left to right, ways that skip some above them, moves back below.
+    """Draw the topology: stops from left to right, moves that skip stops above them, backtracks below.
 
     Raises:
-        PageError: the file's name ends in something other than `.png` or `.svg`.
-        OSError: it cannot be written.
+        PageError: the file name does not end in `.png` or `.svg`.
+        OSError: the file cannot be written.
     """
     check_format(path)
     stops = sorted({stop for lead in leads for stop in lead}, key=column_of)
@@ -43,11 +43,11 @@ def draw_topology(leads: Sequence[Lead], path: Path) -> Path:
     height = middle + BOX_H / 2 + _LANE * (len(under) + 1) + _FOOT
     canvas = Canvas(place[stops[-1]] + _width(stops[-1]) + _LEFT, height)
     canvas.write(_LEFT, 28, "The reasoning graph", size=14, bold=True)
-    checks = "Evidence is checked hypothesis by hypothesis, side by side; reflection goes on or back."
+    checks = "Hypotheses are checked in parallel; reflection moves on or goes back."
     canvas.write(_LEFT, 54, checks, size=9.5, colour=MUTED)
     for lead in beside:
         level = [(place[lead.start] + _width(lead.start), middle), (place[lead.end], middle)]
-        canvas.way(level, colour=LINE, wide=1.4)
+        canvas.arrow(level, colour=LINE, dash="solid", wide=1.4)
     for arc in over:
         _draw_arc(canvas, arc, place, middle - BOX_H / 2, over)
     for arc in under:
@@ -63,7 +63,7 @@ def _width(stop: str) -> float:
 
 
 def _lanes(leads: Sequence[Lead], place: Mapping[str, float]) -> list[_Arc]:
-    """The shortest nearest to the boxes, so that few cross another."""
+    """Short arrows nearest to the boxes, so that few cross."""
     spans = sorted(leads, key=lambda lead: (abs(place[lead.end] - place[lead.start]), place[lead.end]))
     return [_Arc(lead, number + 1) for number, lead in enumerate(spans)]
 
@@ -79,28 +79,28 @@ def _draw_arc(
     )
     points: Sequence[Point] = [(start, edge), (start, level), (end, level), (end, edge)]
     colour, dash, words = _meaning(lead)
-    canvas.way(points, colour=colour, dash=dash, wide=1.6)
+    canvas.arrow(points, colour=colour, dash=dash, wide=1.6)
     middle = start + (end - start) * (0.5 if lead.back else 0.25)
     canvas.write(middle, level, words, size=8, colour=colour, across="center", paper=PAGE)
 
 
 def _port(stop: str, arc: _Arc, place: Mapping[str, float], sharing: Sequence[_Arc]) -> float:
-    """Where a way meets a box: from the left come those from the left, and the outermost lane lies innermost."""
+    """Where an arrow meets a box: arrows from the left on the left side, the outermost lane innermost."""
 
-    def order(one: _Arc) -> tuple[bool, int]:
-        right = place[one.lead.end if one.lead.start == stop else one.lead.start] > place[stop]
-        return right, -one.lane if right else one.lane
+    def order(other: _Arc) -> tuple[bool, int]:
+        right = place[other.lead.end if other.lead.start == stop else other.lead.start] > place[stop]
+        return right, -other.lane if right else other.lane
 
     number = sorted(sharing, key=order).index(arc)
     return place[stop] + _width(stop) / 2 + _PORT * (number - (len(sharing) - 1) / 2)
 
 
 def _meaning(lead: Lead) -> tuple[str, Dash, str]:
-    """Colour, dash and words of a way over or under the boxes."""
+    """Colour, line style and text of an arrow over or under the boxes."""
     if lead.back:
         return BACK, "dashed", f"↩ back to {title(lead.end).lower()}"
     if lead.end == _END:
-        return MUTED, "dotted", "the engine broke"
+        return MUTED, "dotted", "the engine failed"
     return END, "dotted", "a budget is spent"
 
 

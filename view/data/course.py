@@ -1,4 +1,4 @@
-"""A journey as far as it has come: its steps, its differential, what it waits for. Pure."""
+"""The state of a traversal in progress: steps, differential, pending stops. Pure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from ddxgraph.nodes.usage import Usage, total_usage
 
 
 class Stop(NamedTuple):
-    """A stop, and the hypothesis that it is about, for a check."""
+    """A stop; for a check, with its hypothesis."""
 
     node: str
     branch: str | None = None
@@ -23,18 +23,18 @@ class Stop(NamedTuple):
 
 @dataclass(frozen=True)
 class Course:
-    """What the steps so far have made of a case. Never changed in place: another thread may be drawing it."""
+    """The state after some steps. Immutable, since another thread may be drawing it."""
 
     steps: tuple[Step, ...] = ()
     now: Standpoint = START
-    """What stands, with the evidence of parallel checks as it comes in; as `graph.replay` tells it."""
+    """What stands, as in `graph.replay`; evidence of parallel checks is added as it arrives."""
     before: Mapping[str, float] = field(default_factory=dict)
-    """Credence after the stop on the trunk before: checks move the bars away from there, one after another."""
+    """Credence after the stop on the trunk before the last: the checks of a round move the bars from there."""
     settled: Mapping[str, float] = field(default_factory=dict)
     """Credence after the last stop on the trunk."""
 
     def after(self, step: Step) -> "Course":
-        """The course with one more step."""
+        """The state with one more step."""
         now = after(self.now, step)
         return Course(
             steps=(*self.steps, step),
@@ -45,12 +45,12 @@ class Course:
 
     @property
     def shares(self) -> Mapping[str, float]:
-        """Hypothesis id to credence; as `Trace.trajectory`."""
+        """Hypothesis id to credence, as in `Trace.trajectory`."""
         return self.now.credence
 
     @property
     def leader(self) -> str | None:
-        """The hypothesis with the highest credence of those that stand; None where several have it."""
+        """The unrefuted hypothesis with the highest credence; None on a tie."""
         gone = self.now.refuted
         standing = sorted((share, key) for key, share in self.shares.items() if key not in gone)
         if not standing or (len(standing) > 1 and math.isclose(standing[-1][0], standing[-2][0])):
@@ -59,17 +59,17 @@ class Course:
 
     @property
     def usage(self) -> Usage:
-        """What the steps cost."""
+        """Usage of all steps."""
         return total_usage(step.usage for step in self.steps)
 
     @property
     def backtracks(self) -> int:
-        """Number of moves back."""
+        """Number of backtracks."""
         return sum(step.move.backtrack for step in self.steps)
 
     @property
     def awaited(self) -> Sequence[Stop]:
-        """The stops that are under way: several where checks run side by side, none at the end."""
+        """The stops in progress: several if checks run in parallel, none at the end."""
         checks: list[Step] = []
         for step in reversed(self.steps):
             if step.branch is None:
@@ -79,7 +79,7 @@ class Course:
 
 
 def _under_way(move: Move, checks: Sequence[Step]) -> Sequence[Stop]:
-    """Where a move on the trunk has led, given the checks that are done since, the last one first."""
+    """Where a move on the trunk leads, given the checks finished since, the last one first."""
     done = {check.branch for check in checks}
     if left := [Stop(CHECK_EVIDENCE.name, key) for key in move.targets if key not in done]:
         return left if move.to == CHECK_EVIDENCE.name else [Stop(move.to)]

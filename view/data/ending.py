@@ -1,4 +1,4 @@
-"""Why a journey ended, and how it came out, in a sentence. Pure."""
+"""Why a traversal ended, and with which answer, in sentences. Pure."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,32 +11,32 @@ _ENDINGS: Final[Mapping[EndReason, str]] = {
     "budget_calls": "Its budget of calls was spent, so it ended with what it had.",
     "budget_backtracks": "It wanted to go back once more, but its budget of backtracks was spent, so it ended "
     "with what it had.",
-    "failure": "It broke off, for no fault of the model.",
+    "failure": "It broke off for a reason unrelated to the model.",
     "interrupted": "It was interrupted before its end.",
 }
 _OUTCOMES: Final = {
     "answered": "",
     "abstained": "It named no answer.",
     "unparsed": "Its last reply could not be read, so there is no answer.",
-    "error": "It is unscored: an engine’s failure is no wrong answer.",
+    "error": "It is unscored: an engine failure does not count as a wrong answer.",
 }
 
 
 def ending(trace: Trace) -> str:
-    """Why it ended, and what came of it where that is no answer."""
+    """Why it ended and, if it gave no answer, what went wrong."""
     unread = trace.ended == "concluded" and trace.outcome == "unparsed"
-    said = ["" if unread else _ENDINGS[trace.ended], _OUTCOMES[trace.outcome]]
+    sentences = ["" if unread else _ENDINGS[trace.ended], _OUTCOMES[trace.outcome]]
     if trace.failure and trace.outcome != "answered":
-        said.append(f"What was said of it: {trace.failure.message}.")
-    return " ".join(filter(None, said))
+        sentences.append(f"The error was: {trace.failure.message}.")
+    return " ".join(filter(None, sentences))
 
 
 def answer_in_words(trace: Trace) -> str:
-    """The answer with its option’s text; a word where there is none."""
+    """The answer with the text of its option, or `No answer`."""
     return "No answer" if trace.answer is None else choice_in_words(trace.answer, trace.case.options)
 
 
 def choice_in_words(answer: str, options: Mapping[str, str]) -> str:
-    """An answer, given or gold, with its option’s text; in a free-form case as it is."""
+    """An answer, given or gold, with the text of its option; unchanged in a free-form case."""
     text = options.get(answer)
     return f"{answer}. {text}" if text else answer

@@ -1,7 +1,7 @@
-"""The path of a journey: where each step stands and which ways lead from one to the next. Pure.
+"""Layout of a path: the position of each step, and the ways between steps. Pure.
 
-A journey reads from left to right, a column a kind of stop; each move back begins a new pass below. The evidence
-checks of one pass stand one below another in their column.
+A path reads from left to right, with one column per stop; each backtrack begins a new pass below. The evidence
+checks of a pass stand below one another in their column.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,20 +14,20 @@ from ddxgraph.nodes.registry import STOPS, title
 from ddxgraph.view.data.evidence import evidence_of
 
 WayKind = Literal["on", "back", "budget"]
-"""On to the next stop; back by a backtrack; to the conclusion because a budget was spent."""
+"""On to the next stop; back by a backtrack; or straight to the conclusion, since a budget was spent."""
 
 
 class Place(NamedTuple):
-    """Where a step stands."""
+    """Position of a step."""
 
     step: Step
     number: int
-    """Of the pass, from 0; each move back begins another."""
+    """Of the pass, from 0; each backtrack begins another."""
     column: int
     row: float
-    """From 0, downwards; a stop of the trunk stands half-way down its pass, so halves occur."""
+    """From 0, downwards. A stop on the trunk stands halfway down its pass, so halves occur."""
     abandoned: bool
-    """A check of a hypothesis that was refuted, and not taken up again, by the end."""
+    """Whether the step checks a hypothesis that is refuted in the end."""
 
 
 class Way(NamedTuple):
@@ -40,32 +40,32 @@ class Way(NamedTuple):
 
 @dataclass(frozen=True)
 class Path:
-    """A journey laid out."""
+    """A laid-out path."""
 
     places: Sequence[Place]
-    """One a step, in the order of the steps."""
+    """One per step, in order."""
     ways: Sequence[Way]
     rows: int
     columns: int
 
     @property
     def passes(self) -> int:
-        """How often the journey set out: its moves back that were followed, and one."""
+        """One more than the backtracks that were followed."""
         return self.places[-1].number + 1 if self.places else 0
 
 
 def step_title(step: Step) -> str:
-    """A step's name, with the hypothesis that a check is about."""
+    """The title of a step's stop; for a check, with its hypothesis."""
     return title(step.node) + (f" on {step.branch}" if step.branch else "")
 
 
 def column_of(node: str) -> int:
-    """The column of a node, from 0: a stop's place among the stops; other nodes make a journey by themselves."""
+    """The column of a node, from 0: its place among the stops. A single generation is alone in its path."""
     return STOPS.place(node) if node in STOPS else 0
 
 
 def path_of(trace: Trace) -> Path:
-    """Lay a journey out."""
+    """Lay out the path of a trace."""
     places = tuple(_places(trace))
     rows = 1 + max((round(place.row + 0.25) for place in places), default=-1)
     columns = 1 + max((place.column for place in places), default=-1)
@@ -73,7 +73,7 @@ def path_of(trace: Trace) -> Path:
 
 
 def numbered(trace: Trace) -> Trace:
-    """The trace with its steps numbered by their places, as every trace of ours is; others may come by hand."""
+    """The trace with steps numbered by position. Traces that ddxgraph wrote are; edited ones may not be."""
     if all(step.index == place for place, step in enumerate(trace.steps)):
         return trace
     steps = tuple(step.model_copy(update={"index": place}) for place, step in enumerate(trace.steps))
@@ -96,7 +96,7 @@ def _places(trace: Trace) -> Iterator[Place]:
 
 
 def _passes(steps: Sequence[Step]) -> Iterator[int]:
-    """The pass of each step; one begins after a move back, and wherever the order of the columns is broken."""
+    """The pass of each step; a new one begins after a backtrack, and wherever columns are out of order."""
     number, last, back = 0, -1, False
     for step in steps:
         column = column_of(step.node)
@@ -107,20 +107,20 @@ def _passes(steps: Sequence[Step]) -> Iterator[int]:
 
 
 def _ways(steps: Sequence[Step]) -> Iterator[Way]:
-    """From the trunk to each check of a round, and from each of these to the stop that joins them."""
+    """From the trunk to each check of a round, and from each check to the stop that joins them."""
     checks: list[Step] = []
     for step in steps:
-        led = steps[step.parent] if step.parent is not None and 0 <= step.parent < step.index else None
+        parent = steps[step.parent] if step.parent is not None and 0 <= step.parent < step.index else None
         if step.branch is not None:
             if checks and checks[-1].parent != step.parent:
                 checks = []
             checks.append(step)
-        elif checks and led is not None and checks[-1].parent == led.index:
+        elif checks and parent is not None and checks[-1].parent == parent.index:
             yield from (Way(check.index, step.index, _kind(check)) for check in checks)
             checks = []
             continue
-        if led is not None:
-            yield Way(led.index, step.index, _kind(led))
+        if parent is not None:
+            yield Way(parent.index, step.index, _kind(parent))
 
 
 def _kind(start: Step) -> WayKind:

@@ -1,4 +1,4 @@
-"""The traces of a run or a file, by their places: rows in memory, traces read when they are asked for."""
+"""The traces of a run or a file: their rows and positions in memory, each trace read on demand."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +9,11 @@ from ddxgraph.batch.tracefile import parse_trace, record_of
 from ddxgraph.common.errors import TraceFileError
 from ddxgraph.common.jsonl import is_whole
 from ddxgraph.graph.trace import Trace
-from ddxgraph.view.data.judged import Judge, Judged, unjudged
-from ddxgraph.view.data.tracerow import TraceRow, row_of
+from ddxgraph.view.data.row import Judge, Judged, TraceRow, row_of, unjudged
 
 
 class Place(NamedTuple):
-    """Where a trace's line stands."""
+    """Position of the line of a trace."""
 
     path: Path
     start: int
@@ -23,7 +22,7 @@ class Place(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A trace that is known."""
+    """What the book knows of a trace."""
 
     id: str
     case: str
@@ -32,21 +31,21 @@ class Entry(NamedTuple):
     judged: Judged | None
     place: Place
     failed: bool
-    """An attempt that failed for no fault of the model."""
+    """The attempt failed for a reason unrelated to the model."""
 
 
 class TraceBook:
-    """Knows the traces of a run folder, or of a trace file, and those that come while it is open.
+    """Index of the traces of a run folder or a trace file, which may grow while the book is open.
 
-    Where an id stands twice, the later line counts; a failed attempt only while no trace of its id has ended.
-    Memory grows by some 500 bytes a trace.
+    Of two lines with one id, the later one counts; a failed attempt counts only until a trace with its id has
+    ended. Memory grows by some 500 bytes per trace.
 
     Args:
         source: a run folder or a trace file.
         judge: knows the gold answers.
 
     Raises:
-        TraceFileError: there is no such folder or file, it holds no run, or a line of it is no trace.
+        TraceFileError: there is no such folder or file, or the folder holds no run.
     """
 
     def __init__(self, source: Path, judge: Judge = unjudged) -> None:
@@ -64,15 +63,15 @@ class TraceBook:
 
     @property
     def entries(self) -> list[Entry]:
-        """Every trace, in the order in which they came."""
+        """Every trace, in order of arrival."""
         return list(self._known.values())
 
     def refresh(self) -> list[Entry]:
-        """Read what was written since; the traces that are new or have a newer line.
+        """Read what was written since the last call; returns the traces that are new or have a newer line.
 
         Raises:
-            TraceFileError: a file cannot be read, or a line of it is no trace; the next call goes on after that
-                line, and returns what was read before it too.
+            TraceFileError: a file cannot be read, or a line is no trace. The next call goes on after that line
+                and also returns what was read before it.
         """
         for path in self._paths:
             for entry in self._new(path):
@@ -83,32 +82,32 @@ class TraceBook:
         return list(fresh.values())
 
     def find(self, trace_id: str) -> Entry | None:
-        """A trace by its id."""
+        """The entry of a trace, by its id."""
         return self._known.get(trace_id)
 
     def named(self, beginning: str) -> Entry:
-        """The one trace of that id, or of the case of that id, or whose id begins so; the first that there is.
+        """The only trace with this id; else with this case id; else with an id that begins so.
 
         Raises:
-            TraceFileError: there is none, or more than one.
+            TraceFileError: no trace matches, or several do.
         """
         entries, whole = self.entries, self.find(beginning)
-        found = [whole] if whole else [entry for entry in entries if entry.case == beginning]
-        found = found or [entry for entry in entries if entry.id.startswith(beginning)]
-        if len(found) == 1:
-            return found[0]
-        if not found:
+        matches = [whole] if whole else [entry for entry in entries if entry.case == beginning]
+        matches = matches or [entry for entry in entries if entry.id.startswith(beginning)]
+        if len(matches) == 1:
+            return matches[0]
+        if not matches:
             raise TraceFileError(
-                f"no trace of {self.source} has an id that begins with {beginning!r}, or is of a case of that id"
+                f"no trace of {self.source} has {beginning!r} as its case id or as the beginning of its own id"
             )
-        some = ", ".join(f"{entry.id} (sample {entry.sample})" for entry in found[:4])
-        raise TraceFileError(f"{beginning!r} could be {len(found)} traces of {self.source}, such as {some}")
+        some = ", ".join(f"{entry.id} (sample {entry.sample})" for entry in matches[:4])
+        raise TraceFileError(f"{beginning!r} matches {len(matches)} traces of {self.source}, such as {some}")
 
     def trace(self, entry: Entry) -> Trace:
         """Read a trace.
 
         Raises:
-            TraceFileError: it cannot be read, or is no trace.
+            TraceFileError: the file cannot be read, or the line is no trace.
         """
         path, start, length = entry.place
         try:
@@ -120,7 +119,7 @@ class TraceBook:
         return parse_trace(line, f"{path}, trace {entry.id}")
 
     def _new(self, path: Path) -> Iterator[Entry]:
-        """The whole lines that a file has gained."""
+        """Entries of the whole lines that a file has gained."""
         failed = path.name == ERRORS
         try:
             if not path.exists():
@@ -128,7 +127,7 @@ class TraceBook:
             with path.open("rb") as file:
                 file.seek(self._read[path])
                 for line in file:
-                    if not line.endswith(b"\n") and not is_whole(line):  # being written just now
+                    if not line.endswith(b"\n") and not is_whole(line):  # still being written
                         return
                     start, number = self._read[path], self._lines[path] + 1
                     self._read[path] += len(line)
@@ -155,8 +154,8 @@ def _files(source: Path) -> list[Path]:
     if source.is_dir():
         if not (source / MANIFEST).exists():
             raise TraceFileError(
-                f"{source} is no run's folder: no {MANIFEST} is in it; name what `ddxgraph run --out` made, or a "
-                "trace file"
+                f"{source} is no run folder (it has no {MANIFEST}): name a folder that `ddxgraph run --out` "
+                "made, or a trace file"
             )
         return [source / TRACES, source / ERRORS]
     if not source.exists():

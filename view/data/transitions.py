@@ -1,4 +1,4 @@
-"""The ways of many journeys together: how often each was taken, and where journeys fail."""
+"""Moves of many traversals, counted: how often each was made, and where traversals fail."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 START, END = "start", "end"
 Correct = Callable[[Trace], bool | None]
-"""Whether a journey's answer is right; None where that is not known."""
+"""Whether the answer of a trace is right; None if that is not known."""
 
 
 class Way(NamedTuple):
-    """From one kind of stop to another."""
+    """A move from one stop to another."""
 
     start: str
     end: str
@@ -25,44 +25,45 @@ class Way(NamedTuple):
 
 @dataclass
 class WayCount:
-    """How often a way was taken."""
+    """How often a move was made."""
 
     count: int = 0
-    """Moves."""
+    """Times that the move was made."""
     back: int = 0
-    """Those of them that go back."""
+    """Of these, backtracks."""
     journeys: int = 0
-    """Journeys that took it at least once."""
+    """Traversals that made it at least once."""
     correct: int = 0
-    """Those of them with a right answer."""
+    """Of these, with a right answer."""
     incorrect: int = 0
     triggers: Counter[str] = field(default_factory=Counter)
-    """Who decided, to moves; nobody did at the start, nor where a journey was broken off."""
+    """Who decided, to the number of moves. Nobody decides the first move, nor the last one of a traversal that
+    broke off."""
 
 
 @dataclass
 class StopCount:
-    """What happened at a kind of stop."""
+    """What happened at a stop."""
 
     visits: int = 0
     journeys: int = 0
     repairs: int = 0
-    """Replies that did not fit their schema."""
+    """Replies that did not match their schema."""
     failures: int = 0
     """Visits that failed."""
     completion_tokens: int = 0
     latency_s: float = 0.0
     ended: Counter[str] = field(default_factory=Counter)
-    """Journeys whose last step was here, by how they ended and came out, such as `concluded, answered`."""
+    """Traversals whose last step was here, by end and outcome, such as `concluded, answered`."""
 
 
 @dataclass
 class Flow:
-    """Counts over journeys, taken one at a time.
+    """Counts over traversals, added one at a time.
 
-    A step of the trunk makes one move, however many checks it sends for. A check makes one move, to where the
-    checks are joined; so a way that leads from checks is counted once a check. Only moves that were followed
-    count; every journey goes to `end` once, from its last step, even where it was broken off.
+    A step on the trunk makes one move, however many checks it starts. A check makes one move, to the stop that
+    joins the checks, so a move from checks is counted once per check. Only moves that were followed count. Every
+    traversal goes to `end` once, from its last step, even if it broke off.
     """
 
     stops: dict[str, StopCount] = field(default_factory=dict)
@@ -70,55 +71,54 @@ class Flow:
     journeys: int = 0
 
     def add(self, trace: Trace, correct: bool | None = None) -> None:
-        """Count a journey."""
+        """Count a traversal."""
         self.journeys += 1
         taken: set[Way] = set()
         for way, step in _moves(trace):
-            found = self.ways.setdefault(way, WayCount())
-            found.count += 1
+            tally = self.ways.setdefault(way, WayCount())
+            tally.count += 1
             if step is not None:
-                found.back += step.move.backtrack
-                found.triggers[step.move.trigger] += 1
+                tally.back += step.move.backtrack
+                tally.triggers[step.move.trigger] += 1
             taken.add(way)
         for way in taken:
-            found = self.ways[way]
-            found.journeys += 1
-            found.correct += correct is True
-            found.incorrect += correct is False
+            tally = self.ways[way]
+            tally.journeys += 1
+            tally.correct += correct is True
+            tally.incorrect += correct is False
         self._visit(trace)
 
     def _visit(self, trace: Trace) -> None:
         for step in trace.steps:
-            found = self.stops.setdefault(step.node, StopCount())
-            found.visits += 1
-            found.repairs += len(step.attempts)
-            found.failures += step.failure is not None
-            found.completion_tokens += step.usage.completion_tokens
-            found.latency_s += step.latency_s
+            stop = self.stops.setdefault(step.node, StopCount())
+            stop.visits += 1
+            stop.repairs += len(step.attempts)
+            stop.failures += step.failure is not None
+            stop.completion_tokens += step.usage.completion_tokens
+            stop.latency_s += step.latency_s
         for node in {step.node for step in trace.steps}:
             self.stops[node].journeys += 1
         last = trace.steps[-1].node if trace.steps else START
         self.stops.setdefault(last, StopCount()).ended[f"{trace.ended}, {trace.outcome}"] += 1
 
     def probability(self, way: Way) -> float:
-        """Share of the moves out of a way's start that take it, in 0..1."""
-        return self.ways[way].count / sum(
-            one.count for key, one in self.ways.items() if key.start == way.start
-        )
+        """Share of the moves out of the same stop that are this one, in 0..1."""
+        out = sum(tally.count for other, tally in self.ways.items() if other.start == way.start)
+        return self.ways[way].count / out
 
     @property
     def ranked(self) -> Sequence[Way]:
-        """The ways, the commonest first."""
+        """The moves, the most frequent first."""
         return sorted(self.ways, key=lambda way: -self.ways[way].count)
 
 
 def _moves(trace: Trace) -> Iterator[tuple[Way, Step | None]]:
-    """Every move that was followed, with the step that made it; none did the first.
+    """Every move that was followed, with the step that made it; None for the first move.
 
-    Every journey goes to its end from its last step; where it was broken off, that step did not move there.
+    Every traversal moves to `end` from its last step; if it broke off, that step did not make the move.
     """
     leaving: list[Step] = []
-    """The stop that was left last, or the checks of a round that is under way."""
+    """The last step, or the checks of the current round so far."""
     for step in trace.steps:
         if _same_round(leaving, step):
             leaving.append(step)
@@ -135,14 +135,14 @@ def _moves(trace: Trace) -> Iterator[tuple[Way, Step | None]]:
 
 
 def _same_round(leaving: Sequence[Step], step: Step) -> bool:
-    """Whether a step is a check of the round that is under way."""
+    """Whether a step is a check of the current round."""
     if not leaving or step.branch is None:
         return False
     return leaving[-1].branch is not None and leaving[-1].parent == step.parent
 
 
 def flow_of(traces: Iterable[Trace], correct: Correct | None = None) -> Flow:
-    """Count journeys, one in memory at a time."""
+    """Count traversals, with one trace in memory at a time."""
     flow = Flow()
     for trace in traces:
         flow.add(trace, correct(trace) if correct else None)
@@ -150,15 +150,15 @@ def flow_of(traces: Iterable[Trace], correct: Correct | None = None) -> Flow:
 
 
 def transitions(traces: Iterable[Trace], correct: Correct | None = None) -> "nx.DiGraph[str]":
-    """The ways of many journeys as a NetworkX graph.
+    """The moves of many traversals as a NetworkX graph.
 
     Args:
-        traces: read one at a time, such as by `read_traces`.
-        correct: whether a journey's answer is right.
+        traces: read one at a time, such as from `read_traces`.
+        correct: whether the answer of a trace is right.
 
     Returns:
-        Nodes are the kinds of stop, `start` and `end`, with the counts of `StopCount`; edges the ways between
-        them, with those of `WayCount` and `probability`, which sums to one over the ways out of a stop.
+        Nodes are the stops, `start` and `end`, with the counts of `StopCount`. Edges are the moves between them,
+        with the counts of `WayCount` and `probability`, which sums to 1 over the moves out of a stop.
 
     Raises:
         MissingExtra: NetworkX is not installed.
@@ -171,7 +171,7 @@ def transitions(traces: Iterable[Trace], correct: Correct | None = None) -> "nx.
         1.0
     """
     try:
-        import networkx as nx  # noqa: PLC0415 - pages count without it
+        import networkx as nx  # noqa: PLC0415 - pages count without NetworkX
     except ModuleNotFoundError as error:
         raise MissingExtra(
             f"ddxgraph.transitions needs {error.name}, which this Python lacks: pip install 'ddxgraph[view]'"
@@ -182,11 +182,11 @@ def transitions(traces: Iterable[Trace], correct: Correct | None = None) -> "nx.
         graph.add_node(node, **_plain(vars(flow.stops.get(node, StopCount()))))
     for node in {START, END} & set(graph):
         graph.nodes[node].update(visits=flow.journeys, journeys=flow.journeys)
-    for way, found in flow.ways.items():
-        graph.add_edge(*way, probability=flow.probability(way), **_plain(vars(found)))
+    for way, tally in flow.ways.items():
+        graph.add_edge(*way, probability=flow.probability(way), **_plain(vars(tally)))
     return graph
 
 
 def _plain(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """Counts as JSON has them."""
+    """Counts as JSON can hold them."""
     return {key: dict(value) if isinstance(value, Counter) else value for key, value in counts.items()}

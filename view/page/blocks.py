@@ -1,7 +1,7 @@
-"""Pages of journeys, many to a block: compressed, inert, and unpacked by the browser when one is opened.
+"""Compressed blocks of many journeys' markup, which the browser unpacks when a journey is opened.
 
-So a run's page shows its table at once, however long the journeys are: a block is a text that the browser has
-neither parsed nor laid out.
+Thus the page of a run shows its table at once, however long the journeys are: the browser neither parses nor lays
+out the text of a block.
 """
 
 import base64
@@ -12,24 +12,24 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 BLOCK_CHARS: Final = 1_500_000
-"""Characters of markup after which a block is closed: some 20 journeys."""
+"""Characters of markup at which a block is full: some 20 journeys."""
 _LEVEL: Final = 6
 
 
 class Spot(NamedTuple):
-    """Where a journey lies."""
+    """Position of a journey."""
 
     block: int
     place: int
 
 
 class Blocks:
-    """Takes journeys one after another and hands on each block as it fills.
+    """Collects journeys and writes each block when it is full.
 
-    A block is packed and written in a thread, while the next one is made: packing lets go of the interpreter.
+    A thread packs and writes a block while the next one is filled: packing releases the interpreter lock.
 
     Args:
-        write: is given the number and the text of each block: base64 over zlib over a JSON list of markup.
+        write: receives number and text of each block: base64 of zlib of a JSON list of markup.
     """
 
     def __init__(self, write: Callable[[int, str], None]) -> None:
@@ -41,7 +41,7 @@ class Blocks:
         self._held: list[str] = []
 
     def add(self, markup: str) -> Spot:
-        """Take a journey's markup; where it will lie."""
+        """Add the markup of a journey; returns its position."""
         spot = Spot(self._number, len(self._held))
         self._held.append(markup)
         self._chars += len(markup)
@@ -50,13 +50,13 @@ class Blocks:
         return spot
 
     def close(self) -> None:
-        """Hand on what is held, and wait until it is written."""
+        """Write the last block and wait until all are written."""
         if self._held:
             self._hand_on()
         self._settle()
 
     def _hand_on(self) -> None:
-        self._settle()  # one block at a time is under way, so that memory does not grow
+        self._settle()  # one block at a time, so that memory does not grow
         self._under_way = self._packer.submit(self._pack, self._number, self._held)
         self._number, self._chars, self._held = self._number + 1, 0, []
 

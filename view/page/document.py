@@ -1,4 +1,4 @@
-"""A page as one file: its style, its scripts and its data in it, and a policy that lets nothing else run."""
+"""A page as one file, with style, scripts and data inline, and a policy that lets nothing else run."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ _IN_A_SCRIPT: Final = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0
 
 
 class Inert(NamedTuple):
-    """Data that a page carries for its script: never run, never shown as markup."""
+    """Data that a page holds for its script: never executed, never shown as markup."""
 
     id: str
     text: str
@@ -31,15 +31,18 @@ def document(
     sources: str = "",
     connects: bool = False,
 ) -> str:
-    """An HTML page that needs nothing else.
+    """Make a self-contained HTML page.
 
     Args:
         title: plain text.
         body: markup, with all values escaped.
         scripts: files of this folder, joined into one script.
-        data: what the script reads.
-        sources: further sources of scripts in the policy, such as `'self'`.
-        connects: the page asks its server for more.
+        data: for the script.
+        sources: further script sources of the policy, such as `'self'`.
+        connects: whether the page may request more from its server.
+
+    Returns:
+        The page.
     """
     style, script = asset(STYLE), "\n".join(asset(name) for name in scripts)
     page = str(
@@ -50,15 +53,25 @@ def document(
             style=Markup(style),  # noqa: S704 - files of this package
             script=Markup(script),  # noqa: S704
             policy=policy(style, script, sources=sources, connects=connects),
-            data=[Inert(one.id, Markup(one.text)) for one in data],  # noqa: S704 - made by `as_json`, or base64
+            data=[Inert(key, Markup(text)) for key, text in data],  # noqa: S704 - made by `as_json`, or base64
             notice=NOTICE,
         )
     )
-    return page.encode(errors="replace").decode()  # half a surrogate pair cannot stand in a file
+    return page.encode(errors="replace").decode()  # a file cannot hold a lone surrogate
 
 
 def policy(style: str, script: str, *, sources: str = "", connects: bool = False) -> str:
-    """The content security policy: our own style and script by their hashes, and nothing of a trace's."""
+    """The content security policy: our own style and script by their hashes, and nothing from a trace.
+
+    Args:
+        style: the style sheet.
+        script: the script.
+        sources: further script sources, such as `'self'`.
+        connects: whether the page may request more from its server.
+
+    Returns:
+        The value of the policy header.
+    """
     rules = [
         "default-src 'none'",
         f"style-src '{_digest(style)}'",
@@ -71,7 +84,7 @@ def policy(style: str, script: str, *, sources: str = "", connects: bool = False
 
 
 def as_json(value: Mapping[str, Any] | list[Any]) -> str:
-    """JSON that may stand in a script element: nothing in it can end the element or begin a comment."""
+    """JSON for a script element: nothing in it can end the element or begin a comment."""
     return json.dumps(value, ensure_ascii=True, separators=(",", ":")).translate(_IN_A_SCRIPT)
 
 

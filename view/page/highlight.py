@@ -1,4 +1,4 @@
-"""Where the findings stand in the text of a case. Pure."""
+"""Locates findings in the text of a case. Pure."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,43 +9,49 @@ from typing import Final, NamedTuple
 from ddxgraph.nodes.review_history import Finding, comparable, folded
 
 _MOST_MARKS: Final = 30
-"""Characters that are folded together at most; more marks on a letter are no text."""
+"""Maximal number of characters that are folded together; no text has more marks on a letter."""
 
 
 class Span(NamedTuple):
-    """Characters of a text, the end not included."""
+    """A range of characters, excluding its end."""
 
     start: int
     end: int
 
 
 class Segment(NamedTuple):
-    """A piece of a text, and the findings that were quoted from it."""
+    """A piece of a text, and the findings that quote it."""
 
     text: str
     findings: tuple[str, ...]
-    """Ids; empty for what no finding quotes."""
+    """Their ids."""
     begins: tuple[str, ...]
-    """Ids of the findings whose quote begins here."""
+    """Ids of those whose quote begins here."""
 
 
 def located(text: str, findings: Iterable[Finding]) -> dict[str, Span]:
-    """Finding id to where its quote first stands; what cannot be found is left out.
+    """Finding id to the first occurrence of its quote; findings without one are left out.
 
-    Quotes are compared as the history review does: white space, case and typographic signs do not count.
+    Quotes are compared as in the history review: white space, case and typographic variants do not matter.
     """
     plain, places = _folded(text)
-    found = {}
+    spans = {}
     for finding in findings:
         quote = comparable(finding.quote)
         start = plain.find(quote) if quote else -1
         if start >= 0:
-            found[finding.id] = Span(places[start].start, places[start + len(quote) - 1].end)
-    return found
+            spans[finding.id] = Span(places[start].start, places[start + len(quote) - 1].end)
+    return spans
 
 
 def segments(text: str, spans: Mapping[str, Span], within: Span | None = None) -> Iterator[Segment]:
-    """Cut a text, or a part of it, where a quote begins or ends; quotes may overlap."""
+    """Cut a text wherever a quote begins or ends; quotes may overlap.
+
+    Args:
+        text: the text.
+        spans: finding id to its quote's place, from `located`.
+        within: the part to cut; by default all.
+    """
     start, end = within or Span(0, len(text))
     cuts = {start, end} | {cut for span in spans.values() for cut in span if start < cut < end}
     edges = sorted(cuts)
@@ -54,10 +60,10 @@ def segments(text: str, spans: Mapping[str, Span], within: Span | None = None) -
         yield Segment(text[left:right], here, tuple(key for key in here if spans[key].start == left))
 
 
-@lru_cache(maxsize=16)  # the samples of a case stand one after another
+@lru_cache(maxsize=16)  # samples of a case follow one another
 def _folded(text: str) -> tuple[str, tuple[Span, ...]]:
-    """A text as quotes are compared with it, and where each of its characters comes from."""
-    if text.isascii():  # most cases are; 3 times as fast
+    """A text as quotes are compared with it, and the origin of each of its characters."""
+    if text.isascii():  # true of most cases, and 3 times as fast
         kept = [place for place, letter in enumerate(text) if not letter.isspace()]
         return "".join([text[place] for place in kept]).lower(), tuple(
             Span(place, place + 1) for place in kept
@@ -72,7 +78,7 @@ def _folded(text: str) -> tuple[str, tuple[Span, ...]]:
 
 
 def _letters(text: str) -> Iterator[Span]:
-    """A text cut where its characters fold one by one: a letter and the marks that fold into it stay together."""
+    """Units of a text that fold independently: a letter with the marks that fold into it."""
     start = 0
     for place in range(1, len(text)):
         if text[place].isascii() or place - start >= _MOST_MARKS or not _folds_in(text, start, place):

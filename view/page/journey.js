@@ -1,5 +1,5 @@
 "use strict";
-// A journey's page: steps by the arrow keys, reasons on hover and focus, the gold answer out of sight when asked.
+// The page of a journey: arrow keys go from step to step, hover and focus show reasons, a button hides the gold answer.
 (() => {
   const tip = document.getElementById("tip");
   let shown = null;
@@ -36,7 +36,7 @@
     return true;
   }
 
-  // Within the page only: the address stays free for what else it may say.
+  // Links within the page leave the address alone: the table keeps its state there.
   document.addEventListener("click", (event) => {
     const link = event.target.closest('a[href^="#"]');
     const button = event.target.closest("button.hide");

@@ -1,8 +1,7 @@
-"""A journey as a page: the case, the path, the credence, the evidence, each step, the end."""
+"""A trace as a page: case, path, credence, evidence, steps and provenance."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any, Final, NamedTuple
 
@@ -11,38 +10,37 @@ from pydantic_core import PydanticSerializationError
 
 from ddxgraph.common.words import signed
 from ddxgraph.graph.trace import Step, Trace
-from ddxgraph.nodes.registry import title
 from ddxgraph.view.charts.credence import credence_chart
-from ddxgraph.view.charts.path import back_in_words, path_chart
+from ddxgraph.view.charts.path import path_chart
 from ddxgraph.view.data.ending import answer_in_words, choice_in_words, ending
 from ddxgraph.view.data.evidence import Evidence, Weighed, evidence_of
-from ddxgraph.view.data.judged import Judged
 from ddxgraph.view.data.path import numbered, path_of
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.document import document
 from ddxgraph.view.page.highlight import Segment, Span, located, segments
 
 SCRIPT: Final = "journey.js"
 _MOST_BYTES: Final = 950_000
-"""Of a journey's markup; what is longer is made again with less in it."""
+"""Of the markup of a trace; longer markup is rendered again with shorter texts."""
 _FRAME_PX: Final = 720
 
 
 class Fit(NamedTuple):
-    """How much of a journey's texts its page holds."""
+    """How much of the texts of a trace its page holds."""
 
     chars: int
-    """Of prompts, replies and outputs together; where there are more, they are cut."""
+    """Of prompts, replies and outputs together; if there are more, each is cut."""
     each: int
-    """That each of them keeps at least."""
+    """Minimum that each of them keeps."""
     reason: int
-    """Characters of the reason of a weight."""
+    """Maximal characters of the reason of a weight."""
     points: bool
-    """The credence chart marks each of its points and says its share."""
+    """Whether the credence chart marks its points, with tooltips."""
 
 
 _FITS: Final = (Fit(400_000, 400, 600, True), Fit(150_000, 400, 300, False), Fit(0, 100, 100, False))
-"""From the best; the first that keeps a journey small is taken."""
+"""The best one first; the first that keeps the page small is used."""
 
 
 class Considered(NamedTuple):
@@ -53,18 +51,10 @@ class Considered(NamedTuple):
     first: float
     last: float
     total: int
-    """Sum of the evidence that counts."""
+    """Sum of its evidence."""
     refuted_at: int | None
     """The step, from 0."""
     because: str
-
-
-class Back(NamedTuple):
-    """A move back."""
-
-    step: int
-    words: str
-    critique: str
 
 
 class Cell(NamedTuple):
@@ -72,9 +62,9 @@ class Cell(NamedTuple):
 
     hypothesis: str
     strength: int | None
-    """None where it was never weighed."""
+    """None if it was never weighed."""
     tip: str
-    """The reason, with its step, and what was said before."""
+    """The reason and its step, followed by earlier ones."""
 
 
 class Row(NamedTuple):
@@ -82,27 +72,28 @@ class Row(NamedTuple):
 
     finding: str
     quote: str
-    kind: str
     absent: bool
     cells: Sequence[Cell]
 
 
-@dataclass(frozen=True)
-class Clipped:
-    """A text as far as a page holds it."""
+class Clipped(NamedTuple):
+    """A text, cut to a length."""
 
     text: str
     left: int
-    """Characters left out."""
+    """Number of characters left out."""
 
 
 def journey_page(trace: Trace, judged: Judged | None = None, *, blind: bool = False) -> str:
-    """A trace as one HTML page that needs nothing else, under 1 MB.
+    """Render a trace as a self-contained HTML page under 1 MB.
 
     Args:
-        trace: the journey.
-        judged: its gold answer, where known.
-        blind: the gold answer is hidden until it is asked for.
+        trace: the trace.
+        judged: its gold answer and verdict, if known.
+        blind: whether the gold answer is hidden until the reader asks for it.
+
+    Returns:
+        The page.
     """
     return document(
         f"{trace.case.id}: {answer_in_words(trace)}"[:200],
@@ -112,7 +103,7 @@ def journey_page(trace: Trace, judged: Judged | None = None, *, blind: bool = Fa
 
 
 def notebook_html(trace: Trace) -> str:
-    """The page in a frame of its own, which neither touches the notebook nor is touched by it."""
+    """The page in a frame, isolated from the notebook."""
     page = escape(journey_page(trace), quote=True)
     return (
         f'<iframe title="Journey {escape(trace.id, quote=True)}" sandbox="allow-scripts" srcdoc="{page}" '
@@ -121,7 +112,16 @@ def notebook_html(trace: Trace) -> str:
 
 
 def journey_fragment(trace: Trace, judged: Judged | None = None, *, blind: bool = False) -> Markup:
-    """The inner part of a journey's page, which a run's page shows too."""
+    """The inner part of a journey's page, which the page of a run shows too.
+
+    Args:
+        trace: the trace.
+        judged: its gold answer and verdict, if known.
+        blind: whether the gold answer is hidden until the reader asks for it.
+
+    Returns:
+        The markup, under 1 MB.
+    """
     trace = numbered(trace)
     outputs = [_output(step) for step in trace.steps]
     for fit in _FITS:
@@ -146,19 +146,13 @@ def _fitted(trace: Trace, outputs: Sequence[str], fit: Fit, judged: Judged | Non
         blind=blind,
         ending=ending(trace),
         considered=considered(course, evidence),
-        backs=[
-            Back(step.index, back_in_words(step), getattr(step.output, "critique", ""))
-            for step in trace.steps
-            if step.move.backtrack
-        ],
+        backs=[step for step in trace.steps if step.move.backtrack],
         path=path_chart(trace, path, evidence) if path.places else None,
         chart=credence_chart(trace, course, evidence),
         course=course,
         matrix=matrix(evidence, fit.reason),
         vignette=vignette,
         question=question,
-        title=title,
-        back_in_words=back_in_words,
         clip=lambda text: clipped(text, most),
         outputs=outputs,
         fit=fit,
@@ -167,10 +161,10 @@ def _fitted(trace: Trace, outputs: Sequence[str], fit: Fit, judged: Judged | Non
 
 
 def considered(trajectory: Sequence[Mapping[str, float]], evidence: Evidence) -> list[Considered]:
-    """The hypotheses by their credence at the end, the leader first.
+    """The hypotheses by credence at the end, the leader first.
 
     Args:
-        trajectory: as `Trace.trajectory` gives it.
+        trajectory: from `Trace.trajectory`.
         evidence: of the same trace.
     """
     course = [shares for shares in trajectory if shares]
@@ -180,42 +174,28 @@ def considered(trajectory: Sequence[Mapping[str, float]], evidence: Evidence) ->
     for shares in course:
         for key, share in shares.items():
             first.setdefault(key, share)
-    found = []
+    rows = []
     for key, share in course[-1].items():
-        gone = evidence.refuted.get(key)
-        found.append(
-            Considered(
-                key,
-                evidence.label(key),
-                first[key],
-                share,
-                evidence.total(key),
-                gone.step if gone else None,
-                gone.because if gone else "",
-            )
+        step, because = evidence.refuted.get(key) or (None, "")
+        rows.append(
+            Considered(key, evidence.label(key), first[key], share, evidence.total(key), step, because)
         )
-    return sorted(found, key=lambda one: -one.last)
+    return sorted(rows, key=lambda row: -row.last)
 
 
 def matrix(evidence: Evidence, reason: int = _FITS[0].reason) -> list[Row]:
     """Findings by hypotheses.
 
     Args:
-        evidence: of a journey.
-        reason: most characters of the reason of a weight.
+        evidence: of a trace.
+        reason: maximal characters of the reason of a weight.
     """
     rows = []
     for finding in evidence.rows:
         known = evidence.findings.get(finding)
-        rows.append(
-            Row(
-                finding,
-                evidence.quote(finding),
-                known.kind.replace("_", " ") if known else "",
-                known is not None and known.polarity == "absent",
-                [_cell(evidence, finding, key, reason) for key in evidence.columns],
-            )
-        )
+        absent = known is not None and known.polarity == "absent"
+        cells = [_cell(evidence, finding, key, reason) for key in evidence.columns]
+        rows.append(Row(finding, evidence.quote(finding), absent, cells))
     return rows
 
 
@@ -224,29 +204,28 @@ def _cell(evidence: Evidence, finding: str, hypothesis: str, reason: int) -> Cel
     if not given:
         return Cell(hypothesis, None, "")
     head = f"{finding} on {hypothesis} {evidence.label(hypothesis)[:80]}: {given[-1].weight.stance}."
-    said = [_weighed(one, reason) for one in reversed(given)]
-    return Cell(hypothesis, given[-1].weight.strength, "\n".join([head, *said]))
+    lines = [head, *(_weighed(weighed, reason) for weighed in reversed(given))]
+    return Cell(hypothesis, given[-1].weight.strength, "\n".join(lines))
 
 
-def _weighed(one: Weighed, most: int) -> str:
-    reason = one.weight.reason or "no reason was given"
-    return f"Step {one.step + 1}, {signed(one.weight.strength)}: {reason[:most]}"
+def _weighed(weighed: Weighed, most: int) -> str:
+    reason = weighed.weight.reason or "no reason was given"
+    return f"Step {weighed.step + 1}, {signed(weighed.weight.strength)}: {reason[:most]}"
 
 
 def _marked(trace: Trace, evidence: Evidence) -> tuple[list[Segment], list[Segment]]:
-    """Vignette and question, cut where findings were quoted from them."""
+    """Vignette and question, cut wherever a quoted finding begins or ends."""
     case = trace.case
     whole = f"{case.vignette}\n{case.question}"
     spans = located(whole, evidence.findings.values())
     edge = len(case.vignette)
     vignette, question = Span(0, edge), Span(edge + 1, len(whole))
-    return list(segments(whole, spans, vignette)), [
-        one for one in segments(whole, spans, question) if one.text
-    ]
+    in_question = [segment for segment in segments(whole, spans, question) if segment.text]
+    return list(segments(whole, spans, vignette)), in_question
 
 
 def _chars_each(trace: Trace, outputs: Sequence[str], fit: Fit) -> int:
-    """Most characters of a prompt, reply or output, so that the page stays small."""
+    """Maximal characters of a prompt, reply or output, so that the page stays small."""
     lengths = [len(text) for step in trace.steps for text in _texts(step)] + [len(text) for text in outputs]
     if sum(lengths) <= fit.chars:
         return max(lengths, default=0)
@@ -258,7 +237,7 @@ def _texts(step: Step) -> Sequence[str]:
 
 
 def clipped(text: str, most: int) -> Clipped:
-    """A text cut to so many characters."""
+    """Cut a text to `most` characters."""
     return Clipped(text[:most], max(0, len(text) - most))
 
 
@@ -268,23 +247,21 @@ def _output(step: Step) -> str:
         return ""
     try:
         return step.output.model_dump_json(indent=1)
-    except PydanticSerializationError:  # half a surrogate pair, as an engine may send one
+    except PydanticSerializationError:  # a lone surrogate, which an engine may send
         return json.dumps(step.output.model_dump(mode="json"), indent=1)
 
 
 def _provenance(trace: Trace) -> list[tuple[str, Any]]:
-    """What a trace came from, as names and values."""
+    """Origin of a trace, as names and values."""
     made, plan = trace.provenance, trace.strategy
     budget = plan.budget
+    limits = f"{budget.max_tokens:,} tokens, {budget.max_calls} calls, {budget.max_backtracks} backtracks"
     known = [
         ("Trace", trace.id),
         ("Case", f"{trace.case.id}, sample {trace.sample}"),
         ("Benchmark", " ".join(filter(None, (trace.case.source, trace.case.split)))),
         ("Strategy", plan.name),
-        (
-            "Budget",
-            f"{budget.max_tokens:,} tokens, {budget.max_calls} calls, {budget.max_backtracks} backtracks",
-        ),
+        ("Budget", limits),
         ("Model", made.model),
         ("Adapter", f"{made.adapter} (SHA-256 {made.adapter_sha256})" if made.adapter else ""),
         ("Engine", made.engine),

@@ -1,45 +1,42 @@
-"""Two journeys, or two runs, side by side, with what differs marked."""
+"""Two traces, or two runs, side by side, with their differences marked."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
 from ddxgraph.graph.trace import Trace
-from ddxgraph.nodes.registry import title
 from ddxgraph.view.charts.credence import CredenceChart, credence_chart
-from ddxgraph.view.charts.path import PathChart, back_in_words, path_chart
+from ddxgraph.view.charts.path import PathChart, path_chart
 from ddxgraph.view.data.ending import answer_in_words, choice_in_words, ending
 from ddxgraph.view.data.evidence import Evidence, evidence_of
-from ddxgraph.view.data.judged import Judged
 from ddxgraph.view.data.pairing import (
     COLUMNS,
     Pair,
     PairRow,
+    divergence,
     flip,
     pair_row,
     paired,
-    parting,
     same_answer,
     twins,
 )
 from ddxgraph.view.data.path import numbered, path_of
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.data.tracebook import Entry, TraceBook
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.document import document
 from ddxgraph.view.page.journey import SCRIPT, journey_fragment
 from ddxgraph.view.page.run import in_common
-from ddxgraph.view.page.table import Fact, Heading, TablePage
+from ddxgraph.view.page.table import Fact, Heading, Progress, TablePage
 
-Progress = Callable[[int, int], None]
-"""Is told how many pairs are done, and how many there are."""
 _CHANGES: Final = ("became correct", "became incorrect")
+_ANSWERS: Final = {"different": "Different answers", "one missing": "One answer missing", "none": "No answer"}
 
 
 class Side(NamedTuple):
-    """One of two journeys."""
+    """One of the two traces."""
 
     key: str
     """`a` or `b`."""
@@ -54,13 +51,16 @@ class Side(NamedTuple):
 
 
 def pair_page(a: Trace, b: Trace, judged: tuple[Judged | None, Judged | None], *, blind: bool = False) -> str:
-    """Two traces side by side as one HTML page that needs nothing else.
+    """Render two traces side by side as a self-contained HTML page.
 
     Args:
-        a: the one.
-        b: the other.
-        judged: the gold answer of each, where known.
-        blind: gold answers are hidden until they are asked for.
+        a: the first.
+        b: the second.
+        judged: gold answer and verdict of each, if known.
+        blind: whether gold answers are hidden until the reader asks for them.
+
+    Returns:
+        The page.
     """
     names = (f"trace {a.id}", f"trace {b.id}")
     body = Markup("<main>{}</main>").format(pair_fragment((a, b), judged, names, blind=blind))
@@ -70,13 +70,29 @@ def pair_page(a: Trace, b: Trace, judged: tuple[Judged | None, Judged | None], *
 def write_pair_page(
     a: TraceBook, b: TraceBook, out: Path, *, blind: bool = False, progress: Progress | None = None
 ) -> Path:
-    """Write the page of two runs over the same cases; see `ddxgraph.view.page.run.write_run_page`."""
+    """Write the page of two runs over the same cases.
+
+    Args:
+        a: the traces of the first run.
+        b: the traces of the second run.
+        out: an `.html` file, or a folder (see `TablePage`).
+        blind: whether gold answers are hidden until the reader asks for them.
+        progress: called after each pair.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        PageError: `out` is not suitable.
+        TraceFileError: a trace cannot be read.
+        OSError: a file cannot be written.
+    """
     page, pairs = TablePage(out), list(paired(a.entries, b.entries))
     rows = []
     for number, pair in enumerate(pairs, 1):
-        one, other = _trace(a, pair.a), _trace(b, pair.b)
-        rows.append(pair_row(pair, one, other))
-        page.add(pair.key, rows[-1], _markup(pair, one, other, (a.name, b.name), blind=blind))
+        traces = _trace(a, pair.a), _trace(b, pair.b)
+        rows.append(pair_row(pair, *traces))
+        page.add(pair.key, rows[-1], _markup(pair, *traces, (a.name, b.name), blind=blind))
         if progress:
             progress(number, len(pairs))
     return page.write(_heading(a, b, rows), COLUMNS, blind=blind)
@@ -89,29 +105,37 @@ def pair_fragment(
     *,
     blind: bool = False,
 ) -> Markup:
-    """The inner part of a pair's page."""
+    """The inner part of a pair's page.
+
+    Args:
+        traces: the two traces.
+        judged: gold answer and verdict of each, if known.
+        names: of their runs.
+        blind: whether gold answers are hidden until the reader asks for them.
+
+    Returns:
+        The markup.
+    """
     a, b = (
         _side(key, *given) for key, given in zip("ab", zip(names, traces, judged, strict=True), strict=True)
     )
-    parted = parting(a.trace.steps, b.trace.steps)
+    diverging = divergence(a.trace.steps, b.trace.steps)
     known = next((side for side in (a, b) if side.judged), None)
-    where = (
-        f"Their paths part after step {parted.common}, {parted.after[0].lower()}{parted.after[1:]}."
-        if parted.common
-        else "Their paths part at the start."
-    )
+    where = "They take the same path."
+    if not diverging.same:
+        after = f"after step {diverging.common}, {diverging.after[0].lower()}{diverging.after[1:]}"
+        where = f"Their paths diverge {after if diverging.common else 'at the start'}."
+    answers = same_answer(a.trace, b.trace)
     return rendered(
         "pair.html.jinja",
         case=a.trace.case,
         sides=(a, b),
         flip=flip(a.judged, b.judged),
-        answers=same_answer(a.trace, b.trace),
-        parted_words="They take the same path." if parted.same else where,
+        answers=_ANSWERS.get(answers, "The same answer"),
+        divergence=where,
         gold=choice_in_words(known.judged.gold, known.trace.case.options) if known and known.judged else "",
         blind=blind,
         twins=twins(a.trace.steps, b.trace.steps),
-        title=title,
-        back_in_words=back_in_words,
     )
 
 
@@ -136,7 +160,7 @@ def _trace(book: TraceBook, entry: Entry | None) -> Trace | None:
 
 
 def _markup(pair: Pair, a: Trace | None, b: Trace | None, names: tuple[str, str], *, blind: bool) -> Markup:
-    """The pair; where a run lacks it, the other's journey alone."""
+    """The pair; if a run lacks one trace, the other alone."""
     if a and b and pair.a and pair.b:
         return pair_fragment((a, b), (pair.a.judged, pair.b.judged), names, blind=blind)
     trace, entry = a or b, pair.a or pair.b
@@ -152,8 +176,8 @@ def _heading(a: TraceBook, b: TraceBook, rows: list[PairRow]) -> Heading:
     if judged:
         facts += [Fact(f"{flips[name]:,}", name, gold=True) for name in _CHANGES]
     facts += [
-        Fact(f"{sum(row.answers == 'another' for row in rows):,}", "with another answer"),
-        Fact(f"{sum(row.paths.startswith('part') for row in rows):,}", "on paths that part"),
+        Fact(f"{sum(row.answers == 'different' for row in rows):,}", "with different answers"),
+        Fact(f"{sum(row.paths.startswith('diverge') for row in rows):,}", "with paths that diverge"),
     ]
     where = " · ".join(filter(None, (in_common(a.entries), "A is the first, B the second")))
     return Heading(f"{a.name} and {b.name}", where, facts, gold=judged, noun="pair")

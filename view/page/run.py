@@ -1,25 +1,18 @@
-"""A run as a page: a table of its traces that opens each, with distributions."""
+"""A run as a page: a table of its traces, with distributions, that opens each of them."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import get_args
 
 from markupsafe import Markup
 
-from ddxgraph.nodes.registry import title
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import COLUMNS, Judged, Verdict
 from ddxgraph.view.data.tracebook import Entry, TraceBook
-from ddxgraph.view.data.tracerow import COLUMNS
-from ddxgraph.view.data.transitions import START, Flow
+from ddxgraph.view.data.transitions import Flow
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.document import Inert, as_json
 from ddxgraph.view.page.journey import journey_fragment
-from ddxgraph.view.page.table import Fact, Heading, TablePage, table_page
-
-_VERDICTS: Final = ("correct", "incorrect", "unparsed", "abstained", "error")
-Progress = Callable[[int, int], None]
-"""Is told how many traces are done, and how many there are."""
+from ddxgraph.view.page.table import Fact, Heading, Progress, TablePage, table_page
 
 
 def write_run_page(
@@ -28,16 +21,16 @@ def write_run_page(
     """Write the page of a run.
 
     Args:
-        book: its traces, read.
+        book: its traces.
         out: an `.html` file, or a folder (see `TablePage`).
-        blind: gold answers are hidden until they are asked for.
-        progress: told now and then.
+        blind: whether gold answers are hidden until the reader asks for them.
+        progress: called after each trace.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
-        PageError: it cannot be written there.
+        PageError: `out` is not suitable.
         TraceFileError: a trace cannot be read.
         OSError: a file cannot be written.
     """
@@ -49,7 +42,7 @@ def write_run_page(
         if progress:
             progress(number, len(entries))
     judged = any(entry.judged for entry in entries)
-    more = rendered("flow.html.jinja", flow=flow, title=_title, judged=judged) if entries else None
+    more = rendered("flow.html.jinja", flow=flow, judged=judged) if entries else None
     return page.write(heading_of(book, more), COLUMNS, blind=blind)
 
 
@@ -58,15 +51,18 @@ def _correct(judged: Judged | None) -> bool | None:
 
 
 def live_page(book: TraceBook, seen: int, *, blind: bool = False) -> str:
-    """The page of a run that asks its server for what is new, and for each trace that is opened.
+    """The page of a run that requests new rows, and each trace that is opened, from its server.
 
     Args:
         book: the traces so far.
-        seen: the server's count of them, from which the page goes on.
+        seen: the server's count of them, from which the page continues.
         blind: see `write_run_page`.
+
+    Returns:
+        The page.
     """
     entries = book.entries
-    heading = heading_of(book)._replace(facts=())  # they would stand still while the table grows
+    heading = heading_of(book)._replace(facts=())  # they would not grow with the table
     table = {
         "columns": [column._asdict() for column in COLUMNS],
         "ids": [entry.id for entry in entries],
@@ -80,14 +76,15 @@ def live_page(book: TraceBook, seen: int, *, blind: bool = False) -> str:
 
 
 def heading_of(book: TraceBook, more: Markup | None = None) -> Heading:
-    """What stands above a run's table."""
+    """What is shown above the table of a run."""
     entries = book.entries
     verdicts = Counter(entry.row.verdict for entry in entries)
     judged = any(entry.judged for entry in entries)
     facts = [Fact(f"{len(entries):,}", "trace" if len(entries) == 1 else "traces")]
     if judged:
+        names = [name for name in get_args(Verdict) if verdicts[name]]
         facts += [
-            Fact(f"{verdicts[name]:,}", _named(name), gold=True) for name in _VERDICTS if verdicts[name]
+            Fact(f"{verdicts[name]:,}", name + ", unscored" * (name == "error"), gold=True) for name in names
         ]
     if entries:
         backs = sum(entry.row.backtracks for entry in entries) / len(entries)
@@ -100,11 +97,3 @@ def in_common(entries: list[Entry]) -> str:
     """Benchmarks and strategies of a table."""
     benchmarks = dict.fromkeys(entry.row.benchmark for entry in entries if entry.row.benchmark != "–")
     return " · ".join([*benchmarks, *dict.fromkeys(entry.row.strategy for entry in entries)])
-
-
-def _named(verdict: str) -> str:
-    return "error, unscored" if verdict == "error" else verdict
-
-
-def _title(stop: str) -> str:
-    return "Start" if stop == START else title(stop)

@@ -1,4 +1,4 @@
-"""A run's page over HTTP while the run grows: on this machine alone, for reading alone."""
+"""Serves the page of a growing run over HTTP: read-only, on this machine only."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ from ddxgraph.view.page.run import live_page
 
 LOOPBACK: Final = "127.0.0.1"
 _NAMES: Final = [LOOPBACK, "localhost"]
-"""What the Host header may say: a page of elsewhere whose name was made to lead here gets nothing."""
+"""Accepted Host headers. They keep out a foreign page whose host name resolves to this machine."""
 _GUARDS: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -34,61 +34,61 @@ _GUARDS: Final = {
     "cache-control": "no-store",
 }
 _NOTHING_RUNS: Final = "default-src 'none'; sandbox"
-"""Policy of what is fetched by the page: opened by itself, it runs nothing."""
+"""Policy of what the page fetches: opened directly, it runs nothing."""
 
 _GRACE_S: Final = 2
-"""Seconds that answers under way have to end."""
+"""Seconds that pending responses have to finish."""
 
 
 class _Follower:
-    """A book that several requests look into; keeps the order in which its traces came."""
+    """A book shared by concurrent requests; remembers the order in which traces arrived."""
 
     def __init__(self, book: TraceBook) -> None:
         self._book, self._lock = book, threading.Lock()
-        self._came: list[str] = [entry.id for entry in book.entries]
+        self._arrived: list[str] = [entry.id for entry in book.entries]
         self._trouble = ""
 
     def catch_up(self) -> int:
-        """Read what was written since; how many traces have come, one again counted twice."""
+        """Read what was written since; returns how many traces have arrived, counting each newer line again."""
         with self._lock:
             try:
-                self._came += [entry.id for entry in self._book.refresh()]
+                self._arrived += [entry.id for entry in self._book.refresh()]
                 self._trouble = ""
             except TraceFileError as error:
                 self._trouble = str(error)
-            return len(self._came)
+            return len(self._arrived)
 
     def between(self, seen: int, now: int) -> list[Entry]:
-        """What came after the first `seen` and among the first `now`."""
+        """Traces that arrived after the first `seen`, among the first `now`."""
         with self._lock:
-            known = (self._book.find(key) for key in dict.fromkeys(self._came[seen:now]))
+            known = (self._book.find(key) for key in dict.fromkeys(self._arrived[seen:now]))
             return [entry for entry in known if entry]
 
     def page(self, *, blind: bool) -> str:
-        """The page as of now."""
+        """The current page."""
         seen = self.catch_up()
         with self._lock:
             return live_page(self._book, seen, blind=blind)
 
     def markup(self, trace_id: str, *, blind: bool) -> str | None:
-        """A journey; None where there is none of that id."""
+        """A journey by its trace id, or None."""
         with self._lock:
             entry = self._book.find(trace_id)
             trace = self._book.trace(entry) if entry else None
         return str(journey_fragment(trace, entry.judged, blind=blind)) if entry and trace else None
 
     @property
-    def said(self) -> str:
-        """How it stands, in words."""
+    def status(self) -> str:
+        """One line for the page: the last error, or how many traces there are."""
         return self._trouble or f"following {self._book.name}: {count(len(self._book), 'trace')}"
 
 
 def view_app(book: TraceBook, *, blind: bool = False) -> Starlette:
-    """The server's application. No path of it leads to a file: a trace is found by its id.
+    """The server's application. No path leads to a file: traces are looked up by id.
 
     Args:
-        book: the traces; read on while requests come.
-        blind: gold answers are hidden until they are asked for.
+        book: the traces; each request reads what was added.
+        blind: whether gold answers are hidden until the reader asks for them.
     """
     follower = _Follower(book)
 
@@ -101,9 +101,9 @@ def view_app(book: TraceBook, *, blind: bool = False) -> Starlette:
             return PlainTextResponse("after: give a whole number", status_code=400)
         seen = follower.catch_up()
         fresh = follower.between(int(asked), seen)
-        found = {"ids": [one.id for one in fresh], "rows": [one.row for one in fresh], "seen": seen}
+        new = {"ids": [entry.id for entry in fresh], "rows": [entry.row for entry in fresh], "seen": seen}
         return JSONResponse(
-            {**found, "said": follower.said}, headers={"content-security-policy": _NOTHING_RUNS}
+            {**new, "status": follower.status}, headers={"content-security-policy": _NOTHING_RUNS}
         )
 
     def journey(request: Request) -> Response:
@@ -113,7 +113,7 @@ def view_app(book: TraceBook, *, blind: bool = False) -> Starlette:
         except TraceFileError as error:
             return PlainTextResponse(str(error), status_code=500, headers=guarded)
         if markup is None:
-            return PlainTextResponse("no trace of that id", status_code=404, headers=guarded)
+            return PlainTextResponse("no trace with that id", status_code=404, headers=guarded)
         return HTMLResponse(markup, headers=guarded)
 
     return Starlette(
@@ -130,7 +130,7 @@ def view_app(book: TraceBook, *, blind: bool = False) -> Starlette:
 
 
 class _Guarded:
-    """Puts the guarding headers on every answer, refusals included."""
+    """Adds the protective headers to every response, refusals included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -146,13 +146,13 @@ class _Guarded:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on loopback.
+    """Listen on the loopback interface.
 
     Args:
-        port: 0 takes a free one.
+        port: the port; 0 takes a free one.
 
     Raises:
-        PortTaken: somebody else listens there, or it may not be listened on.
+        PortTaken: the port is in use or not permitted.
     """
     opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -172,9 +172,9 @@ def serve_view(book: TraceBook, opened: socket.socket, *, blind: bool, ready: Ca
 
     Args:
         book: the traces.
-        opened: from `listen`.
+        opened: the socket, from `listen`.
         blind: see `view_app`.
-        ready: called when requests may be made.
+        ready: called when requests are accepted.
     """
     config = uvicorn.Config(
         view_app(book, blind=blind),
@@ -183,6 +183,6 @@ def serve_view(book: TraceBook, opened: socket.socket, *, blind: bool, ready: Ca
         lifespan="off",
         timeout_graceful_shutdown=_GRACE_S,
     )
-    ready()  # the socket listens already: what is asked before the server has started waits there
-    with suppress(KeyboardInterrupt):  # uvicorn ends its work, then raises it again
+    ready()  # the socket already listens: requests wait there until the server has started
+    with suppress(KeyboardInterrupt):  # uvicorn shuts down, then raises it again
         asyncio.run(uvicorn.Server(config).serve(sockets=[opened]))

@@ -1,5 +1,5 @@
 "use strict";
-// A table of journeys: filter, sort, page, look at distributions; and open a journey, which is unpacked only then.
+// A table of journeys with filters, sorting, pages and distributions. A journey is unpacked when it is opened.
 (() => {
   const PAGE = 100;
   const BINS = 24;
@@ -82,7 +82,7 @@
     const body = byId("rows").tBodies[0];
     const held = body.contains(document.activeElement) ? document.activeElement.hash : null;
     body.replaceChildren(...view.slice(start, start + PAGE).map(line));
-    if (held) link(held)?.focus({ preventScroll: true }); // a row that came meanwhile does not take the focus away
+    if (held) link(held)?.focus({ preventScroll: true }); // a new row does not take the focus away
     const all = table.rows.length;
     byId("count").textContent = `${number(view.length)} of ${number(all)} ${table.noun}${all === 1 ? "" : "s"}`;
     byId("clear").disabled = !state.search && state.filters.every((one) => !one);
@@ -183,7 +183,7 @@
     });
   }
 
-  // --- distributions: of all rows in outline, of those that the filters leave filled
+  // --- distributions: of all rows as outlines, of the filtered rows as filled bars
 
   function bins(i) {
     const all = table.rows.map((row) => row[i]);
@@ -279,7 +279,7 @@
     return new Promise((resolve, reject) => {
       waiting.set(at, resolve);
       const script = make("script", { src: `blocks/${at}.js` });
-      script.addEventListener("error", () => reject(new Error(`blocks/${at}.js is not beside this page`)));
+      script.addEventListener("error", () => reject(new Error(`blocks/${at}.js is missing beside this page`)));
       document.head.append(script);
     });
   }
@@ -314,7 +314,7 @@
       const markup = await journey(id);
       if (asked() !== id) return;
       const inner = make("div");
-      inner.innerHTML = markup; // our own template's, every value in it escaped; the page's policy runs no script in it
+      inner.innerHTML = markup; // from our own template, with every value escaped; the policy of the page runs no script in it
       if (byId("list").classList.contains("blind")) inner.querySelectorAll(".journey:not(.blind) button.hide").forEach((one) => {
         one.closest(".journey").classList.add("blind");
         one.setAttribute("aria-pressed", "true");
@@ -334,7 +334,7 @@
     try {
       return location.hash.startsWith("#trace=") ? decodeURIComponent(location.hash.slice(7)) : null;
     } catch {
-      return null; // an address that was cut short
+      return null; // a truncated address
     }
   }
 
@@ -364,9 +364,9 @@
       const fresh = await answer.json();
       if (fresh.rows.length) take(fresh);
       seen = fresh.seen;
-      byId("live").textContent = fresh.said;
+      byId("live").textContent = fresh.status;
     } catch (error) {
-      byId("live").textContent = `The server does not answer (${error.message}); what is shown is as it was.`;
+      byId("live").textContent = `The server does not answer (${error.message}). The table shows its last state.`;
     }
     setTimeout(follow, EVERY_MS);
   }

@@ -1,6 +1,6 @@
-"""A table of journeys as a page: one file; or a folder whose index loads each journey as it is opened."""
+"""A table of journeys as a page: one file, or a folder whose index loads each journey when it is opened."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ddxgraph.common.errors import PageError
 from ddxgraph.common.files import write_whole
-from ddxgraph.view.data.tracerow import Column
+from ddxgraph.view.data.row import Column
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.blocks import Blocks, Spot
 from ddxgraph.view.page.document import Inert, as_json, document
@@ -17,11 +17,15 @@ SCRIPTS: Final = ("journey.js", "table.js")
 INDEX: Final = "index.html"
 BLOCKS: Final = "blocks"
 _FROM_FILES: Final = "'self' file:"
-"""Where a folder's index may load scripts from: its own server, or the disk that it lies on."""
+"""Sources of scripts for the index of a folder: its own server, or the disk."""
+
+
+Progress = Callable[[int, int], None]
+"""Receives the number of finished rows and the number of all rows."""
 
 
 class Fact(NamedTuple):
-    """A figure over the whole table."""
+    """A figure about the whole table."""
 
     value: str
     name: str
@@ -29,28 +33,29 @@ class Fact(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """What stands above a table."""
+    """What is shown above a table."""
 
     title: str
     where: str
-    """What the journeys have in common."""
+    """Benchmarks and strategies of the journeys."""
     facts: Sequence[Fact]
     more: Markup = Markup("")
-    """Further markup between the facts and the table."""
+    """Markup between facts and table."""
     gold: bool = False
-    """Something in the table tells of gold answers."""
+    """Whether the table shows gold answers."""
     noun: str = "trace"
-    """What a row is, in the singular."""
+    """Name of a row, in the singular."""
 
 
 class TablePage:
-    """Writes a table's page, a journey at a time; memory grows by a row a journey, and by what one file holds.
+    """Writes the page of a table, one journey at a time. Memory grows by a row per journey, or by the whole page
+    if it is a single file.
 
     Args:
-        out: an `.html` file; or a folder, made where it is missing, for an index and the journeys beside it.
+        out: an `.html` file; or a folder for an index and the journeys, created if missing.
 
     Raises:
-        PageError: a folder with other files is there, or a file is in the folder's place.
+        PageError: the folder holds other files, or is a file.
     """
 
     def __init__(self, out: Path) -> None:
@@ -61,7 +66,7 @@ class TablePage:
             _check_folder(out)
             (out / BLOCKS).mkdir(parents=True, exist_ok=True)
             for old in (out / BLOCKS).glob("*.js"):
-                if old.stem.isdecimal():  # a block; other scripts are not ours to take away
+                if old.stem.isdecimal():  # a block: other scripts stay
                     old.unlink()
         self._blocks = Blocks(self._keep if self._single else self._save)
         self._ids: list[str] = []
@@ -69,13 +74,28 @@ class TablePage:
         self._at: list[Spot] = []
 
     def add(self, key: str, row: Sequence[Any], markup: str) -> None:
-        """Take a row and its journey's markup."""
+        """Add a row.
+
+        Args:
+            key: its id, unique within the table.
+            row: its cells.
+            markup: the journey that it opens.
+        """
         self._ids.append(key)
         self._rows.append(row)
         self._at.append(self._blocks.add(markup))
 
     def write(self, heading: Heading, columns: Iterable[Column], *, blind: bool) -> Path:
-        """Write the page; its path."""
+        """Write the page.
+
+        Args:
+            heading: what is shown above the table.
+            columns: of the table.
+            blind: whether gold answers are hidden until the reader asks for them.
+
+        Returns:
+            Its path.
+        """
         self._blocks.close()
         table = {
             "columns": [column._asdict() for column in columns],
@@ -85,7 +105,7 @@ class TablePage:
             "noun": heading.noun,
             "live": False,
         }
-        # The table stands before the journeys, so that the browser has it before it has read those.
+        # The table comes before the journeys, so that the browser has it before it has read them.
         data = [Inert("table", as_json(table)), *self._texts]
         page = table_page(heading, data, blind=blind, sources="" if self._single else _FROM_FILES)
         place = self._out if self._single else self._out / INDEX
@@ -101,20 +121,26 @@ class TablePage:
 
 
 def table_page(
-    heading: Heading,
-    data: Iterable[Inert],
-    *,
-    blind: bool,
-    sources: str = "",
-    connects: bool = False,
+    heading: Heading, data: Iterable[Inert], *, blind: bool, sources: str = "", connects: bool = False
 ) -> str:
-    """The page of a table from its data."""
+    """The page of a table.
+
+    Args:
+        heading: what is shown above the table.
+        data: for the page's script.
+        blind: whether gold answers are hidden until the reader asks for them.
+        sources: see `document`.
+        connects: see `document`.
+
+    Returns:
+        The page.
+    """
     body = rendered("table.html.jinja", heading=heading, blind=blind)
     return document(heading.title, body, scripts=SCRIPTS, data=data, sources=sources, connects=connects)
 
 
 def is_single(out: Path) -> bool:
-    """Whether a path names one file rather than a folder."""
+    """Whether a path names a single file rather than a folder."""
     return out.suffix.lower() in {".html", ".htm"}
 
 
@@ -122,4 +148,4 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise PageError(f"{folder} is a file: name a folder for the pages, or a file that ends in .html")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / BLOCKS).is_dir():
-        raise PageError(f"{folder} holds other files than pages: name an empty folder or a new one")
+        raise PageError(f"{folder} holds files other than pages: name an empty folder or a new one")

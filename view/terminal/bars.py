@@ -1,4 +1,4 @@
-"""A differential as bars that move: what each hypothesis has, and what it won or lost since the stop before."""
+"""A differential as bars: the credence of each hypothesis, and its change since the previous stop."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -11,22 +11,25 @@ from ddxgraph.view.terminal.screen import Screen
 _MOST_CELLS: Final = 24
 _LEAST_CELLS: Final = 6
 _FIXED_CELLS: Final = 17
-"""Sign, id, percentage and change, with the gaps between them."""
+"""For sign, id, percentage and change, with gaps."""
 _LABEL_SHARE: Final = 0.55
-"""Of what the fixed columns leave."""
+"""Share of the rest of the line."""
 
 
 def bars(
     course: Course, labels: Mapping[str, str], screen: Screen, width: int, most: int | None = None
 ) -> Sequence[Text]:
-    """One line a hypothesis: sign (`*` leads, `x` refuted), id, bar, percentage, change, label.
+    """One line per hypothesis: sign (`*` leader, `x` refuted), id, bar, percentage, change, label.
 
     Args:
-        course: the journey so far.
+        course: the traversal so far.
         labels: hypothesis id to label.
         screen: where they are shown.
         width: cells of a line.
-        most: lines at most; the weakest hypotheses are left out, and counted.
+        most: maximal number of lines; the weakest hypotheses are left out and counted.
+
+    Returns:
+        The lines, in the order of the differential.
     """
     keys = list(course.shares)
     if most is not None and len(keys) > most:
@@ -63,7 +66,7 @@ def _bar(share: float, before: float, cells: int, screen: Screen) -> Text:
 
 
 def _change(key: str, course: Course) -> str:
-    """In points, between the percentages that were shown; `new` where there was none, among some that had."""
+    """Change of the shown percentage, in points; `new` for an addition to an earlier differential."""
     if key not in course.before:
         return "new" if course.before else ""
     points = round(100 * course.shares[key]) - round(100 * course.before[key])

@@ -1,4 +1,4 @@
-"""A journey in the terminal: one block a step as it is taken, then the answer."""
+"""A traversal in the terminal: one block for each step as it arrives, then the answer."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -26,23 +26,23 @@ from ddxgraph.view.terminal.screen import Screen
 
 _INDENT: Final = 4
 _MOST_CHARS: Final = 2_400
-"""More than the shipped limits let a model write in one place; texts under wider limits are cut."""
+"""More than the default limits let a model write in one field; longer texts are cut."""
 _MOST_LINES: Final = 30
 _PATH_CHARS: Final = 300
 
 
 class JourneyPrinter:
-    """Prints steps as they come. Signs carry the meaning, colour only repeats it.
+    """Prints steps as they arrive. No meaning depends on colour alone.
 
     Args:
         console: where to print; stderr for progress.
-        case: the case, for the words of its options.
+        case: the case, for the texts of its options.
     """
 
     def __init__(self, console: Console, case: Case) -> None:
         self._console, self._screen = console, Screen(console)
         self.labels: dict[str, str] = dict(case.options)
-        """Hypothesis id to label, as far as they are known."""
+        """Hypothesis id to label, as far as known."""
         self._quotes: dict[str, str] = {}
         self._course = Course()
 
@@ -51,7 +51,7 @@ class JourneyPrinter:
         self._course = self._course.after(step)
         if isinstance(step.output, Differential):
             named = {hypothesis.id: hypothesis.label for hypothesis in step.output.hypotheses}
-            self.labels = {**self.labels, **named}  # anew: whoever draws it may be at it just now
+            self.labels = {**self.labels, **named}  # anew, since another thread may be drawing the old one
         title = self._text(f"{step.index + 1:>2}. {step_title(step)}")
         self._console.print(Text.assemble((title, "bold"), " ", (_cost(step), "dim")))
         for line in [*self._thought(step), *self._outcome(step)]:
@@ -61,18 +61,18 @@ class JourneyPrinter:
         return excerpt(self._screen.text(text))
 
     def _outcome(self, step: Step) -> Iterator[Text]:
-        """What went wrong, and a move that is not simply on."""
+        """What went wrong, and a move other than on to the next stop."""
         if step.failure:
             yield Text(f"! {self._text(step.failure.message)}", style="red")
         elif step.attempts:
-            yield Text("! the first reply did not fit its schema and was repaired", style="yellow")
+            yield Text("! the first reply did not match its schema and was repaired", style="yellow")
         why = self._text(step.move.reason)
         if step.move.backtrack:
             about = f" on {self._text(', '.join(step.move.targets))}" if step.move.targets else ""
             to = f"<- back to {title(step.move.to).lower()}{about}"
             yield Text.assemble((to, "bold magenta"), (f" ({step.move.trigger}: {why})", "dim"))
         elif step.move.trigger == "budget":
-            yield Text.assemble(("-> conclude", "yellow"), (f" (budget: {why})", "dim"))
+            yield Text.assemble((f"-> {step.move.to}", "yellow"), (f" (budget: {why})", "dim"))
 
     def _thought(self, step: Step) -> Iterator[Text]:
         match step.output:
@@ -120,8 +120,8 @@ class JourneyPrinter:
     def _reflection(self, reflection: Reflection) -> Iterator[Text]:
         if reflection.critique:
             yield Text(self._text(reflection.critique))
-        for one in reflection.refuted:
-            yield Text.assemble((f"x {one.hypothesis} refuted:", "red"), f" {self._text(one.because)}")
+        for gone in reflection.refuted:
+            yield Text.assemble((f"x {gone.hypothesis} refuted:", "red"), f" {self._text(gone.because)}")
 
     def _bars(self, step: Step) -> Sequence[Text]:
         if not step.credence:
@@ -130,10 +130,10 @@ class JourneyPrinter:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text that would flood a terminal, and how much is left out; others as they are."""
+    """The beginning of a text that would flood the terminal, with what is left out; other texts unchanged."""
     kept = "\n".join(text[:_MOST_CHARS].split("\n")[:_MOST_LINES])
     if left := len(text) - len(kept):
-        return f"{kept.rstrip()} ... ({left:,} more characters: ddxgraph view shows all of a trace)"
+        return f"{kept.rstrip()} ... ({left:,} more characters: `ddxgraph view` shows them all)"
     return text
 
 
@@ -146,7 +146,7 @@ def _cost(step: Step) -> str:
 
 
 def print_result(console: Console, trace: Trace) -> None:
-    """Print the answer of a trace, the path to it and what it cost."""
+    """Print the answer of a trace, its path and its cost."""
     screen = Screen(console)
     console.print()
     for line in (*_answer(trace, screen), *_path(trace, screen)):
@@ -165,8 +165,7 @@ def print_result(console: Console, trace: Trace) -> None:
 def _answer(trace: Trace, screen: Screen) -> Iterator[Text]:
     if trace.answer is None:
         why = trace.failure.message if trace.failure else "no hypothesis could be named"
-        said = f" ({trace.outcome}): {excerpt(screen.text(why))}"
-        yield Text.assemble(("No answer", "bold"), said)
+        yield Text.assemble(("No answer", "bold"), f" ({trace.outcome}): {excerpt(screen.text(why))}")
         return
     shown = screen.text(choice_in_words(trace.answer, trace.case.options))
     yield Text(f"Answer: {' '.join(excerpt(shown).split())}", style="bold")
@@ -176,7 +175,7 @@ def _answer(trace: Trace, screen: Screen) -> Iterator[Text]:
 
 
 def _path(trace: Trace, screen: Screen) -> Iterator[Text]:
-    """The path, where there is more than one stop to it."""
+    """The path, if it has more than one step."""
     if len(trace.steps) > 1:
         whole = path_line(trace.steps, (), screen.signs)
         path = whole if len(whole) <= _PATH_CHARS else short_path(trace.steps, (), screen.signs)

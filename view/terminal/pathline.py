@@ -1,4 +1,4 @@
-"""The path of a journey on one line, its moves back visible: `H > D > E:A E:B > R <- E:A > R > C`. Pure."""
+"""A path on one line, with visible backtracks: `H > D > E:A E:B > R <- E:A > R > C`. Pure."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -11,28 +11,46 @@ from ddxgraph.view.terminal.screen import Signs
 
 
 class _Leg(NamedTuple):
-    """One stop of the trunk, or the checks of a round."""
+    """A stop on the trunk, or the checks of a round."""
 
     stops: Sequence[str]
-    """As the whole path writes them."""
+    """As `path_line` writes them."""
     short: str
     back: bool
-    """Reached by a move back."""
+    """Whether a backtrack leads here."""
 
 
 def path_line(steps: Sequence[Step], awaited: Sequence[Stop], signs: Signs) -> str:
-    """Every stop; what is under way stands in brackets, and `!` after what failed."""
-    said = ""
+    """Write out every stop.
+
+    Args:
+        steps: the steps so far.
+        awaited: the stops in progress.
+        signs: of the console.
+
+    Returns:
+        Letters of the stops, with `!` after a failed one and brackets around those in progress.
+    """
+    path = ""
     for leg in _legs(steps):
-        said += _joint(leg.back, said, signs) + " ".join(leg.stops)
+        path += _joint(leg.back, path, signs) + " ".join(leg.stops)
     if not awaited:
-        return said
-    joint = " " if _same_round(steps, awaited) else _joint(_goes_back(steps), said, signs)
-    return f"{said}{joint}[{' '.join(_stop(stop) for stop in awaited)}]"
+        return path
+    joint = " " if _same_round(steps, awaited) else _joint(_goes_back(steps), path, signs)
+    return f"{path}{joint}[{' '.join(_stop(stop) for stop in awaited)}]"
 
 
 def short_path(steps: Sequence[Step], awaited: Sequence[Stop], signs: Signs) -> str:
-    """The same with checks as a number, such as `H D 4E R <- 2E R C`."""
+    """Abbreviate the path, with checks as a number: `H D 4E R <- 2E R C`.
+
+    Args:
+        steps: the steps so far.
+        awaited: the stops in progress.
+        signs: of the console.
+
+    Returns:
+        The path, as in `path_line` otherwise.
+    """
     parts = []
     for leg in _legs(steps):
         parts += [signs.back, leg.short] if leg.back else [leg.short]
@@ -55,8 +73,8 @@ def _legs(steps: Sequence[Step]) -> Iterator[_Leg]:
         back = leg[-1].move.backtrack
 
 
-def _joint(back: bool, said: str, signs: Signs) -> str:
-    return f" {signs.back if back else signs.on} " if said else ""
+def _joint(back: bool, path: str, signs: Signs) -> str:
+    return f" {signs.back if back else signs.on} " if path else ""
 
 
 def _goes_back(steps: Sequence[Step]) -> bool:

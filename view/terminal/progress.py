@@ -1,79 +1,62 @@
-"""How a run is going, on a terminal or in a log."""
+"""The progress of a run, on a terminal or in a log."""
 
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from ddxgraph.batch.tally import Recent, Tally
-from ddxgraph.view.charts.outcomes import outcome_bar
+from ddxgraph.view.terminal.outcomes import outcome_bar
 from ddxgraph.view.terminal.pathline import short_path
-from ddxgraph.view.terminal.screen import Screen
+from ddxgraph.view.terminal.screen import LiveRegion, Screen
 
 LOG_EVERY_S: Final = 15.0
-"""Seconds between two lines where stderr is no terminal."""
+"""Seconds between two lines if stderr is no terminal."""
 _MINUTE, _HOUR = 60, 3600
 _BAR_CELLS: Final = 30
 _LEAST_BAR: Final = 8
 _INDENT: Final = 2
 _NAME_SHARE, _ANSWER_SHARE = 0.25, 0.2
-"""Of a line, at most, for a case's name and for an answer."""
+"""Largest share of a line for the id of a case and for an answer."""
 
 
-class RunProgress:
-    """Shows a tally while it grows: in place on a terminal, as a line now and then elsewhere.
+class RunProgress(LiveRegion):
+    """Shows a growing tally: redrawn in place on a terminal, as an occasional line elsewhere.
 
     Args:
         console: where to print; stderr.
         tally: what to show.
         name: of the run.
-        every_s: seconds between two lines where the console is no terminal.
+        every_s: seconds between two lines if the console is no terminal.
     """
 
     def __init__(self, console: Console, tally: Tally, name: str, *, every_s: float = LOG_EVERY_S) -> None:
         self._console, self._tally, self._name, self._every_s = console, tally, name, every_s
         self._screen = Screen(console)
         self._note = ""
-        self._spoken = time.monotonic()
-        self._live = (
-            Live(get_renderable=self._panel, console=console, refresh_per_second=4, transient=True)
-            if self._screen.live  # a terminal that cannot go back a line gets lines, as a log does
-            else None
-        )
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
+        self._logged = time.monotonic()
+        super().__init__(console, self._panel)  # a terminal that cannot move up a line gets lines, like a log
 
     def update(self) -> None:
-        """The tally has grown."""
-        if self._live is None and time.monotonic() - self._spoken >= self._every_s:
-            self._speak()
+        """Show that the tally has grown."""
+        if self._live is None and time.monotonic() - self._logged >= self._every_s:
+            self._log()
 
     def note(self, text: str) -> None:
-        """Say something beside the figures until the end, such as that the run is stopping."""
+        """Show a message below the figures until the end, such as that the run is stopping."""
         self._note = text
         if self._live is None:
             self._print(text)
 
-    def _speak(self) -> None:
-        self._spoken = time.monotonic()
+    def _log(self) -> None:
+        self._logged = time.monotonic()
         parts = [place(self._tally), *figures(self._tally), *means(self._tally), troubles(self._tally)]
         self._print(", ".join(filter(None, parts)))
 
@@ -96,7 +79,7 @@ class RunProgress:
         )
 
     def _head(self) -> Iterator[RenderableType]:
-        """Name, bar and place on one line; on two where the terminal is narrow."""
+        """Name, bar and count on one line, or on two if the terminal is narrow."""
         tally, width = self._tally, self._screen.width
         bar = ProgressBar(total=max(tally.total, 1), completed=tally.done, width=_BAR_CELLS)
         name, where = Text(self._screen.line(self._name, width), style="bold"), Text(place(tally))
@@ -112,36 +95,36 @@ class RunProgress:
 
 
 def place(tally: Tally) -> str:
-    """How far it is, and how long it will take."""
+    """How many traversals are done, and how long the rest will take."""
     percent = 100 * tally.done // tally.total if tally.total else 100  # never 100 before the end
     left = f", {duration(tally.eta_s)} left" if tally.eta_s and tally.done < tally.total else ""
     return f"{tally.done} of {tally.total} ({percent}%){left}"
 
 
 def figures(tally: Tally) -> list[str]:
-    """Pace, tokens, cache, accuracy and answers that are none, as far as they are known."""
+    """Pace, tokens, cache share, accuracy, abstentions and unparsed answers, as far as known."""
     return pace(tally) + [
         f"{count} {outcome}" for outcome in ("abstained", "unparsed") if (count := tally.outcomes[outcome])
     ]
 
 
 def pace(tally: Tally) -> list[str]:
-    """Pace, tokens, cache and accuracy, as far as they are known."""
-    said = []
+    """Pace, tokens, cache share and accuracy, as far as known."""
+    parts = []
     if tally.ended:
         rate = tally.ended / tally.elapsed_s
-        said.append(f"{rate:.1f} traces/s" if rate >= 1 else f"{rate * _MINUTE:.1f} traces/min")
-        said.append(f"{tally.usage.completion_tokens / tally.elapsed_s:.0f} tokens/s written")
-        said.append(f"{tally.usage.prompt_tokens / tally.elapsed_s:.0f} read")
+        parts.append(f"{rate:.1f} traces/s" if rate >= 1 else f"{rate * _MINUTE:.1f} traces/min")
+        parts.append(f"{tally.usage.completion_tokens / tally.elapsed_s:.0f} tokens/s written")
+        parts.append(f"{tally.usage.prompt_tokens / tally.elapsed_s:.0f} read")
     if tally.usage.cache_share is not None:
-        said.append(f"{tally.usage.cache_share:.0%} of the prompts cached")
+        parts.append(f"{tally.usage.cache_share:.0%} of the prompts cached")
     if tally.accuracy is not None:
-        said.append(f"accuracy {tally.accuracy:.1%} ({tally.correct} of {tally.judged})")
-    return said
+        parts.append(f"accuracy {tally.accuracy:.1%} ({tally.correct} of {tally.judged})")
+    return parts
 
 
 def means(tally: Tally) -> list[str]:
-    """What a trace took on average; nothing before one has ended."""
+    """Mean backtracks and tokens of a trace; nothing until one has ended."""
     if not tally.ended:
         return []
     backtracks, tokens = tally.backtracks / tally.ended, tally.usage.total_tokens / tally.ended
@@ -149,14 +132,23 @@ def means(tally: Tally) -> list[str]:
 
 
 def recent_lines(recent: Sequence[Recent], screen: Screen, width: int) -> list[Text]:
-    """A line a journey that has just ended: case, path with its moves back, answer, verdict; the newest last."""
-    names = [screen.line(one.trace.case.id, int(width * _NAME_SHARE)) for one in recent]
-    ends = [_verdict(one, screen, int(width * _ANSWER_SHARE)) for one in recent]
+    """One line for each traversal that has just ended: case, path, answer, verdict.
+
+    Args:
+        recent: the traversals, the newest last.
+        screen: where they are shown.
+        width: cells of a line.
+
+    Returns:
+        The lines, in the same order.
+    """
+    names = [screen.line(item.trace.case.id, int(width * _NAME_SHARE)) for item in recent]
+    ends = [_verdict(item, screen, int(width * _ANSWER_SHARE)) for item in recent]
     wide = max(map(cell_len, names), default=0)
     room = [width - wide - 2 - end.cell_len - 2 for end in ends]
     paths = [
-        screen.line_end(short_path(one.trace.steps, (), screen.signs), cells)
-        for one, cells in zip(recent, room, strict=True)
+        screen.line_end(short_path(item.trace.steps, (), screen.signs), cells)
+        for item, cells in zip(recent, room, strict=True)
     ]
     longest = max(map(len, paths), default=0)
     lines = []
@@ -168,31 +160,32 @@ def recent_lines(recent: Sequence[Recent], screen: Screen, width: int) -> list[T
     return lines
 
 
-def _verdict(one: Recent, screen: Screen, cells: int) -> Text:
-    trace = one.trace
+def _verdict(recent: Recent, screen: Screen, cells: int) -> Text:
+    trace = recent.trace
     if trace.outcome == "error":
         kind = trace.failure.kind.replace("_", " ") if trace.failure else "other"
         return Text(f"error: {kind}", style="red")
     if trace.answer is None:
         return Text(trace.outcome, style="yellow")
-    said = Text(screen.line(trace.answer, cells))
-    if one.correct is not None:
-        said.append(" correct" if one.correct else " not correct", style="green" if one.correct else "red")
-    return said
+    line = Text(screen.line(trace.answer, cells))
+    if recent.correct is not None:
+        verdict = (" correct", "green") if recent.correct else (" not correct", "red")
+        line.append(*verdict)
+    return line
 
 
 def troubles(tally: Tally) -> str:
-    """Errors and repeated calls by kind; empty where there are none."""
-    said = []
+    """Errors and repeated calls by kind; empty if there are none."""
+    parts = []
     if tally.errors:
-        said.append(f"errors: {_counts(tally.errors)}")
+        parts.append(f"errors: {_counts(tally.errors)}")
     if tally.retried:
-        said.append(f"calls made again: {_counts(tally.retried)}")
-    return "; ".join(said)
+        parts.append(f"calls made again: {_counts(tally.retried)}")
+    return "; ".join(parts)
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as clocks write them."""
+    """A duration as `h:mm:ss` or `m:ss`."""
     whole = round(seconds)
     hours, minutes = whole // _HOUR, whole % _HOUR // _MINUTE
     return f"{hours}:{minutes:02}:{whole % _MINUTE:02}" if hours else f"{minutes}:{whole % _MINUTE:02}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ddxgraph.batch.manifest import CaseSet, Selection
     from ddxgraph.eval.cases import CaseEntry
     from ddxgraph.nodes.case import Case
-    from ddxgraph.view.data.judged import Judge, Judged, Verdict
+    from ddxgraph.view.data.row import Judge, Judged, Verdict
 
 GoldLetters: TypeAlias = dict[str, str]
 """Case id to the letter of the gold answer, for cases that have one. No node ever sees it."""
@@ -264,7 +264,7 @@ class _AnswerKey:
 
     def __call__(self, record: Mapping[str, Any]) -> "Judged | None":
         from ddxgraph.eval.scoring.rule import verdict_of
-        from ddxgraph.view.data.judged import Judged
+        from ddxgraph.view.data.row import Judged
 
         case = record["case"]
         shown, gold = self._known.get(case["id"], ({}, ""))

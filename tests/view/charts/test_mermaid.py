@@ -81,4 +81,4 @@ def test_what_mermaid_would_make_something_of_is_broken_up(label, written):
 
 def test_a_given_up_check_says_so_in_words_too():
     (line,) = [line for line in chart() if line.startswith('  s4["')]
-    assert line.endswith(', given up"]')
+    assert line.endswith(', refuted"]')

@@ -98,7 +98,7 @@ def test_what_failed_and_what_was_given_up_is_said_too():
     assert [(box.failed, box.detail) for box in broken.boxes][-1] == (True, "failed")
     boxes = drawn(plain_walk().trace).boxes
     assert [box.step for box in boxes if box.abandoned] == [2, 3, 5, 10, 11, 12, 14]
-    assert boxes[2].said == "Step 3: Evidence on A; evidence +2; given up later"
+    assert boxes[2].words == "Step 3: Evidence on A; evidence +2; refuted later"
     spent = drawn(walked(STRAIGHT, CASE, budget=Budget(max_calls=5)).trace)
     assert [line.kind for line in spent.lines].count("budget") == 1
 

@@ -30,7 +30,7 @@ def test_svg_says_what_was_walked(tmp_path):
         "cough: answered, B. Pneumonia",
         "11 steps, 1 move back",
         "A Influenza",
-        "given up",
+        "refuted",
         "Evidence",
         NOTICE,
     ):
@@ -51,7 +51,7 @@ def test_the_same_journey_gives_the_same_bytes(tmp_path):
 
 
 def test_another_ending_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(ValueError, match=r"a picture's name ends in \.png or \.svg"):
+    with pytest.raises(ValueError, match=r"the file name must end in \.png or \.svg"):
         walked().draw(tmp_path / "journey.pdf")
     assert list(tmp_path.iterdir()) == []
 

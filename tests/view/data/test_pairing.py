@@ -8,19 +8,19 @@ from viewed import as_another, back_and_forth, book, many, once_back, straight, 
 from walks import walked
 
 from ddxgraph import Case, Trace
-from ddxgraph.view.data.judged import Judged
 from ddxgraph.view.data.pairing import (
     COLUMNS,
+    Divergence,
     PairRow,
-    Parting,
+    divergence,
     flip,
     pair_row,
     paired,
-    parting,
     paths_in_words,
     same_answer,
     twins,
 )
+from ddxgraph.view.data.row import Judged
 
 SCORED_WRONG = ("incorrect", "unparsed", "abstained")
 FLIPS = {
@@ -45,21 +45,21 @@ def answering(said: str | None, case: Case = CASE) -> Trace:
 def test_answers_are_compared_by_what_the_options_say():
     shuffled = CASE.model_copy(update={"options": dict(zip("ABCD", reversed(OPTIONS.values()), strict=True))})
     assert same_answer(answering("B"), answering("B")) == "the same"
-    assert same_answer(answering("B"), answering("A")) == "another"
+    assert same_answer(answering("B"), answering("A")) == "different"
     assert same_answer(answering("B"), answering("C", shuffled)) == "the same"
-    assert same_answer(answering("B"), answering("B", shuffled)) == "another"
+    assert same_answer(answering("B"), answering("B", shuffled)) == "different"
 
 
 def test_answers_in_words_are_compared_as_they_stand():
     free = CASE.model_copy(update={"options": {}})
     assert same_answer(answering("gout", free), answering("gout", free)) == "the same"
-    assert same_answer(answering("gout", free), answering("lupus", free)) == "another"
+    assert same_answer(answering("gout", free), answering("lupus", free)) == "different"
     assert same_answer(answering("Pneumonia", free), answering("B")) == "the same"
 
 
 def test_a_missing_answer_is_said():
-    assert same_answer(answering("B"), answering(None)) == "one without"
-    assert same_answer(answering(None), answering("B")) == "one without"
+    assert same_answer(answering("B"), answering(None)) == "one missing"
+    assert same_answer(answering(None), answering("B")) == "one missing"
     assert same_answer(answering(None), answering(None)) == "none"
     assert same_answer(answering("B"), None) == "only in A"
     assert same_answer(None, answering("B")) == "only in B"
@@ -67,32 +67,32 @@ def test_a_missing_answer_is_said():
 
 def test_the_same_path_never_parts():
     steps = back_and_forth().steps
-    assert parting(steps, steps) == Parting(len(steps), same=True, after="Conclusion")
-    assert parting((), ()) == Parting(0, same=True, after="the start")
+    assert divergence(steps, steps) == Divergence(len(steps), same=True, after="Conclusion")
+    assert divergence((), ()) == Divergence(0, same=True, after="the start")
 
 
 def test_paths_that_differ_at_once_part_at_the_start():
-    found = parting(straight().steps, straight().steps[1:])
-    assert found == Parting(0, same=False, after="the start")
-    assert paths_in_words(found, straight()) == "part at the start"
-    assert parting(straight().steps, ()) == Parting(0, same=False, after="the start")
+    found = divergence(straight().steps, straight().steps[1:])
+    assert found == Divergence(0, same=False, after="the start")
+    assert paths_in_words(found, straight()) == "diverge at the start"
+    assert divergence(straight().steps, ()) == Divergence(0, same=False, after="the start")
 
 
 def test_a_path_that_goes_on_parts_where_the_other_ends():
     steps = straight().steps
-    assert parting(steps[:3], steps) == Parting(3, same=False, after="Evidence on B")
-    assert parting(steps, steps[:3]) == Parting(3, same=False, after="Evidence on B")
+    assert divergence(steps[:3], steps) == Divergence(3, same=False, after="Evidence on B")
+    assert divergence(steps, steps[:3]) == Divergence(3, same=False, after="Evidence on B")
 
 
 def test_paths_part_at_the_first_other_stop_or_other_hypothesis():
     a, b = straight(), once_back()
-    found = parting(a.steps, b.steps)
-    assert found == Parting(7, same=False, after="Reflection")
+    found = divergence(a.steps, b.steps)
+    assert found == Divergence(7, same=False, after="Reflection")
     assert a.steps[7].node == "conclude"
     assert b.steps[7].node == "check_evidence"
-    assert paths_in_words(found, a) == "part after reflection"
+    assert paths_in_words(found, a) == "diverge after reflection"
     swapped = [*a.steps[:2], a.steps[3], a.steps[2], *a.steps[4:]]
-    assert parting(a.steps, swapped) == Parting(2, same=False, after="Differential")
+    assert divergence(a.steps, swapped) == Divergence(2, same=False, after="Differential")
 
 
 def test_what_was_settled_at_a_stop_parts_no_path():
@@ -100,12 +100,12 @@ def test_what_was_settled_at_a_stop_parts_no_path():
         STRAIGHT | {"reflect": {"critique": "else", "refuted": [], "verdict": "conclude", "targets": []}},
         CASE,
     )
-    assert parting(walked(STRAIGHT, CASE).trace.steps, other.trace.steps).same
+    assert divergence(walked(STRAIGHT, CASE).trace.steps, other.trace.steps).same
 
 
 def test_one_journey_alone_is_on_no_path_of_two():
-    assert paths_in_words(None, straight()) == "one alone"
-    assert paths_in_words(Parting(3, same=True, after=""), straight()) == "the same"
+    assert paths_in_words(None, straight()) == "only one"
+    assert paths_in_words(Divergence(3, same=True, after=""), straight()) == "the same"
 
 
 def test_steps_stand_side_by_side_and_part_once():
@@ -181,7 +181,7 @@ def test_a_row_says_what_differs(books):
     first = found["case-000"]
     assert (first.flip, first.answers, first.answer_a, first.answer_b) == (
         "became incorrect",
-        "another",
+        "different",
         "C",
         "B",
     )
@@ -190,7 +190,7 @@ def test_a_row_says_what_differs(books):
     assert (second.flip, second.answers, second.paths, second.common) == (
         "both not correct",
         "the same",
-        "part after reflection",
+        "diverge after reflection",
         7,
     )
     assert (second.backtracks_a, second.backtracks_b) == (0, 1)
@@ -199,7 +199,7 @@ def test_a_row_says_what_differs(books):
 def test_a_pair_that_one_run_lacks_is_told_as_such(books):
     found = {row.case: row for row in rows(books)}
     alone = found["case-005"]
-    assert (alone.flip, alone.answers, alone.paths) == ("not judged", "only in A", "one alone")
+    assert (alone.flip, alone.answers, alone.paths) == ("not judged", "only in A", "only one")
     assert (alone.answer_a, alone.answer_b, alone.tokens_b, alone.gold) == ("C", "–", 0, "C")
     other = found["case-003"]
     assert (other.answers, other.answer_a, other.tokens_a, other.gold) == ("only in B", "–", 0, "C")

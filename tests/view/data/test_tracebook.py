@@ -9,7 +9,7 @@ from ddxgraph import Trace
 from ddxgraph.batch.folder import ERRORS, TRACES
 from ddxgraph.common.errors import TraceFileError
 from ddxgraph.common.jsonl import line_of
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.data.tracebook import TraceBook
 
 
@@ -234,9 +234,9 @@ def test_a_name_for_none_or_for_several_is_refused_with_what_there_is(tmp_path):
     )
     with pytest.raises(TraceFileError, match=r"no trace of .*t\.jsonl.*'zz'"):
         book.named("zz")
-    with pytest.raises(TraceFileError, match=r"'ab' could be 6 traces.*ab0 \(sample 0\), ab1 \(sample 1\)"):
+    with pytest.raises(TraceFileError, match=r"'ab' matches 6 traces.*ab0 \(sample 0\), ab1 \(sample 1\)"):
         book.named("ab")
-    with pytest.raises(TraceFileError, match="could be 6 traces"):
+    with pytest.raises(TraceFileError, match="matches 6 traces"):
         book.named("case-001")
 
 
@@ -263,7 +263,7 @@ def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(TraceFileError, match=r"no file or folder '.*nowhere'"):
         TraceBook(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TraceFileError, match=r"empty is no run's folder: no run\.json is in it"):
+    with pytest.raises(TraceFileError, match=r"empty is no run folder \(it has no run\.json\)"):
         TraceBook(tmp_path / "empty")
 
 

@@ -22,7 +22,7 @@ from ddxgraph.nodes.consultation import Attempt
 from ddxgraph.nodes.failure import Failure, FailureKind
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.view.data.evidence import evidence_of
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.page.journey import (
     clipped,
     considered,
@@ -322,7 +322,7 @@ def swollen(chars: int, letter: str = "x") -> Trace:
 def test_a_long_journey_is_cut_to_less_than_a_megabyte_and_says_how_much_is_left_out(letter):
     page = journey_page(swollen(100_000, letter))
     assert len(page.encode()) < 1_000_000
-    told = [int(one.replace(",", "")) for one in re.findall(r"([\d,]+) characters more in the trace", page)]
+    told = [int(one.replace(",", "")) for one in re.findall(r"([\d,]+) more characters in the trace", page)]
     shown = [len(html.unescape(one)) for one in re.findall(r"<h4>Reply</h4><pre dir=\"auto\">([^<]*)", page)]
     assert len(shown) == 17
     assert all(kept >= 100 for kept in shown)
@@ -331,7 +331,7 @@ def test_a_long_journey_is_cut_to_less_than_a_megabyte_and_says_how_much_is_left
 
 def test_a_journey_of_usual_length_is_shown_whole():
     page = journey_page(back_and_forth())
-    assert "characters more in the trace" not in page
+    assert "more characters in the trace" not in page
     for step in back_and_forth().steps:
         assert step.text in html.unescape(page)
         assert step.prompt in html.unescape(page)

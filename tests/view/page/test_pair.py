@@ -14,7 +14,7 @@ from walks import walked
 
 from ddxgraph import Trace
 from ddxgraph.common.words import NOTICE
-from ddxgraph.view.data.judged import Judged
+from ddxgraph.view.data.row import Judged
 from ddxgraph.view.page.pair import pair_fragment, pair_page, write_pair_page
 
 
@@ -41,23 +41,23 @@ def test_each_step_of_both_stands_on_the_page():
 
 def test_where_the_paths_part_is_said_and_marked_once():
     page = pair_page(straight(), once_back(), (None, None))
-    assert "Their paths part after step 7, reflection." in page
-    assert page.count("Here the paths part.") == 1
+    assert "Their paths diverge after step 7, reflection." in page
+    assert page.count("The paths diverge here.") == 1
     same = pair_page(straight(), straight(), (None, None))
     assert "They take the same path." in same
-    assert "Here the paths part." not in same
+    assert "The paths diverge here." not in same
     cut = straight().model_copy(update={"steps": straight().steps[:3]})
-    assert "Their paths part after step 3, evidence on B." in told(straight(), cut)
+    assert "Their paths diverge after step 3, evidence on B." in told(straight(), cut)
     empty = straight().model_copy(update={"steps": ()})
-    assert "Their paths part at the start." in told(straight(), empty)
+    assert "Their paths diverge at the start." in told(straight(), empty)
 
 
 @pytest.mark.parametrize(
     ("a", "b", "said"),
     [
         ("B", "B", "The same answer."),
-        ("B", "C", "Another answer."),
-        ("B", None, "One without answer."),
+        ("B", "C", "Different answers."),
+        ("B", None, "One answer missing."),
         (None, None, "No answer."),
     ],
 )
@@ -68,8 +68,8 @@ def test_whether_the_answers_differ_is_said_in_a_sentence(a, b, said):
 
 def test_a_flip_is_said_where_both_are_judged():
     right, wrong = Judged("C", "correct"), Judged("C", "incorrect")
-    assert "Became correct. Another answer." in told(straight(), back_and_forth(), wrong, right)
-    assert "Became incorrect. Another answer." in told(back_and_forth(), straight(), right, wrong)
+    assert "Became correct. Different answers." in told(straight(), back_and_forth(), wrong, right)
+    assert "Became incorrect. Different answers." in told(back_and_forth(), straight(), right, wrong)
     assert "ecame" not in told(straight(), back_and_forth(), wrong, None)
 
 
@@ -128,7 +128,10 @@ def test_a_page_of_two_runs_has_every_pair(tmp_path):
     assert ["journey pair" in one for one in pairs] == [True, True, False, False]
     assert "base and tuned" in text_of(pairs[0])
     facts = text_of(re.findall(r'<ul class="facts">.*?</ul>', page, re.S)[0])
-    assert facts == "4 pairs 0 became correct 1 became incorrect 1 with another answer 1 on paths that part"
+    assert (
+        facts
+        == "4 pairs 0 became correct 1 became incorrect 1 with different answers 1 with paths that diverge"
+    )
     assert NOTICE in page
 
 

@@ -12,8 +12,8 @@ from viewed import add, as_another, back_and_forth, book, many, once_back, write
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
 from ddxgraph.common.errors import PortTaken, TraceFileError
 from ddxgraph.common.jsonl import line_of
+from ddxgraph.view.data.row import COLUMNS
 from ddxgraph.view.data.tracebook import TraceBook
-from ddxgraph.view.data.tracerow import COLUMNS
 from ddxgraph.view.page.server import listen, view_app
 
 HOME = "http://127.0.0.1"
@@ -78,7 +78,7 @@ def test_the_page_the_rows_and_each_journey_are_there(folder, client):
         assert journey.headers["content-security-policy"] == "default-src 'none'; sandbox"
         assert "<script" not in journey.text
     assert client.get("/rows").headers["content-security-policy"] == "default-src 'none'; sandbox"
-    assert client.get("/rows").json()["said"] == "following pilot: 5 traces"
+    assert client.get("/rows").json()["status"] == "following pilot: 5 traces"
 
 
 def test_gold_answers_are_given_where_they_are_known_and_hidden_for_blind_reading(folder, tmp_path):
@@ -329,7 +329,7 @@ def test_a_line_that_is_no_trace_is_said_and_costs_none_of_the_others(folder, cl
         file.write('{"version":1,"id":"torn\n')
     add(folder, [after])
     found = client.get(f"/rows?after={seen}").json()
-    assert f"{TRACES}, line 6: not a trace of version 1" in found["said"]
+    assert f"{TRACES}, line 6: not a trace of version 1" in found["status"]
     ids = found["ids"] + client.get(f"/rows?after={found['seen']}").json()["ids"]
     assert ids == [before.id, after.id]
 
@@ -355,7 +355,7 @@ def test_a_trace_whose_figures_are_none_is_passed_over(folder, client, changes):
         file.write(json.dumps(broken) + "\n")
     add(folder, [after])
     found = client.get("/rows?after=5").json()
-    assert f"{TRACES}, line 5 is malformed" in found["said"]
+    assert f"{TRACES}, line 5 is malformed" in found["status"]
     assert new_rows(client, found["seen"]) == ([after.id], 6)
     assert client.get("/").status_code == 200
 
@@ -410,5 +410,5 @@ def test_a_port_that_is_taken_is_said():
 
 
 def test_what_is_no_run_is_said(tmp_path):
-    with pytest.raises(TraceFileError, match=f"no {MANIFEST} is in it"):
+    with pytest.raises(TraceFileError, match=f"it has no {MANIFEST}"):
         TraceBook(tmp_path)

@@ -10,7 +10,7 @@ import pytest
 
 from ddxgraph.common.errors import PageError
 from ddxgraph.common.words import NOTICE
-from ddxgraph.view.data.tracerow import Column
+from ddxgraph.view.data.row import Column
 from ddxgraph.view.page import blocks
 from ddxgraph.view.page.table import Fact, Heading, TablePage, is_single
 
@@ -102,7 +102,7 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_is(tmp_path):
     out = tmp_path / "letters"
     out.mkdir()
     (out / "will.txt").write_text("mine")
-    with pytest.raises(PageError, match="holds other files than pages"):
+    with pytest.raises(PageError, match="holds files other than pages"):
         TablePage(out)
     assert [path.name for path in out.iterdir()] == ["will.txt"]
 

@@ -15,7 +15,7 @@ from ddxgraph.batch.tally import Recent, Tally
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
-from ddxgraph.view.charts.outcomes import outcome_bar, segments
+from ddxgraph.view.terminal.outcomes import outcome_bar, segments
 from ddxgraph.view.terminal.progress import (
     RunProgress,
     duration,

@@ -1,4 +1,4 @@
-"""How the traversals of a run came out, as a bar of segments; each has a sign of its own beside its colour."""
+"""How the traversals of a run came out, as a bar of segments. Each outcome has a sign besides its colour."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -24,7 +24,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
 
 
 def outcome_bar(outcomes: Mapping[str, int], width: int) -> list[Text]:
-    """The bar and its legend, on one line or two; nothing before a traversal has ended."""
+    """The bar and its legend, on one line or two; nothing until a traversal has ended."""
     counts = {kind: count for kind in _KINDS if (count := outcomes.get(kind, 0)) > 0}
     if not counts:
         return []
@@ -40,7 +40,7 @@ def outcome_bar(outcomes: Mapping[str, int], width: int) -> list[Text]:
 
 
 def segments(counts: Mapping[str, int], cells: int) -> dict[str, int]:
-    """Cells for each count: as near to its share as may be, one at least, `cells` in all.
+    """Split `cells` among the counts in proportion, with at least one cell each.
 
     Args:
         counts: all above 0.
@@ -51,6 +51,6 @@ def segments(counts: Mapping[str, int], cells: int) -> dict[str, int]:
     given = {kind: max(1, int(share)) for kind, share in exact.items()}
     while (short := cells - sum(given.values())) != 0:
         step = 1 if short > 0 else -1
-        open_to = given if step > 0 else {kind for kind, many in given.items() if many > 1}
-        given[max(open_to, key=lambda kind: step * (exact[kind] - given[kind]))] += step
+        candidates = given if step > 0 else {kind for kind, size in given.items() if size > 1}
+        given[max(candidates, key=lambda kind: step * (exact[kind] - given[kind]))] += step
     return given

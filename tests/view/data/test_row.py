@@ -12,8 +12,7 @@ from viewed import as_another, back_and_forth
 from walks import walked, whimsical
 
 from ddxgraph import Trace
-from ddxgraph.view.data.judged import Judged, Verdict
-from ddxgraph.view.data.tracerow import COLUMNS, TraceRow, row_of
+from ddxgraph.view.data.row import COLUMNS, Judged, TraceRow, Verdict, row_of
 
 
 def record(trace: Trace) -> dict:
