@@ -30,7 +30,7 @@ _SLOTS: Final[Mapping[str, str]] = {  # `m`, `t` and `n` are those of our wordin
     "first": r"\A\W*",
     "last": r"\W*\Z",
     "alone": r"(?! (?:alone|only|that)\b)",
-    "to": r"(?<!able )(?<!enough )(?<!me )to",
+    "to": r"(?<!\bable )(?<!\benough )(?<!\bme )(?<!\btime )to",
     "m": rf"(?:the |both |either )?{NAME}(?:(?:,? (?:and|or|nor|as well as) |, ?){NAME})*",
     "t": "(?: \u2014 [^\u2014\n]* \u2014)?",
     "n": r"\d+",
