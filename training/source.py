@@ -1,4 +1,4 @@
-"""A run folder as the gate reads it: its scores, its traces with their places, a trace at a place."""
+"""A run folder as the gate reads it: its verdicts, its traces with their places, the trace at a place."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,11 +21,11 @@ from ddxgraph.training.review.review import Review
 _DECIDES: Final = ("model", "adapter", "adapter_sha256", "sampling", "prompt_set")
 
 Told = Callable[[int], None]
-"""Is told how many bytes of a file were read."""
+"""Gets the number of bytes of a file that were read."""
 
 
 class RunSource(NamedTuple):
-    """A run folder, and its cases where it was made of a case file."""
+    """A run folder, with its cases if it was made of a case file."""
 
     folder: Path | str
     cases: Iterable[CaseEntry] | None = None
@@ -45,13 +45,13 @@ class _Line(NamedTuple):
 
 
 class TraceSource:
-    """The traces of a run folder."""
+    """The traces of a run folder.
+
+    Raises:
+        GateError: the folder holds no run, or no trace.
+    """
 
     def __init__(self, source: RunSource) -> None:
-        """
-        Raises:
-            GateError: the folder holds no run, or no trace.
-        """
         self._folder, self._cases = Path(source.folder), source.cases
         self.place = self._folder.resolve()
         self.name = self.place.name
@@ -64,24 +64,24 @@ class TraceSource:
         if not self.size:
             raise GateError(f"{self._folder} holds no trace yet: wait for the run, or leave the folder out")
         self.sha256 = ""
-        """Of the lines that were read, hex."""
+        """Of the lines that were read, hex; empty before."""
 
     @property
     def identity(self) -> tuple[str, str]:
-        """By which folders are put in order, however they were named."""
+        """The order of folders goes by it, in whatever order they were named."""
         return self.name, self.sha256
 
     @property
     def cases(self) -> str:
-        """What the run is of, in words."""
+        """What the run is of: a benchmark and split, or a case file."""
         chosen = self.manifest.selection
         return f"{chosen.benchmark} {chosen.split}" if chosen else "case file"
 
     def verdicts(self, judge: str | Literal[True] | None) -> dict[str, Verdict]:
-        """Trace id to its verdict by the strict rule.
+        """The verdict on each trace by the strict rule, by the trace's id.
 
         Raises:
-            GateError: there are no gold answers, or they are not of these cases.
+            GateError: there are no gold answers, or they are of other cases.
         """
         try:
             scored = score_run(self._folder, self._cases, judge=judge)
@@ -93,7 +93,7 @@ class TraceSource:
         return {score.trace: score.verdict for score in scored.scores}
 
     def reviews(self) -> Iterator[Review]:
-        """The experts' reviews that lie beside the traces, in the order in which they were given.
+        """The experts' reviews in the folder, in the order in which they were given.
 
         Raises:
             ReviewError: they cannot be read.
@@ -101,14 +101,14 @@ class TraceSource:
         return read_reviews(self._folder)
 
     def read(self, told: Told) -> Iterator[Placed]:
-        """All traces, in the file's order. Where an id stands twice, the later one counts.
+        """All traces, in the order of the file. If an id occurs twice, the later trace counts.
 
-        What was added since this object was made is left out: it may be newer than the scores.
+        Traces that were added after this object was made are left out: they may be newer than the verdicts.
 
         Raises:
             TraceFileError: a line is no trace; file and line are named.
-            GateError: a trace is another run's, by what decides a traversal beside its case; file and line are
-                named. Its case is compared with the run's where answers are scored: see `verdicts`.
+            GateError: a trace belongs to another run; file and line are named. This compares everything but the
+                case, which `verdicts` compares.
         """
         whole = hashlib.sha256()
         for line, trace in zip(self._lines(), read_traces(self._path), strict=False):
@@ -116,8 +116,8 @@ class TraceSource:
                 break
             if foreign := _foreign(trace, self.manifest):
                 raise GateError(
-                    f"{self._path}, line {line.number} (trace {trace.id}) is another run's: {foreign}; take the "
-                    "line out, or gate the folder that it came from"
+                    f"{self._path}, line {line.number} (trace {trace.id}) belongs to another run: {foreign}; "
+                    "take the line out, or gate the folder that it came from"
                 )
             whole.update(line.content)
             told(line.offset + len(line.content))
@@ -125,7 +125,7 @@ class TraceSource:
         self.sha256 = whole.hexdigest()
 
     def open(self) -> BinaryIO:
-        """The file of the traces.
+        """Open the file of the traces.
 
         Raises:
             TraceFileError: it cannot be read.
@@ -138,8 +138,13 @@ class TraceSource:
     def trace_at(self, file: BinaryIO, offset: int, trace_id: str) -> Trace:
         """The trace whose line begins at an offset.
 
+        Args:
+            file: from `open`.
+            offset: in bytes.
+            trace_id: the id that it must have.
+
         Raises:
-            GateError: another one is there now.
+            GateError: another trace is there now.
         """
         file.seek(offset)
         try:
@@ -151,7 +156,7 @@ class TraceSource:
         return trace
 
     def _lines(self) -> Iterator[_Line]:
-        """Lines with something in them, as `read_traces` counts them."""
+        """Lines that are not blank, as `read_traces` counts them."""
         offset = 0
         with self.open() as file:
             for number, content in enumerate(file, 1):
@@ -161,23 +166,23 @@ class TraceSource:
 
 
 def _foreign(trace: Trace, manifest: Manifest) -> str:
-    """In what a trace is none of a run's, in words; empty where it is one."""
+    """Explain why a trace does not belong to the run; empty if it does."""
     if not 0 <= trace.sample < manifest.samples:
         return f"it is sample {trace.sample}, and the run has {manifest.samples} of each case, from 0"
     if trace.strategy == manifest.strategy and _maker(trace.provenance) == _maker(manifest.provenance):
         return ""
     made = manifest.provenance.model_copy(update=_maker(trace.provenance))
     changes = manifest.changes(manifest.model_copy(update={"strategy": trace.strategy, "provenance": made}))
-    return "; ".join(f"its {one.field} is {one.now!r}, the run's {one.was!r}" for one in changes)
+    return "; ".join(f"its {change.field} is {change.now!r}, the run's {change.was!r}" for change in changes)
 
 
 def _maker(provenance: Provenance) -> dict[str, Any]:
-    """What decides a traversal, of what made it: neither engine nor version of the code, as in a trace's id."""
+    """What decides a traversal, as in a trace's id: neither the engine nor the version of the code."""
     return {name: getattr(provenance, name) for name in _DECIDES}
 
 
 def as_source(run: RunSource | Path | str) -> TraceSource:
-    """A run folder made ready to be read."""
+    """A run folder, ready to be read."""
     return TraceSource(run if isinstance(run, RunSource) else RunSource(run))
 
 

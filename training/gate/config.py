@@ -1,4 +1,4 @@
-"""The configuration of the gate: a section a rule, each of which can be switched off."""
+"""The configuration of the gate: a section for each rule, which can be switched off."""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -14,19 +14,18 @@ from ddxgraph.eval.benchmarks.registry import held_out_benchmarks
 def _held_out(name: str) -> str:
     known = [benchmark.name for benchmark in held_out_benchmarks()]
     if name not in known:
-        names = [repr(one) for one in known]
+        names = list(map(repr, known))
         expected = " or ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
         raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
     return name
 
 
 TestSetName = Annotated[str, AfterValidator(_held_out)]
-"""Name of a benchmark that is held out."""
-"""A benchmark whose test split is kept out."""
+"""Name of a benchmark whose test split is held out."""
 SpentBudget = Literal["budget_backtracks", "budget_calls", "budget_tokens"]
-"""How a traversal ends that its budget sent to the conclusion."""
+"""How a traversal ends when its budget sends it to the conclusion."""
 Side = Literal["train", "validation"]
-"""Where a case's journeys go."""
+"""Where the journeys of a case go."""
 SIDES: Final[tuple[Side, ...]] = ("train", "validation")
 
 
@@ -38,48 +37,48 @@ class Section(Settings):
 
 
 class Answered(Section):
-    """Answered, and by the graph."""
+    """The graph gave an answer."""
 
 
 class Correct(Section):
-    """The answer is correct by the strict rule, or an expert has approved it."""
+    """The answer is correct by the strict rule, or an expert approved it."""
 
     require_review: bool = False
-    """Take only what an expert has accepted."""
+    """Keep only traversals that an expert accepted."""
 
 
 class ProvenanceRule(Section):
-    """No move was made by an answer key."""
+    """No answer key made a move."""
 
     allow_answer_key: bool = False
-    """Take moves with trigger `gold` or `label`; what is taken is marked."""
+    """Keep traversals with moves of the trigger `gold` or `label`, and mark them."""
 
 
 class Ended(Section):
-    """Ended by its conclusion, not by a budget."""
+    """The traversal was ended by its own conclusion, not by a budget."""
 
     max_failed_steps: int = Field(default=0, ge=0)
-    """Most steps whose reply could not be read."""
+    """Maximum number of steps whose reply could not be read."""
     allow: tuple[SpentBudget, ...] = ()
-    """Spent budgets that are allowed (`budget_backtracks`, `budget_calls`, `budget_tokens`): the model gave its
-    answer in the end, but was not free to go on."""
+    """Spent budgets that are allowed (`budget_backtracks`, `budget_calls`, `budget_tokens`): the model did
+    answer, but was not free to continue."""
 
 
 class Length(Section):
-    """Limits of length."""
+    """The length is within limits."""
 
     min_steps: int = Field(default=5, ge=0)
-    """Fewest steps: each of the five stops once."""
+    """Minimum number of steps; by default each of the five stops once."""
     max_steps: int | None = Field(default=None, ge=1)
-    """Most steps; no limit where absent."""
+    """Maximum number of steps. No limit by default."""
     min_completion_tokens: int = Field(default=0, ge=0)
-    """Fewest tokens that the model wrote."""
+    """Minimum number of tokens that the model wrote."""
     max_completion_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens that the model wrote; no limit where absent."""
+    """Maximum number of tokens that the model wrote. No limit by default."""
     min_backtracks: int = Field(default=0, ge=0)
-    """Fewest moves back."""
+    """Minimum number of backtracks."""
     max_backtracks: int | None = Field(default=None, ge=0)
-    """Most moves back; no limit where absent."""
+    """Maximum number of backtracks. No limit by default."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Length":
@@ -91,81 +90,82 @@ class Length(Section):
 
 
 class Evidence(Section):
-    """The answer's hypothesis stands at the end, and was weighed."""
+    """The hypothesis of the answer is unrefuted at the end, and findings were weighed on it."""
 
     support: Literal["leads", "not_against", "both"] = "leads"
-    """`leads`: none has a higher credence at the end; `not_against`: the strengths of its findings sum to
-    zero or more; `both`."""
+    """`leads`: no other hypothesis has a higher credence at the end; `not_against`: the strengths of its
+    findings sum to zero or more; `both`."""
 
 
 class Findings(Section):
-    """Findings are quoted from the case."""
+    """At least one finding is quoted from the case, and most of them are."""
 
     max_dropped_share: float = Field(default=0.5, ge=0, le=1)
-    """Most of the findings that may not stand in the case; one at least must."""
+    """Maximum share of findings that are not quotes of the case."""
 
 
 class Repetition(Section):
-    """The reasoning does not say the same again and again."""
+    """The reasoning does not repeat itself."""
 
     words: int = Field(default=5, ge=1)
-    """Length of the word sequences that are compared."""
+    """Length of the compared word sequences."""
     max_repeated_share: float = Field(default=0.5, ge=0, le=1)
-    """Most of the sequences that may have stood in the same journey before."""
+    """Maximum share of sequences that stood in the same journey before."""
 
 
 class Decontamination(Section):
-    """Neither question nor reasoning is that of a test set."""
+    """Neither the question nor the reasoning is from a test set."""
 
     words: int = Field(default=13, ge=2)
-    """Length of the word sequences (n-grams) that are compared."""
+    """Length of the compared word sequences (n-grams)."""
     containment: float = Field(default=0.3, gt=0, le=1)
-    """Share of the shorter question's distinct n-grams from which on two questions count as the same; of a test
-    question's own, wherever they stand, from which on reasoning quotes it."""
+    """Minimum share of common n-grams at which two questions count as the same (of the shorter one's distinct
+    n-grams), and at which reasoning counts as quoting a test question (of the question's)."""
     run: int = Field(default=8, ge=1)
-    """Consecutive n-grams of one test question, absent from the case itself, that the reasoning may not hold."""
+    """Number of consecutive n-grams of a test question at which reasoning counts as quoting it; n-grams of its
+    own case do not count."""
     allow_missing: tuple[TestSetName, ...] = ("jama",)
-    """Test sets that may be absent from this machine; the report says at its top that they were not compared."""
+    """Test sets that may be missing on this machine; the report then warns that they were not compared."""
 
 
 class ExactDuplicates(Section):
-    """No two traversals of the same case take the same course."""
+    """No two traversals of a case take the same course."""
 
 
 class NearDuplicates(Section):
     """No two traversals reason in nearly the same words."""
 
     words: int = Field(default=5, ge=1)
-    """Length of the word sequences (shingles) that are compared."""
+    """Length of the compared word sequences (shingles)."""
     threshold: float = Field(default=0.8, gt=0, lt=1)
-    """Estimated Jaccard similarity from which on two reasonings are the same."""
+    """Minimum estimated Jaccard similarity at which two reasonings count as the same."""
     permutations: int = Field(default=128, ge=16)
     """Hash functions of a MinHash; the estimate's standard error is at most 0.5 / sqrt(permutations)."""
 
 
 class PerCase(Section):
-    """At most so many traversals of one case."""
+    """No case has too many traversals."""
 
     at_most: int = Field(default=4, ge=1)
-    """Traversals of one case."""
+    """Maximum number of traversals of one case."""
 
 
 class Balance(Section):
-    """Answer letters, and straight and backtracking journeys, in proportion."""
+    """Answer letters, and straight and backtracking journeys, are in proportion."""
 
     max_letter_share: float = Field(default=0.4, gt=0, le=1)
-    """Most of the journeys with options that one answer letter may have; 1: any share."""
+    """Maximum share of one answer letter among the journeys with options; 1: any share."""
     backtracking_share: float | None = Field(default=None, gt=0, lt=1)
-    """Share of journeys with a backtrack to come to; as they come where absent."""
+    """Target share of journeys with a backtrack. By default as they come."""
 
 
 class Split(Section):
-    """Train and validation, by case. Where it is off, everything is train."""
+    """The division into train and validation, by case. If it is off, everything is train."""
 
     validation_share: float = Field(default=0.1, ge=0, le=1)
-    """Expected share of the cases that go to validation."""
+    """Expected share of cases that go to validation."""
     containment: float = Field(default=0.3, gt=0, le=1)
-    """Share of the shorter question's 13-grams from which on two cases go to the same side."""
+    """Minimum share of common 13-grams, of the shorter question's, at which two cases go to the same side."""
 
 
 class GateConfig(Settings):
@@ -178,46 +178,46 @@ class GateConfig(Settings):
     """
 
     seed: int = 0
-    """Decides which traversals of a full case, letter or kind are dropped, and which cases are validation."""
+    """Draws the traversals to drop from a full case, letter or kind, and the cases of the validation side."""
     answered: Answered = Answered()
-    """Answered, and by the graph."""
+    """An answer by the graph."""
     correct: Correct = Correct()
-    """Correct by the strict rule, or approved."""
+    """A correct or approved answer."""
     provenance: ProvenanceRule = ProvenanceRule()
     """No move by an answer key."""
     ended: Ended = Ended()
-    """Ended by its conclusion."""
+    """An end by its own conclusion."""
     length: Length = Length()
     """Limits of length."""
     evidence: Evidence = Evidence()
-    """Answer supported by its own evidence."""
+    """An answer that its evidence supports."""
     findings: Findings = Findings()
     """Findings quoted from the case."""
     repetition: Repetition = Repetition()
-    """No degenerate text."""
+    """No repetition."""
     decontamination: Decontamination = Decontamination()
-    """Nothing of a test set."""
+    """Nothing from a test set."""
     exact_duplicates: ExactDuplicates = ExactDuplicates()
     """No course twice."""
     near_duplicates: NearDuplicates = NearDuplicates()
-    """No reasoning nearly twice."""
+    """No reasoning twice."""
     per_case: PerCase = PerCase()
-    """At most so many of one case."""
+    """A limit per case."""
     balance: Balance = Balance()
-    """Letters and backtracks in proportion."""
+    """Balance of letters and backtracks."""
     split: Split = Split()
     """Train and validation."""
 
 
 def read_config(path: Path | str) -> GateConfig:
-    """The configuration in a TOML file; what it does not name keeps its default.
+    """Read the configuration in a TOML file; what it does not name keeps its default.
 
     Raises:
-        GateError: the file cannot be read, or a setting in it is unknown or impossible; it names file and key.
+        GateError: the file cannot be read, or a setting is unknown or impossible; the message names file and key.
     """
     return read_settings(path, GateConfig, GateError)
 
 
 def default_toml() -> str:
-    """The default configuration as a TOML file that explains itself; every line of it may be left out."""
+    """The default configuration as a commented TOML file; every line of it may be left out."""
     return explained_toml(GateConfig, "Settings of the gate.")

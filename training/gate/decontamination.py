@@ -1,4 +1,4 @@
-"""What is too close to a question of a test set: shared word n-grams, over question and reasoning."""
+"""Decontamination: which questions and which reasoning share too many word n-grams with a test set."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -28,7 +28,7 @@ class HeldOut:
     title: str
     questions: Sequence[Case]
     sha256: str
-    """Of the file that it was read from, hex; empty where there is none."""
+    """Of the file that it was read from, hex; empty if there is none."""
     absent: int = 0
     """Questions of the set that are not on this machine."""
 
@@ -55,15 +55,15 @@ class HeldOutSets(NamedTuple):
 
 
 def load_held_out(allow_missing: Collection[str] = (), *, folder: Path | None = None) -> HeldOutSets:
-    """The test splits of all benchmarks that are held out, from the data folder.
+    """Load the test splits of all benchmarks that are held out, from the data folder.
 
     Args:
-        allow_missing: names of those that may be absent.
-        folder: where the raw files lie; the user's data folder by default.
+        allow_missing: names of the benchmarks that may be missing.
+        folder: where the raw files are; the user's data folder by default.
 
     Raises:
-        GateError: one is absent that may not be.
-        BenchmarkError: one is damaged.
+        GateError: a benchmark is missing that may not be.
+        BenchmarkError: a file is damaged.
     """
     place = folder or data_folder()
     present: list[HeldOut] = []
@@ -82,8 +82,8 @@ def load_held_out(allow_missing: Collection[str] = (), *, folder: Path | None = 
                     f'"{known}"' for known in names if known == name or known in allow_missing
                 )
                 raise GateError(
-                    f"training data must be kept clear of {name} {TEST}, but {error}; to go on without it, which "
-                    f"the report will say, set allow_missing = [{allowed}] under [decontamination]"
+                    f"training data must be kept clear of {name} {TEST}, but {error}; to continue without it, "
+                    f"with a warning in the report, set allow_missing = [{allowed}] under [decontamination]"
                 ) from None
             missing.append(MissingSet(name, benchmark.title, benchmark.obtain))
         else:
@@ -100,7 +100,7 @@ class Hit(NamedTuple):
     question: str
     """Id of the question."""
     measure: float
-    """Share of the shorter one's distinct n-grams, in 0..1."""
+    """Common n-grams as a share of the shorter one's distinct ones, in 0..1."""
 
 
 class Quote(NamedTuple):
@@ -111,12 +111,12 @@ class Quote(NamedTuple):
     question: str
     """Id of the question."""
     run: int
-    """Most of its n-grams that stand in the text in a row."""
+    """Largest number of its n-grams that the text holds in a row."""
     share: float
-    """Its distinct n-grams that stand in the text, over all that it has; in 0..1."""
+    """Share of its distinct n-grams that the text holds, in 0..1."""
 
 
-class _Found(NamedTuple):
+class _Nearest(NamedTuple):
     owner: int
     measure: float
 
@@ -128,22 +128,22 @@ class _Quoted(NamedTuple):
 
 
 class Shared(NamedTuple):
-    """N-grams of a text that stand in other texts too; each as often as others hold it."""
+    """N-grams of a text that other texts hold too, once for each of those."""
 
     places: NDArray[np.int64]
-    """Where in the text, ascending."""
+    """Their places in the text, ascending."""
     entries: NDArray[np.int64]
-    """Where in the index, which has one entry for each distinct n-gram of each of the others."""
+    """Their places in the index, which has one entry for each distinct n-gram of each other text."""
 
 
 class NgramIndex:
-    """Which of many texts hold an n-gram: sorted arrays, 16 bytes an n-gram."""
+    """Finds which of many texts hold an n-gram; sorted arrays, 16 bytes for each n-gram.
+
+    Args:
+        texts: the n-grams of each text.
+    """
 
     def __init__(self, texts: Sequence[Hashes]) -> None:
-        """
-        Args:
-            texts: the n-grams of each text.
-        """
         distinct = [np.unique(text) for text in texts]
         self.sizes: NDArray[np.int64] = np.array([len(text) for text in distinct], np.int64)
         """Distinct n-grams of each text."""
@@ -153,37 +153,33 @@ class NgramIndex:
         self._held, self._owners = held[order], owners[order]
 
     def shared(self, ngrams: Hashes) -> Shared:
-        """The n-grams of a text that stand in others.
-
-        Args:
-            ngrams: of the text, in order.
-        """
-        found = np.searchsorted(self._held, ngrams, "left")
+        """The n-grams of a text, given in order, that other texts hold too."""
+        entries = np.searchsorted(self._held, ngrams, "left")
         known = (
-            np.flatnonzero(self._held[np.minimum(found, len(self._held) - 1)] == ngrams)
+            np.flatnonzero(self._held[np.minimum(entries, len(self._held) - 1)] == ngrams)
             if len(self._held)
             else ()
         )
         if not len(known):
             nothing = np.empty(0, np.int64)
             return Shared(nothing, nothing)
-        first = found[known]
+        first = entries[known]
         counts = np.searchsorted(self._held, ngrams[known], "right") - first
         places = np.repeat(known, counts)
         within = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
         return Shared(places, np.repeat(first, counts) + within)
 
     def besides(self, shared: Shared, known: Hashes) -> Shared:
-        """Those of the shared n-grams that are none of some known ones."""
+        """The shared n-grams without some known ones."""
         counts = ~np.isin(self._held[shared.entries], known)
         return Shared(shared.places[counts], shared.entries[counts])
 
-    def most_contained(self, ngrams: Hashes, *, least: int = 1) -> _Found | None:
-        """The text that shares most with a text, as a share of the shorter's distinct n-grams.
+    def most_contained(self, ngrams: Hashes, *, least: int = 1) -> _Nearest | None:
+        """The text that has most in common with a given one, as a share of the shorter one's distinct n-grams.
 
         Args:
-            ngrams: of the text.
-            least: fewest distinct n-grams that both must have, for a share to mean something.
+            ngrams: of the given text.
+            least: minimum number of distinct n-grams of both, so that a share is meaningful.
         """
         distinct = np.unique(ngrams)
         entries = self.shared(distinct).entries
@@ -194,19 +190,19 @@ class NgramIndex:
             self.sizes >= least, shared / np.minimum(np.maximum(self.sizes, 1), len(distinct)), 0
         )
         best = int(np.argmax(shares))
-        return _Found(best, float(shares[best]))
+        return _Nearest(best, float(shares[best]))
 
     def quoted(self, shared: Shared, *, run: int, share: float, least: int) -> _Quoted | None:
-        """The text that another one quotes: in a row, or as much of it in pieces.
+        """The text that a given one quotes, in a row or in pieces.
 
         Args:
-            shared: the n-grams of the other that count.
-            run: fewest consecutive n-grams; of a text that has fewer, all of it counts as one run.
-            share: fewest distinct n-grams, as a share of those that the text has.
-            least: fewest distinct n-grams that the text must have, for a share to mean something.
+            shared: the n-grams of the given text that count.
+            run: minimum number of consecutive n-grams; a text that has fewer must be quoted whole.
+            share: minimum share of the distinct n-grams of the quoted text.
+            least: minimum number of its distinct n-grams, so that a share is meaningful.
 
         Returns:
-            Of those that are quoted the one with the longest run; of equal ones that with the largest share.
+            The quoted text with the longest run, and of equal ones that with the largest share; None for none.
         """
         if not len(shared.places):
             return None
@@ -221,7 +217,7 @@ class NgramIndex:
         return _Quoted(best, int(runs[best]), float(shares[best]))
 
     def _runs(self, shared: Shared) -> NDArray[np.int64]:
-        """Of each text the most of its n-grams that stand in a row, shape (texts,)."""
+        """The largest number of n-grams in a row, for each text; shape (texts,)."""
         owners = self._owners[shared.entries]
         order = np.lexsort((shared.places, owners))
         places, owners = shared.places[order], owners[order]
@@ -231,26 +227,32 @@ class NgramIndex:
         return runs
 
     def _counted(self, entries: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How many entries each text has among these, shape (texts,)."""
+        """The number of these entries, for each text; shape (texts,)."""
         return np.bincount(self._owners[entries], minlength=len(self.sizes))
 
 
 class Decontaminator:
-    """Compares questions and reasoning with the test sets."""
+    """Compares questions and reasoning with the test sets.
+
+    Args:
+        sets: the test sets.
+        config: of the rule.
+        hasher: of words.
+    """
 
     def __init__(self, sets: Sequence[HeldOut], config: Decontamination, hasher: WordHasher) -> None:
         self._config, self._hasher = config, hasher
-        self._names = [(one.name, case.id) for one in sets for case in one.questions]
-        questions = [case for one in sets for case in one.questions]
+        self._names = [(test_set.name, case.id) for test_set in sets for case in test_set.questions]
+        questions = [case for test_set in sets for case in test_set.questions]
         self._stems = NgramIndex([self._ngrams(stem_of(case)) for case in questions])
         self._wholes = NgramIndex([self._ngrams(question_of(case)) for case in questions])
         self._asked: dict[str, Hit | None] = {}
 
     def question(self, case: Case) -> Hit | None:
-        """The test question that a case is, up to rewording.
+        """The test question that a case is, up to rewording; None for none.
 
-        Compared are vignette and question alone, where both have as many n-grams as an n-gram has words, so
-        that neither options nor their order matter, and the whole with its options.
+        Two texts are compared: vignette and question without the options, if both cases have as many n-grams
+        as an n-gram has words, and the whole with the options in any order.
         """
         digest = case.digest
         if digest not in self._asked:
@@ -258,11 +260,11 @@ class Decontaminator:
         return self._asked[digest]
 
     def reasoning(self, hashed: Hashes, case: Case) -> Quote | None:
-        """The test question that a text quotes. What the case itself says too is no quote of another question.
+        """The test question that a text quotes; None for none. What its own case says does not count.
 
-        A question is quoted where `run` of its n-grams stand in a row, or where its n-grams that stand anywhere
-        reach the share `containment` of those that it has. The share counts for questions alone that have as
-        many n-grams as an n-gram has words: of a shorter one, a closing sentence would be most of it.
+        A question is quoted if the text holds `run` of its n-grams in a row, or the share `containment` of its
+        n-grams anywhere. The share applies only to questions that have as many n-grams as an n-gram has words:
+        a closing sentence would be most of a shorter one.
 
         Args:
             hashed: the words of the text, shape (words,).
@@ -273,23 +275,22 @@ class Decontaminator:
         if not len(shared.places):
             return None
         own = np.concatenate([self._ngrams(stem_of(case)), self._ngrams(question_of(case))])
-        found = self._stems.quoted(
-            self._stems.besides(shared, own), run=rule.run, share=rule.containment, least=rule.words
-        )
-        return Quote(*self._names[found.owner], found.run, found.share) if found else None
+        foreign = self._stems.besides(shared, own)
+        quoted = self._stems.quoted(foreign, run=rule.run, share=rule.containment, least=rule.words)
+        return Quote(*self._names[quoted.owner], quoted.run, quoted.share) if quoted else None
 
     def quote_in(self, text: str, case: Case) -> Quote | None:
-        """The test question that a text about a case quotes: see `reasoning`."""
+        """The test question that a text about a case quotes; see `reasoning`."""
         return self.reasoning(self._hasher(text), case)
 
     def _compared(self, case: Case) -> Hit | None:
         least = self._config.words
         by_stem = self._stems.most_contained(self._ngrams(stem_of(case)), least=least)
         whole = self._wholes.most_contained(self._ngrams(question_of(case)))
-        found = max((one for one in (by_stem, whole) if one), key=lambda one: one.measure, default=None)
-        if found is None or found.measure < self._config.containment:
+        nearest = max(filter(None, (by_stem, whole)), key=lambda text: text.measure, default=None)
+        if nearest is None or nearest.measure < self._config.containment:
             return None
-        return Hit(*self._names[found.owner], found.measure)
+        return Hit(*self._names[nearest.owner], nearest.measure)
 
     def _ngrams(self, text: str) -> Hashes:
         return ngrams(self._hasher(text), self._config.words)

@@ -26,19 +26,19 @@ _EXAMPLE_CHARS: Final = 120
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 
 TITLES: Final[Mapping[Rule, str]] = {
-    Rule.ANSWERED: "answered, by the graph strategy",
+    Rule.ANSWERED: "the graph gave an answer",
     Rule.CORRECT: "the answer is correct by the strict rule, or an expert approved it",
-    Rule.PROVENANCE: "no move was made by an answer key",
+    Rule.PROVENANCE: "no answer key made a move",
     Rule.ENDED: "ended by its own conclusion, every reply readable",
-    Rule.LENGTH: "length within its limits",
+    Rule.LENGTH: "the length is within limits",
     Rule.EVIDENCE: "the answer is supported by its own evidence",
     Rule.FINDINGS: "findings are quoted from the case",
-    Rule.REPETITION: "the same is not said again and again",
-    Rule.DECONTAMINATION: "neither question nor reasoning is a test set's",
-    Rule.EXACT_DUPLICATES: "no course of a case twice",
-    Rule.NEAR_DUPLICATES: "no reasoning in nearly the same words twice",
-    Rule.PER_CASE: "at most so many of one case",
-    Rule.BALANCE: "letters and backtracks in proportion",
+    Rule.REPETITION: "the reasoning does not repeat itself",
+    Rule.DECONTAMINATION: "neither the question nor the reasoning is from a test set",
+    Rule.EXACT_DUPLICATES: "no two traversals of a case take the same course",
+    Rule.NEAR_DUPLICATES: "no two traversals reason in nearly the same words",
+    Rule.PER_CASE: "no case has too many traversals",
+    Rule.BALANCE: "answer letters and backtracks are in proportion",
 }
 """Rule to what it requires, in words."""
 

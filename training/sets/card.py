@@ -19,7 +19,7 @@ _SIZES: Final = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"),
 _FEW: Final = 100
 """Validation samples below which the card warns."""
 _SMALL: Final = 3e9
-"""Parameters below which the card warns of a model."""
+"""Parameters below which the card warns about a model."""
 _STATED_SIZE: Final = re.compile(r"(?<![A-Za-z0-9.])(\d+(?:\.\d+)?)\s?([MB])(?![A-Za-z0-9])", re.IGNORECASE)
 
 
@@ -47,19 +47,22 @@ class _Small(NamedTuple):
 
 
 def card(manifest: SetManifest, report: GateReport, line: str) -> str:
-    """The card of a set: YAML front matter and Markdown.
+    """Write the card of a set: YAML front matter and Markdown.
 
     Args:
-        manifest: of the set, with all files but the card itself.
-        report: the gate's.
-        line: one of the set's, for the types of its fields.
+        manifest: of the set, with all files but the card.
+        report: of the gate.
+        line: any line of the set, for the types of its fields.
+
+    Returns:
+        The text of the card.
     """
     return _front_matter(manifest, line) + _body(manifest, report)
 
 
 def _front_matter(manifest: SetManifest, line: str) -> str:
-    """Lines of YAML; values are written as JSON, which YAML takes."""
-    told: dict[str, Any] = {
+    """Lines of YAML; values are written as JSON, which is YAML too."""
+    facts: dict[str, Any] = {
         "pretty_name": f"Journey-learning data: {manifest.settings.style}",
         "language": ["en"],
         "license": "unknown",
@@ -74,11 +77,11 @@ def _front_matter(manifest: SetManifest, line: str) -> str:
         ],
         "dataset_info": {"features": features_of(line)},
     }
-    return "\n".join(["---", *_yaml(told), "---", "", ""])
+    return "\n".join(["---", *_yaml(facts), "---", "", ""])
 
 
-def _yaml(told: Mapping[str, Any], margin: str = "") -> Iterator[str]:
-    for key, value in told.items():
+def _yaml(table: Mapping[str, Any], margin: str = "") -> Iterator[str]:
+    for key, value in table.items():
         if isinstance(value, Mapping):
             yield f"{margin}{key}:"
             yield from _yaml(value, f"{margin}  ")
@@ -103,7 +106,7 @@ def _body(manifest: SetManifest, report: GateReport) -> str:
     environment = markdown_environment(Path(__file__).parent)
     environment.filters |= {"share": _share, "count": _count, "middle": _middle, "words": _words}
     style, form = style_of(manifest.settings.style), form_of(manifest.settings.format)
-    models = list(dict.fromkeys(one.model for one in manifest.inputs))
+    models = list(dict.fromkeys(run.model for run in manifest.inputs))
     if manifest.rewriting:
         models = list(dict.fromkeys([*models, manifest.rewriting.model]))
     return environment.get_template(_TEMPLATE).render(
@@ -127,29 +130,29 @@ def _body(manifest: SetManifest, report: GateReport) -> str:
 
 
 def _licences(manifest: SetManifest) -> list[_Licence]:
-    """Of the cases, each source once."""
-    found: dict[str, str] = {}
-    for one in manifest.inputs:
-        benchmark = BENCHMARKS.get(one.cases.partition(" ")[0])
+    """The licences of the cases, each source once."""
+    licences: dict[str, str] = {}
+    for run in manifest.inputs:
+        benchmark = BENCHMARKS.get(run.cases.partition(" ")[0])
         if benchmark:
-            found[f"the cases of {benchmark.title}"] = f"{benchmark.licence}, see {benchmark.home}"
+            licences[f"the cases of {benchmark.title}"] = f"{benchmark.licence}, see {benchmark.home}"
         else:
-            found[f"the cases of the run {one.name}"] = "unknown: yours to state"
-    return [_Licence(what, licence) for what, licence in found.items()]
+            licences[f"the cases of the run {run.name}"] = "unknown, state it"
+    return [_Licence(what, licence) for what, licence in licences.items()]
 
 
 def _taken_for(report: GateReport) -> str:
-    """Why a journey is in the set, as far as its answer goes."""
+    """Why a journey is in the set, as far as its answer is concerned."""
     rule = report.config.correct
     if not rule.enabled:
-        return "its form holds; its answer was not compared with any gold answer"
+        return "it is well-formed; its answer was not compared with any gold answer"
     if rule.require_review:
-        return "its form holds and an expert accepted it"
-    return "its form holds and its answer is correct"
+        return "it is well-formed and an expert accepted it"
+    return "it is well-formed and its answer is correct"
 
 
 def _small(name: str) -> str:
-    """The number of parameters that a model's name states, where it is small; else empty."""
+    """The number of parameters that a model's name states if it is small; else empty."""
     stated = _STATED_SIZE.search(name)
     if not stated:
         return ""

@@ -1,4 +1,4 @@
-"""What a set of journeys consists of, read from its files, and whether they are as they were made."""
+"""Inspection of a set of journeys: what its files hold, and whether they were changed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,31 +19,31 @@ _BARS: Final = 12
 
 
 class Bar(BaseModel):
-    """Samples of a length."""
+    """Samples of one range of lengths."""
 
     model_config = _FROZEN
 
     words: int
-    """Fewest words."""
+    """Minimum number of words."""
     below: int
-    """Fewer than so many words."""
+    """All have fewer words than this."""
     samples: int
 
 
 class Shown(BaseModel):
-    """A sample that was drawn."""
+    """A randomly drawn sample."""
 
     model_config = _FROZEN
 
     side: Side
     line: int
-    """Of its file, from 1."""
+    """Its line in the file, from 1."""
     messages: Sequence[Message]
     meta: SampleMeta
 
 
 class Inspection(BaseModel):
-    """A set of journeys as its files have it."""
+    """A set of journeys as its files hold it."""
 
     model_config = _FROZEN
 
@@ -51,31 +51,34 @@ class Inspection(BaseModel):
     """The folder's name."""
     manifest: SetManifest
     changed: Sequence[str]
-    """What was done to its files since it was made; empty where they are as they were."""
+    """What was done to its files since it was made; empty if they are as they were."""
     all: Figures
     train: Figures
     validation: Figures
     models: Mapping[str, int]
     """Model to samples."""
     per_case: Mapping[int, int]
-    """Number of journeys of a case to cases that have so many."""
+    """Number of journeys of a case to the number of such cases."""
     histogram: Sequence[Bar]
-    """By words of the assistant."""
+    """Samples by the words of the assistant."""
     shown: Sequence[Shown]
-    """Random samples, in the order of the files."""
+    """Randomly drawn samples, in the order of the files."""
 
     def to_json(self) -> str:
-        """The inspection for machines, with a newline at its end."""
+        """The inspection as JSON, with a newline at its end."""
         return self.model_dump_json(indent=1) + "\n"
 
 
 def inspect_set(folder: Path | str, *, samples: int = 5, seed: int = 0) -> Inspection:
-    """Read a set, count what is in it, and draw samples.
+    """Read a set, count what it holds, and draw samples.
 
     Args:
-        folder: the set's.
-        samples: how many to draw; all of them where there are fewer.
+        folder: of the set.
+        samples: how many to draw; all of them if there are fewer.
         seed: of the draw.
+
+    Returns:
+        The inspection.
 
     Raises:
         JourneySetError: the folder holds no set.
@@ -115,7 +118,7 @@ def _added(folder: Path, manifest: SetManifest) -> list[str]:
 
 
 class _Draw:
-    """Draws so many of what it is offered, each as likely as any other (reservoir sampling)."""
+    """Draws a number of the records that it is offered, all with equal probability (reservoir sampling)."""
 
     def __init__(self, most: int, seed: int) -> None:
         self._most, self._luck = most, Random(seed)  # noqa: S311 - no secret
@@ -123,27 +126,27 @@ class _Draw:
         self._kept: list[tuple[int, Side, int, Record]] = []
 
     def offer(self, side: Side, line: int, record: Record) -> None:
-        """Take it, perhaps, and drop another one."""
+        """Keep a record or not; if the draw is full, it takes the place of another."""
         self._offered += 1
-        one = (self._offered, side, line, record)
+        entry = (self._offered, side, line, record)
         if len(self._kept) < self._most:
-            self._kept.append(one)
+            self._kept.append(entry)
             return
         place = self._luck.randrange(self._offered)
         if place < self._most:
-            self._kept[place] = one
+            self._kept[place] = entry
 
     @property
     def shown(self) -> list[Shown]:
-        """What was kept, in the order of the offers."""
+        """The kept records, in the order of the offers."""
         return [
             Shown(side=side, line=line, messages=record.messages, meta=record.meta)
-            for _, side, line, record in sorted(self._kept, key=lambda one: one[0])
+            for _, side, line, record in sorted(self._kept, key=lambda entry: entry[0])
         ]
 
 
 def histogram(numbers: Sequence[int]) -> list[Bar]:
-    """Numbers by round limits, in at most 12 bars; those between the first and the last that are empty stay."""
+    """Numbers in at most 12 bars with round limits; empty bars between the first and the last stay."""
     if not numbers:
         return []
     step = _round_step((max(numbers) - min(numbers) + 1) / (_BARS - 1))
@@ -158,7 +161,7 @@ def histogram(numbers: Sequence[int]) -> list[Bar]:
 
 
 def _round_step(least: float) -> int:
-    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not less."""
+    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below `least`."""
     scale = 1
     while True:
         for digit in (1, 2, 5):

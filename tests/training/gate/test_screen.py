@@ -557,7 +557,7 @@ class TestRefusals:
         own, [*_, other] = traces_of(sound)[:-1], traces_of(foreign)
         mixed = copy_run(sound, tmp_path / "mixed", [*own, other])
         said = self.refusal(mixed, config=config)
-        assert f"{mixed / 'traces.jsonl'}, line 16 (trace {other.id}) is another run's: " in said
+        assert f"{mixed / 'traces.jsonl'}, line 16 (trace {other.id}) belongs to another run: " in said
         assert "its provenance.model is 'another-model', the run's 'a-model'; take the line out" in said
         twin = gated(copy_run(sound, tmp_path / "twin", own), config=config)
         assert twin.report.read == 15
@@ -583,7 +583,7 @@ class TestRefusals:
         *own, last = traces_of(sound)
         run = copy_run(sound, tmp_path / "run", [*own, last.model_copy(update=change)])
         said = self.refusal(run, config=PLAIN.model_copy(update={"correct": correct}))
-        assert f"{run / 'traces.jsonl'}, line 16 (trace {last.id}) is another run's: " in said
+        assert f"{run / 'traces.jsonl'}, line 16 (trace {last.id}) belongs to another run: " in said
         assert why in said
 
     def test_another_version_of_code_and_engine_is_the_same_run(self, sound, tmp_path):

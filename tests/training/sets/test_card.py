@@ -99,7 +99,7 @@ def test_every_style_is_described_and_is_not_for_clinical_use(known, style):
         ("medqa train", "MIT (the repository's; no separate statement on the data)"),
         ("medbullets test", "none stated, see"),
         ("jama train", "copyrighted: with your own access only"),
-        ("case file", "the cases of the run pilot: unknown: yours to state"),
+        ("case file", "the cases of the run pilot: unknown, state it"),
     ],
 )
 def test_the_licence_of_every_source_is_told(known, cases, said):
