@@ -116,11 +116,13 @@ REWRITTEN: Mapping[str, str] = {
     "Report beside any result which sets were compared with the benchmarks, and which were not.": (
         "With every result, report which benchmarks the set was compared with, and which not."
     ),
-    "A journey is here because its form holds and its answer is correct. Whether its reasoning is true was "
-    "judged by nobody, but for 1 journey that an expert approved.": (
-        "A journey is included because it is well-formed and its answer is correct. Nobody judged whether its "
-        "reasoning is true, except for 1 journey that an expert approved."
+    "A journey is here because its form holds and its answer is correct.": (
+        "A journey is included because it is well-formed and its answer is correct."
     ),
+    "Whether its reasoning is true was judged by nobody, but for 1 journey that": (
+        "Nobody judged whether its reasoning is true, except for 1 journey that"
+    ),
+    "Whether its reasoning is true was judged by nobody.": "Nobody judged whether its reasoning is true.",
     "too few for a loss that means something": "too few for a meaningful loss",
 }
 """Sentences of the golden files that were rewritten on purpose since then, old to new."""

@@ -148,7 +148,7 @@ def test_what_was_not_compared_is_said_loudly(known):
         "NOT DECONTAMINATED",
         "2 journeys with moves that an answer key made",
         "1 journey not compared with any gold answer",
-        "but for 4 journeys that an expert approved",
+        "except for 4 journeys that an expert approved",
     ):
         assert said in told
     plain = rendered(known)
