@@ -4,7 +4,7 @@ docs/graphs.md lists the attributes of nodes and edges. All values survive JSON 
 (`networkx.node_link_data`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import networkx as nx
@@ -43,7 +43,10 @@ def journey_graph(trace: Trace) -> "nx.MultiDiGraph[str]":
     _add_steps(graph, path)
     _add_hypotheses(graph, trace, evidence)
     _add_findings(graph, evidence)
-    _add_ways(graph, trace, path)
+    for way in path.ways:
+        move = trace.steps[way.start].move
+        leads = {"move": way.kind, "trigger": move.trigger, "reason": move.reason}
+        graph.add_edge(f"step:{way.start}", f"step:{way.end}", kind="leads", **leads)
     for step in trace.steps:
         for start, end, attributes in _edges(step, trace):
             if start in graph and end in graph:  # a model may name ids that were never listed
@@ -51,23 +54,11 @@ def journey_graph(trace: Trace) -> "nx.MultiDiGraph[str]":
     return graph
 
 
-def _step(index: int) -> str:
-    return f"step:{index}"
-
-
-def _hypothesis(key: str) -> str:
-    return f"hypothesis:{key}"
-
-
-def _finding(key: str) -> str:
-    return f"finding:{key}"
-
-
 def _add_steps(graph: "nx.MultiDiGraph[str]", path: Path) -> None:
     for place in path.places:
         step = place.step
         graph.add_node(
-            _step(step.index),
+            f"step:{step.index}",
             kind="step",
             index=step.index,
             node=step.node,
@@ -87,13 +78,12 @@ def _add_steps(graph: "nx.MultiDiGraph[str]", path: Path) -> None:
 
 
 def _add_hypotheses(graph: "nx.MultiDiGraph[str]", trace: Trace, evidence: Evidence) -> None:
-    course = [shares for shares in trace.trajectory() if shares]
-    last = course[-1] if course else {}
+    last: Mapping[str, float] = next(filter(None, reversed(trace.trajectory())), {})
     tested = [step.branch for step in trace.steps if step.branch]
     for key in dict.fromkeys([*evidence.columns, *tested]):
         known = evidence.hypotheses.get(key)
         graph.add_node(
-            _hypothesis(key),
+            f"hypothesis:{key}",
             kind="hypothesis",
             label=evidence.label(key),
             letter=known.letter if known else None,
@@ -107,7 +97,7 @@ def _add_findings(graph: "nx.MultiDiGraph[str]", evidence: Evidence) -> None:
     for key in evidence.rows:
         known = evidence.findings.get(key)
         graph.add_node(
-            _finding(key),
+            f"finding:{key}",
             kind="finding",
             quote=evidence.quote(key),
             finding=known.kind if known else None,
@@ -116,42 +106,26 @@ def _add_findings(graph: "nx.MultiDiGraph[str]", evidence: Evidence) -> None:
         )
 
 
-def _add_ways(graph: "nx.MultiDiGraph[str]", trace: Trace, path: Path) -> None:
-    for way in path.ways:
-        move = trace.steps[way.start].move
-        graph.add_edge(
-            _step(way.start),
-            _step(way.end),
-            kind="leads",
-            move=way.kind,
-            trigger=move.trigger,
-            reason=move.reason,
-        )
-
-
 def _edges(step: Step, trace: Trace) -> Iterator[Edge]:
     """What a step says about findings and hypotheses."""
-    here = _step(step.index)
+    here = f"step:{step.index}"
     if step.branch:
-        yield here, _hypothesis(step.branch), {"kind": "tests"}
+        yield here, f"hypothesis:{step.branch}", {"kind": "tests"}
     match step.output:
         case History(findings=findings):
-            yield from ((here, _finding(finding.id), {"kind": "finds"}) for finding in findings)
+            yield from ((here, f"finding:{finding.id}", {"kind": "finds"}) for finding in findings)
         case Differential(hypotheses=named):
-            yield from ((here, _hypothesis(new.id), {"kind": "names", "prior": new.prior}) for new in named)
-        case EvidenceCheck() as check:
-            yield from _weighs(check, step.index)
+            yield from (
+                (here, f"hypothesis:{new.id}", {"kind": "names", "prior": new.prior}) for new in named
+            )
+        case EvidenceCheck(hypothesis=key, weights=weights):
+            for weight in weights:
+                weighs = {"kind": "weighs", "strength": weight.strength, "reason": weight.reason}
+                yield f"finding:{weight.finding}", f"hypothesis:{key}", {**weighs, "step": step.index}
         case Reflection(refuted=refuted):
             for gone in refuted:
-                yield here, _hypothesis(gone.hypothesis), {"kind": "refutes", "because": gone.because}
+                yield here, f"hypothesis:{gone.hypothesis}", {"kind": "refutes", "because": gone.because}
         case Conclusion(answer=str(answer)) | Generation(answer=str(answer)) if answer in trace.case.options:
-            yield here, _hypothesis(answer), {"kind": "answers"}
+            yield here, f"hypothesis:{answer}", {"kind": "answers"}
         case _:
             pass
-
-
-def _weighs(check: EvidenceCheck, step: int) -> Iterator[Edge]:
-    """A weight leads from its finding to its hypothesis."""
-    for weight in check.weights:
-        weighs = {"kind": "weighs", "strength": weight.strength, "reason": weight.reason, "step": step}
-        yield _finding(weight.finding), _hypothesis(check.hypothesis), weighs

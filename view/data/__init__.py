@@ -12,27 +12,21 @@ from typing import TYPE_CHECKING
 from ddxgraph.common import lazy
 
 if TYPE_CHECKING:
-    from ddxgraph.view.data.evidence import Evidence as Evidence
     from ddxgraph.view.data.evidence import evidence_of as evidence_of
     from ddxgraph.view.data.path import path_of as path_of
     from ddxgraph.view.data.row import Judge as Judge
     from ddxgraph.view.data.row import Judged as Judged
     from ddxgraph.view.data.tracebook import Entry as Entry
     from ddxgraph.view.data.tracebook import TraceBook as TraceBook
-    from ddxgraph.view.data.transitions import Flow as Flow
-    from ddxgraph.view.data.transitions import flow_of as flow_of
 else:
     __getattr__, __dir__, __all__ = lazy.face(
         __name__,
         {
             "Entry": "ddxgraph.view.data.tracebook",
-            "Evidence": "ddxgraph.view.data.evidence",
-            "Flow": "ddxgraph.view.data.transitions",
             "Judge": "ddxgraph.view.data.row",
             "Judged": "ddxgraph.view.data.row",
             "TraceBook": "ddxgraph.view.data.tracebook",
             "evidence_of": "ddxgraph.view.data.evidence",
-            "flow_of": "ddxgraph.view.data.transitions",
             "path_of": "ddxgraph.view.data.path",
         },
     )

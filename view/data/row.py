@@ -24,11 +24,6 @@ Judge = Callable[[Mapping[str, Any]], Judged | None]
 """Judges a trace, given as a plain JSON object; None if its gold answer is not known."""
 
 
-def unjudged(record: Mapping[str, Any]) -> Judged | None:  # noqa: ARG001 - a Judge
-    """The judge who knows no gold answer."""
-    return None
-
-
 class Column(NamedTuple):
     """A column of a table, as the script of the page reads it."""
 

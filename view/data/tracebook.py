@@ -9,7 +9,7 @@ from ddxgraph.batch.tracefile import parse_trace, record_of
 from ddxgraph.common.errors import TraceFileError
 from ddxgraph.common.jsonl import is_whole
 from ddxgraph.graph.trace import Trace
-from ddxgraph.view.data.row import Judge, Judged, TraceRow, row_of, unjudged
+from ddxgraph.view.data.row import Judge, Judged, TraceRow, row_of
 
 
 class Place(NamedTuple):
@@ -42,13 +42,13 @@ class TraceBook:
 
     Args:
         source: a run folder or a trace file.
-        judge: knows the gold answers.
+        judge: judges the answers, if gold answers are known.
 
     Raises:
         TraceFileError: there is no such folder or file, or the folder holds no run.
     """
 
-    def __init__(self, source: Path, judge: Judge = unjudged) -> None:
+    def __init__(self, source: Path, judge: Judge | None = None) -> None:
         self.source = source
         self.name: Final = source.resolve().name.removesuffix(".jsonl")
         self._paths = _files(source)
@@ -141,7 +141,7 @@ class TraceBook:
 
     def _entry(self, line: bytes, where: str, place: Place, failed: bool) -> Entry:
         record = record_of(line, where)
-        judged = self._judge(record)
+        judged = self._judge(record) if self._judge else None
         try:
             row = row_of(record, judged)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:

@@ -16,21 +16,14 @@ if TYPE_CHECKING:
     from ddxgraph.view.page.pair import pair_page as pair_page
     from ddxgraph.view.page.pair import write_pair_page as write_pair_page
     from ddxgraph.view.page.run import write_run_page as write_run_page
-    from ddxgraph.view.page.server import listen as listen
-    from ddxgraph.view.page.server import serve_view as serve_view
-    from ddxgraph.view.page.server import view_app as view_app
 else:
     __getattr__, __dir__, __all__ = lazy.face(
         __name__,
         {
             "journey_page": "ddxgraph.view.page.journey",
-            "listen": "ddxgraph.view.page.server",
             "notebook_html": "ddxgraph.view.page.journey",
             "pair_page": "ddxgraph.view.page.pair",
-            "serve_view": "ddxgraph.view.page.server",
-            "view_app": "ddxgraph.view.page.server",
             "write_pair_page": "ddxgraph.view.page.pair",
             "write_run_page": "ddxgraph.view.page.run",
         },
-        extras=dict.fromkeys(("listen", "serve_view", "view_app"), "view"),
     )

@@ -171,9 +171,8 @@ def considered(trajectory: Sequence[Mapping[str, float]], evidence: Evidence) ->
     if not course:
         return []
     first: dict[str, float] = {}
-    for shares in course:
-        for key, share in shares.items():
-            first.setdefault(key, share)
+    for shares in reversed(course):
+        first |= shares
     rows = []
     for key, share in course[-1].items():
         step, because = evidence.refuted.get(key) or (None, "")

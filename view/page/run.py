@@ -10,9 +10,8 @@ from ddxgraph.view.data.row import COLUMNS, Judged, Verdict
 from ddxgraph.view.data.tracebook import Entry, TraceBook
 from ddxgraph.view.data.transitions import Flow
 from ddxgraph.view.page.assets import rendered
-from ddxgraph.view.page.document import Inert, as_json
 from ddxgraph.view.page.journey import journey_fragment
-from ddxgraph.view.page.table import Fact, Heading, Progress, TablePage, table_page
+from ddxgraph.view.page.table import Fact, Heading, Progress, TablePage, table_data, table_page
 
 
 def write_run_page(
@@ -63,15 +62,8 @@ def live_page(book: TraceBook, seen: int, *, blind: bool = False) -> str:
     """
     entries = book.entries
     heading = heading_of(book)._replace(facts=())  # they would not grow with the table
-    table = {
-        "columns": [column._asdict() for column in COLUMNS],
-        "ids": [entry.id for entry in entries],
-        "rows": [entry.row for entry in entries],
-        "noun": heading.noun,
-        "live": True,
-        "seen": seen,
-    }
-    data = [Inert("table", as_json(table))]
+    ids, rows = [entry.id for entry in entries], [entry.row for entry in entries]
+    data = [table_data(heading, COLUMNS, ids, rows, live=True, seen=seen)]
     return table_page(heading, data, blind=blind, connects=True)
 
 

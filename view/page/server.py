@@ -10,11 +10,11 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ddxgraph.common.errors import PortTaken, TraceFileError
 from ddxgraph.common.words import count
@@ -123,26 +123,17 @@ def view_app(book: TraceBook, *, blind: bool = False) -> Starlette:
             Route("/journey/{id}", journey, methods=["GET"]),
         ],
         middleware=[
-            Middleware(_Guarded),
+            Middleware(BaseHTTPMiddleware, dispatch=_guarded),
             Middleware(TrustedHostMiddleware, allowed_hosts=_NAMES, www_redirect=False),
         ],
     )
 
 
-class _Guarded:
-    """Adds the protective headers to every response, refusals included."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                extra = [(key.encode(), value.encode()) for key, value in _GUARDS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *extra]}
-            await send(message)
-
-        await self._app(scope, receive, guarded)
+async def _guarded(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Add the protective headers to a response, refusals included."""
+    response = await call_next(request)
+    response.headers.update(_GUARDS)
+    return response
 
 
 def listen(port: int) -> socket.socket:

@@ -97,16 +97,11 @@ class TablePage:
             Its path.
         """
         self._blocks.close()
-        table = {
-            "columns": [column._asdict() for column in columns],
-            "ids": self._ids,
-            "rows": self._rows,
-            "at": self._at,
-            "noun": heading.noun,
-            "live": False,
-        }
-        # The table comes before the journeys, so that the browser has it before it has read them.
-        data = [Inert("table", as_json(table)), *self._texts]
+        table = table_data(heading, columns, self._ids, self._rows, live=False, at=self._at)
+        data = [
+            table,
+            *self._texts,
+        ]  # in this order, so that the browser has the table before it reads journeys
         page = table_page(heading, data, blind=blind, sources="" if self._single else _FROM_FILES)
         place = self._out if self._single else self._out / INDEX
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -118,6 +113,29 @@ class TablePage:
 
     def _save(self, number: int, text: str) -> None:
         (self._out / BLOCKS / f"{number}.js").write_text(f'ddxBlock({number},"{text}")\n', encoding="ascii")
+
+
+def table_data(
+    heading: Heading,
+    columns: Iterable[Column],
+    ids: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    **more: Any,
+) -> Inert:
+    """A table for the page's script.
+
+    Args:
+        heading: what is shown above the table.
+        columns: of the table.
+        ids: of the rows.
+        rows: their cells.
+        **more: whether the table is `live`, and how its journeys are found.
+
+    Returns:
+        The data of a page.
+    """
+    named = [column._asdict() for column in columns]
+    return Inert("table", as_json({"columns": named, "ids": ids, "rows": rows, "noun": heading.noun, **more}))
 
 
 def table_page(
