@@ -25,7 +25,7 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from ddxgraph.serving.dequantized import model_folder
+from ddxgraph.serving.weights import model_folder
 from ddxgraph.training.sft.config import train_config
 from ddxgraph.training.sft.finetune import finetune
 from ddxgraph.training.sft.train import Hooks

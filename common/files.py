@@ -35,6 +35,16 @@ def cache_folder() -> Path:
     return Path(named).expanduser() if named else user_cache_path("ddxgraph", appauthor=False)
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hex.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there whole or not at all; its folder must exist.
 

@@ -1,4 +1,4 @@
-"""Addresses to listen on."""
+"""Addresses that a server listens on."""
 
 import errno
 import ipaddress
@@ -6,7 +6,7 @@ import socket
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone."""
+    """Whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:
@@ -15,14 +15,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def reached(host: str) -> str:
-    """How this machine reaches an address that is listened on, as part of a URL."""
+def url_host(host: str) -> str:
+    """Host to put into a URL for a listening address."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"[{host}]" if ":" in host else host
 
 
 def free_port(host: str) -> int:
-    """A port on which nothing listens.
+    """A port that nothing listens on.
 
     Raises:
         OSError: this machine has no such address.
@@ -33,10 +33,10 @@ def free_port(host: str) -> int:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether nothing listens on a port yet.
+    """Whether nothing listens on a port.
 
     Raises:
-        OSError: this machine has no such address, or ports like this one are not for this user.
+        OSError: this machine has no such address, or the user may not listen on such a port.
     """
     try:
         _bound(host, port).close()
@@ -49,7 +49,9 @@ def is_free(host: str, port: int) -> bool:
 
 def _bound(host: str, port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the last one's closed connections linger
+    listener.setsockopt(
+        socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+    )  # closed connections of the last one linger
     try:
         listener.bind((host, port))
     except OSError:

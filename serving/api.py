@@ -1,4 +1,4 @@
-"""Requests to an OpenAI-compatible server, with its troubles put into sentences."""
+"""Requests to an OpenAI-compatible server, whose failures become sentences."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,8 @@ from ddxgraph.common.errors import ServerError
 from ddxgraph.nodes.failure import in_one_line
 
 NO_KEY: Final = "no-key-was-set"
-"""Sent where the server asks for no key; the client insists on one. No word of prose: keys are blotted out."""
+"""Sent where the server asks for no key, since the client insists on one. It resembles no prose, for keys are
+blotted out of messages."""
 ANSWER_TIMEOUT_S: Final = 20.0
 
 
@@ -19,7 +20,7 @@ def is_sendable(key: str) -> bool:
 
 
 def without_password(url: str) -> str:
-    """The address as it may be repeated in a message."""
+    """An address as a message may show it."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=host))
@@ -30,7 +31,7 @@ class ServerApi:
 
     Args:
         base_url: address of the API, such as `http://127.0.0.1:8000/v1`.
-        api_key: sent as a bearer token; None where the server asks for none.
+        api_key: sent as a bearer token; None if the server asks for none.
         key_variable: environment variable that messages name for the key.
         timeout_s: seconds to wait for an answer.
     """
@@ -39,14 +40,16 @@ class ServerApi:
         self, base_url: str, api_key: str | None, key_variable: str, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> None:
         self.shown = without_password(base_url)
+        """The address for messages."""
         self.key_refused = f"{self.shown} refuses the API key; set {key_variable}"
         self._base_url, self._timeout_s = base_url, timeout_s
         self._api_key = api_key or NO_KEY
 
     def get(self, path: str) -> Any:
-        """What stands at a path below the address (or, with a full URL, elsewhere on the server).
+        """Get a path below the address or, given a full URL, elsewhere on the server.
 
-        What the server does not call JSON is given as text.
+        Returns:
+            The parsed JSON; text if the server does not call its answer JSON.
 
         Raises:
             ServerError: the server does not answer, refuses, or sends broken JSON.
@@ -55,10 +58,13 @@ class ServerApi:
             return client.get(path, cast_to=object)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The answer to a JSON body. It is sent once: what was done already is not to be asked for again.
+        """Post a JSON body, once: a repeated request could do its work twice.
+
+        Returns:
+            See `get`.
 
         Raises:
-            ServerError: as `get`.
+            ServerError: see `get`.
         """
         with self._client(retries=0) as client:
             return client.post(path, body=dict(body), cast_to=object)
@@ -75,11 +81,11 @@ class ServerApi:
             except openai.AuthenticationError as error:
                 raise ServerError(self.key_refused, 401) from error
             except openai.NotFoundError as error:
-                raise ServerError(self._said(error) or f"{shown} has no such path", 404) from error
+                raise ServerError(self._message(error) or f"{shown} has no such path", 404) from error
             except openai.APIStatusError as error:
-                said = self._said(error) or "see the server's log"
+                message = self._message(error) or "see the server's log"
                 status = error.status_code
-                raise ServerError(f"{shown} answers with HTTP status {status}: {said}", status) from error
+                raise ServerError(f"{shown} answers with HTTP status {status}: {message}", status) from error
             except openai.APITimeoutError as error:
                 raise ServerError(f"{shown} does not answer within {self._timeout_s:.0f} s") from error
             except openai.APIConnectionError as error:
@@ -89,11 +95,11 @@ class ServerApi:
                     f"{shown} answers, but not with JSON; is it an OpenAI-compatible server?"
                 ) from error
 
-    def _said(self, error: Any) -> str:
-        """The server's own words about an error, where it gives any; it may have repeated the key."""
+    def _message(self, error: Any) -> str:
+        """The server's own message, if it sent one, without the key that it may repeat."""
         body = error.body
         if isinstance(body, Mapping):
             inner = body.get("error")
-            said = body.get("message") or (inner.get("message") if isinstance(inner, Mapping) else inner)
-            return in_one_line(str(said or ""), [self._api_key])
+            message = body.get("message") or (inner.get("message") if isinstance(inner, Mapping) else inner)
+            return in_one_line(str(message or ""), [self._api_key])
         return ""

@@ -1,4 +1,4 @@
-"""Find the model: explicit arguments, then the environment, then the embedded engine."""
+"""Finds the model: by arguments, else by the environment, else the embedded engine."""
 
 import os
 from collections.abc import Mapping
@@ -14,8 +14,7 @@ from ddxgraph.common.errors import AdapterError, EndpointError, ServerError, Wei
 from ddxgraph.nodes.consultation import BRIEF_KEY
 from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.serving.api import NO_KEY, ServerApi, is_sendable
-from ddxgraph.serving.llamaserver import OWNER
-from ddxgraph.serving.models import ServedModel, served_models
+from ddxgraph.serving.models import LLAMACPP, ServedModel, served_models
 from ddxgraph.serving.weights import SMOLLM2, is_tiny, pull
 
 URL_VARIABLE: Final = "DDXGRAPH_BASE_URL"
@@ -24,12 +23,12 @@ KEY_VARIABLE: Final = "DDXGRAPH_API_KEY"
 
 
 class Endpoint(NamedTuple):
-    """Where the model is to be found."""
+    """Where the model is."""
 
     base_url: str | None
     """None: the embedded engine."""
     model: str | None
-    """None: whatever the server serves, if that is one model alone."""
+    """None: the only model that the server has."""
     api_key: str | None
 
 
@@ -37,6 +36,15 @@ def resolve(
     base_url: str | None, model: str | None, api_key: str | None, environment: Mapping[str, str]
 ) -> Endpoint:
     """Settle the endpoint: each argument wins over its environment variable. Pure.
+
+    Args:
+        base_url: wins over `DDXGRAPH_BASE_URL`.
+        model: wins over `DDXGRAPH_MODEL`.
+        api_key: wins over `DDXGRAPH_API_KEY`.
+        environment: the environment variables.
+
+    Returns:
+        The endpoint.
 
     Raises:
         EndpointError: the address is no http(s) URL, or the key cannot be sent.
@@ -60,7 +68,7 @@ def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # a port or an IPv6 address that is none
+    except ValueError:  # a malformed port or IPv6 address
         return False
 
 
@@ -74,22 +82,25 @@ def connect(
     seed: int = 0,
     timeout_s: float = 600.0,
 ) -> BaseChatModel:
-    """A chat model to build the graph on.
+    """Connect to a chat model to build the graph on.
 
-    With no address in the arguments or in `DDXGRAPH_BASE_URL`, the embedded engine is started in this process
-    (extra `embedded`), on SmolLM2-135M-Instruct (fetched once) or on the GGUF file named by `model`. The
+    With no address in the arguments or in `DDXGRAPH_BASE_URL`, this starts the embedded engine in this process
+    (extra `embedded`), on SmolLM2-135M-Instruct (fetched once) or on the GGUF file that `model` names. The
     embedded 135M model shows the machinery; it cannot practise medicine.
 
+    The chat model makes each call once: `Patience`, a setting of the graph, decides what is tried again.
+
     Args:
-        base_url: an OpenAI-compatible API such as vLLM's, `http://host:8000/v1`. Else `DDXGRAPH_BASE_URL`.
-        model: the model's name there. Else `DDXGRAPH_MODEL`, else the only one served.
-        api_key: sent as a bearer token. Else `DDXGRAPH_API_KEY`.
-        concurrency: conversations that the embedded engine keeps at a time; no matter elsewhere.
+        base_url: an OpenAI-compatible API such as vLLM's, `http://host:8000/v1`. Default: `DDXGRAPH_BASE_URL`.
+        model: the model's name there. Default: `DDXGRAPH_MODEL`, else the only one served.
+        api_key: sent as a bearer token. Default: `DDXGRAPH_API_KEY`.
+        concurrency: conversations that the embedded engine keeps at a time; ignored by servers.
         temperature: sampling temperature; 0 is greedy.
         seed: sampling seed.
-        timeout_s: seconds to wait for one reply.
+        timeout_s: seconds to wait for a reply.
 
-    The chat model makes each call once: `Patience`, a setting of the graph, decides what is tried again.
+    Returns:
+        The chat model.
 
     Raises:
         EndpointError: no server answers, the model is not served there, or the embedded engine is missing.
@@ -102,23 +113,23 @@ def connect(
 
 
 def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) -> BaseChatModel:
-    named = Path(endpoint.model).expanduser() if endpoint.model else None
-    if named is not None and named.suffix != ".gguf":
+    file = Path(endpoint.model).expanduser() if endpoint.model else None
+    if file is not None and file.suffix != ".gguf":
         raise EndpointError(
             f"model {endpoint.model!r} but no server: set {URL_VARIABLE} (or base_url) to where it is served; "
             "the embedded engine takes a .gguf file"
         )
-    if named is not None and not named.is_file():
-        raise EndpointError(f"no file {str(named)!r}")
+    if file is not None and not file.is_file():
+        raise EndpointError(f"no file {str(file)!r}")
     try:
         from ddxgraph.serving.embedded import EmbeddedChatModel  # noqa: PLC0415 - loads the OpenAI client
 
         return EmbeddedChatModel.start(
-            named or pull(SMOLLM2),
-            name=named.stem if named else SMOLLM2.name,
+            file or pull(SMOLLM2),
+            name=file.stem if file else SMOLLM2.name,
             slots=concurrency,
             context_tokens=SMOLLM2.context_tokens,
-            brief=named is None,
+            brief=file is None,
             **settings,
         )
     except ImportError as error:
@@ -129,7 +140,7 @@ def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) ->
     except WeightsError as error:
         raise EndpointError(str(error)) from error
     except RuntimeError as error:
-        raise EndpointError(f"the embedded engine cannot load {named or SMOLLM2.name}: {error}") from error
+        raise EndpointError(f"the embedded engine cannot load {file or SMOLLM2.name}: {error}") from error
 
 
 def _served(endpoint: Endpoint, base_url: str, settings: dict[str, Any]) -> BaseChatModel:
@@ -137,66 +148,67 @@ def _served(endpoint: Endpoint, base_url: str, settings: dict[str, Any]) -> Base
     from ddxgraph.serving.served import ServedChatModel  # noqa: PLC0415
 
     api = ServerApi(base_url, endpoint.api_key, KEY_VARIABLE)
-    found = _find_model(endpoint, api)
-    window = {"max_input_tokens": found.context_tokens} if found.context_tokens else {}
-    chat_model = LlamaCppChatModel.reach if found.engine == OWNER else ServedChatModel
+    served = _find_model(endpoint, api)
+    window = {"max_input_tokens": served.context_tokens} if served.context_tokens else {}
+    chat_model = LlamaCppChatModel.reach if served.engine == LLAMACPP else ServedChatModel
     return chat_model(
-        model=found.name,
+        model=served.name,
         base_url=base_url,
         api_key=SecretStr(endpoint.api_key or NO_KEY),
         use_responses_api=False,
         metadata={
-            "engine": _release(found, api, base_url),
-            BRIEF_KEY: is_tiny(found.base or found.name),
-            **_adapter(found),
+            "engine": _release(served, api, base_url),
+            BRIEF_KEY: is_tiny(served.base or served.name),
+            **_adapter(served),
         },
         profile=window,
         **settings,
     )
 
 
-def _release(found: ServedModel, api: ServerApi, base_url: str) -> str:
-    """The engine's name and, where vLLM tells it, its version."""
-    if found.engine == "vllm":
+def _release(served: ServedModel, api: ServerApi, base_url: str) -> str:
+    """The engine's name and, for vLLM, its version."""
+    if served.engine == "vllm":
         with suppress(ServerError):
             answer = api.get(f"{base_url.removesuffix('/v1')}/version")
             if isinstance(answer, Mapping) and isinstance(answer.get("version"), str):
                 return f"vllm {answer['version']}"
-    return found.engine
+    return served.engine
 
 
-def _adapter(found: ServedModel) -> dict[str, str]:
-    """What traces say of a LoRA adapter; empty for a base model."""
-    if not found.base:
+def _adapter(served: ServedModel) -> dict[str, str]:
+    """What traces record of a LoRA adapter; empty for a base model."""
+    if not served.base:
         return {}
     try:
-        sha256 = found.stored_sha256 or read_adapter(_here(found)).sha256
+        sha256 = served.stored_sha256 or read_adapter(_folder_here(served)).sha256
     except AdapterError as error:
         raise EndpointError(
-            f"nothing tells which files the adapter {found.name!r} is made of, so that no trace could: the "
-            f"server read it from {found.path}; load it with `ddxgraph adapters load {found.name}=PATH`"
+            f"traces could not record which files the adapter {served.name!r} is made of: the server read it "
+            f"from {served.path}, which is no adapter on this machine; load it with "
+            f"`ddxgraph adapters load {served.name}=PATH`"
         ) from error
-    return {"base_model": found.base, "adapter": found.name, "adapter_sha256": sha256}
+    return {"base_model": served.base, "adapter": served.name, "adapter_sha256": sha256}
 
 
-def _here(adapter: ServedModel) -> Path:
-    """The folder that a server names, which may lie on this machine as well."""
+def _folder_here(adapter: ServedModel) -> Path:
+    """The folder that the server names, in case it is on this machine too."""
     path = Path(adapter.path or "")
     if not path.is_absolute():
-        raise AdapterError(f"{adapter.path!r} is relative to wherever the server was started")
+        raise AdapterError(f"{adapter.path!r} is relative to the folder that the server was started in")
     return path
 
 
 def _find_model(endpoint: Endpoint, api: ServerApi) -> ServedModel:
-    """The model that was named, or the only one that the server has."""
+    """The named model, or the only one that the server has."""
     try:
-        models = {m.name: m for m in served_models(api)}
+        models = {model.name: model for model in served_models(api)}
     except ServerError as error:
         raise EndpointError(str(error)) from error
     if not models:
         raise EndpointError(f"{api.shown} serves no model; load one there first")
     name = endpoint.model or (next(iter(models)) if len(models) == 1 else None)
     if name is None or name not in models:
-        wish = f"model {name!r} is not served" if name else "several models are served"
-        raise EndpointError(f"{wish} at {api.shown}; set {MODEL_VARIABLE} to one of: {', '.join(models)}")
+        why = f"model {name!r} is not served" if name else "several models are served"
+        raise EndpointError(f"{why} at {api.shown}; set {MODEL_VARIABLE} to one of: {', '.join(models)}")
     return models[name]

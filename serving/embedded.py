@@ -7,14 +7,13 @@ from pydantic import PrivateAttr, SecretStr
 
 from ddxgraph.serving.api import NO_KEY
 from ddxgraph.serving.engine import EmbeddedEngine, release
-from ddxgraph.serving.llamacpp import LlamaCppChatModel
-from ddxgraph.serving.llamaserver import LlamaServer, release_of
+from ddxgraph.serving.llamacpp import LlamaCppChatModel, LlamaServer, release_of
 
 REQUEST_TIMEOUT_S: Final = 600.0
 
 
 class EmbeddedChatModel(LlamaCppChatModel):
-    """A chat model on the embedded engine; owns the engine."""
+    """A chat model that owns an embedded engine."""
 
     _engine: EmbeddedEngine = PrivateAttr()
 
@@ -36,8 +35,14 @@ class EmbeddedChatModel(LlamaCppChatModel):
             name: the model's name.
             slots: conversations kept at a time.
             context_tokens: context window of each.
-            brief: the model is so small that its replies are best kept brief.
-            settings: the chat model's own.
+            brief: ask for brief replies, for a model too small for long ones.
+            settings: other settings of the chat model.
+
+        Returns:
+            The chat model.
+
+        Raises:
+            ImportError, RuntimeError: see `EmbeddedEngine`.
         """
         engine = EmbeddedEngine(weights, slots, context_tokens, name=name)
         model = cls.on(

@@ -1,32 +1,42 @@
-"""The embedded engine: llama.cpp's own server inside this process, gone with it."""
+"""The embedded engine, llama.cpp's own server inside this process; and the command that starts an engine."""
 
 import os
 import secrets
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ddxgraph.serving.llamaserver import BINDING
-
 QUIET: Final = -1
-"""llama.cpp's verbosity below which it writes nothing."""
+"""Verbosity at which llama.cpp writes nothing."""
 NEWS: Final = 3
-"""llama.cpp's verbosity at which it says on stderr what it loads, how it fares and how fast; no prompts."""
+"""Verbosity at which llama.cpp reports on stderr what it loads and how fast it is, but no prompts."""
 LOOPBACK: Final = "127.0.0.1"
 PROCESS_MODULE: Final = "ddxgraph.serving.engineprocess"
-"""Run by `-m`, it is the engine as a process of its own; it is imported nowhere, since Python warns of both."""
+"""Run with `-m`, the engine as a process of its own. No module imports it: Python warns when one does both."""
 ENGINE_KEY_VARIABLE: Final = "DDXGRAPH_ENGINE_KEY"
-"""Where that process finds its API key."""
+"""Environment variable that gives that process its API key."""
+BINDING: Final = "xllamacpp"
+"""Python package that brings llama.cpp. It leaves out llama.cpp's build number, so a model's tags name it."""
+
+
+class EngineCommand(NamedTuple):
+    """How to start an engine: a module to run, its arguments, and its environment."""
+
+    module: str
+    arguments: Sequence[str]
+    environment: dict[str, str]
+    """Added to the environment. It holds the API key: arguments can be read in the list of processes."""
 
 
 class Listening(NamedTuple):
-    """Where an engine listens, and to whom."""
+    """Where an engine listens, and which key it asks for."""
 
     host: str
     port: int
-    """0: a free one."""
+    """0 takes a free one."""
     api_key: str | None
-    """Key that requests must carry; None: whoever reaches the address may use the engine."""
+    """Key that requests must carry; None: anyone who reaches the address may use the engine."""
 
 
 class EmbeddedEngine:
@@ -37,7 +47,7 @@ class EmbeddedEngine:
         slots: conversations kept at a time, each with its own prefix cache.
         context_tokens: context window of each slot.
         name: the model's name in the server's model list; by default the file's.
-        listening: where; by default on loopback, on a free port, behind a random key.
+        listening: by default loopback, a free port and a random key.
         verbosity: llama.cpp's.
 
     Raises:
@@ -85,7 +95,7 @@ class EmbeddedEngine:
         return f"{self._server.listening_address}/v1"
 
     def close(self) -> None:
-        """Stop the server and free the weights, once the requests under way are done; harmless when repeated."""
+        """Stop the server once the requests in flight are done, and free the weights; harmless when repeated."""
         self._server = None
 
 

@@ -2,12 +2,13 @@
 
     python -m ddxgraph.serving.engineprocess --model FILE.gguf --name NAME --port 8080 --slots 8 --context 8192
 
-It serves until it is asked to stop (SIGTERM, SIGINT) or its standard input ends: whoever starts it holds the
-other end, so that it never outlives a starter that was killed. The API key comes from DDXGRAPH_ENGINE_KEY alone,
-since the list of processes shows arguments. llama.cpp's log goes to standard error.
+It serves until SIGTERM, SIGINT or the end of its standard input. The process that starts it holds the other
+end of the input, so the engine never outlives a starter that was killed. The API key comes from
+DDXGRAPH_ENGINE_KEY alone, since arguments can be read in the list of processes. llama.cpp's log goes to
+standard error.
 
-Exit code: 0 stopped; 1 it cannot serve; 2 the arguments do not go together. A signal that comes while the model
-is still being loaded ends the process at once, by that signal.
+Exit code: 0 stopped; 1 it cannot serve; 2 the arguments do not go together. A signal during the loading of
+the model ends the process at once.
 """
 
 import argparse
@@ -38,36 +39,46 @@ _LARGEST_PORT: Final = 65_535
 
 
 class EngineError(NotDone):
-    """The engine cannot serve; the message says why and how to mend it."""
+    """The engine cannot serve."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until the end; never returns.
 
     Args:
-        arguments: in the place of the process's own.
+        arguments: replace the process's own.
     """
     parser = _parser()
-    told = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     key = os.environ.get(ENGINE_KEY_VARIABLE) or None
-    if not is_loopback(told.host) and not key:
+    if not is_loopback(args.host) and not key:
         parser.error(
-            f"{told.host} is reached from other machines, and without a key anyone there could use the model: "
-            f"set {ENGINE_KEY_VARIABLE}, or stay on {LOOPBACK}"
+            f"{args.host} can be reached from other machines, and without a key anyone there could use the "
+            f"model: set {ENGINE_KEY_VARIABLE}, or stay on {LOOPBACK}"
         )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # Python's own would wait until the model is loaded
     try:
-        engine = start(told.model, told.name, told.slots, told.context, Listening(told.host, told.port, key))
+        engine = start(args.model, args.name, args.slots, args.context, Listening(args.host, args.port, key))
     except EngineError as error:
         sys.exit(f"\n{error}")  # llama.cpp may be in the middle of a line of its log
-    _await_end(f"{told.name} is served at {engine.base_url}")
-    # Not by way of the interpreter's end, which would wait for the requests under way.
+    _await_end(f"{args.name} is served at {engine.base_url}")
+    # The interpreter's own end would wait for the requests in flight.
     os._exit(0)
 
 
 def start(weights: Path, name: str, slots: int, context_tokens: int, listening: Listening) -> EmbeddedEngine:
     """Start the engine.
+
+    Args:
+        weights: a GGUF file.
+        name: the model's name.
+        slots: conversations kept at a time.
+        context_tokens: context window of each slot.
+        listening: where it listens.
+
+    Returns:
+        The engine, serving.
 
     Raises:
         EngineError: it cannot serve.
@@ -76,7 +87,7 @@ def start(weights: Path, name: str, slots: int, context_tokens: int, listening: 
         raise EngineError(f"no file {str(weights)!r}")
     if not _is_gguf(weights):
         raise EngineError(
-            f"{str(weights)!r} is no GGUF file: name a whole model in one, such as llama.cpp reads"
+            f"{str(weights)!r} is no GGUF file: name a whole model in one file, as llama.cpp reads it"
         )
     try:
         return EmbeddedEngine(weights, slots, context_tokens, name=name, listening=listening, verbosity=NEWS)
@@ -89,7 +100,7 @@ def start(weights: Path, name: str, slots: int, context_tokens: int, listening: 
 
 
 def _why(weights: Path, listening: Listening) -> str:
-    """llama.cpp says in its log alone what is amiss."""
+    """Why the engine did not start; llama.cpp itself tells in its log alone."""
     host, port = listening.host, listening.port
     if not is_free(host, port):
         return f"cannot listen on port {port} of {host}: it is in use, or this machine has no such address"
@@ -104,13 +115,13 @@ def _is_gguf(path: Path) -> bool:
         return False
 
 
-def _await_end(news: str) -> None:
-    """Say that the engine serves, and wait until it is asked to stop or the standard input ends."""
-    ended: SimpleQueue[None] = SimpleQueue()  # may be filled from a signal's handler
+def _await_end(message: str) -> None:
+    """Report that the engine serves, and wait for a signal or the end of standard input."""
+    ended: SimpleQueue[None] = SimpleQueue()  # a signal's handler may fill it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.put(None))
     threading.Thread(target=_read_to_the_end, args=(ended,), daemon=True).start()
-    sys.stderr.write(f"{news}\n")
+    sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
     ended.get()
 

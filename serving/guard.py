@@ -1,9 +1,9 @@
-"""A gate before vLLM's HTTP interface. It runs in the engine's environment: the standard library alone.
+"""A guard before vLLM's HTTP interface. It runs in the engine's environment: standard library only.
 
-vLLM checks its API key below `/v1` and a few other paths only, while the same model answers at `/invocations`
-and adapters can be loaded at `/adapters`; and it loads adapters from any path, pickled ones as well. Here every
-path but `/health` wants the key, paths that ddxgraph has no use for do not exist, and adapters are loaded from
-allowed folders, in safetensors, alone.
+vLLM checks its API key below `/v1` and a few other paths only, while the same model answers at `/invocations` and
+adapters can be loaded at `/adapters`. It also loads adapters from any path, even pickles. Behind the guard every
+path but `/health` needs the key, paths that ddxgraph does not use do not exist, and adapters are loaded only from
+allowed folders and only in safetensors.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class Guard:
         elif not self._key and not _addressed_as_loopback(scope):
             await _refuse(scope, send, 421, "without a key this server answers to loopback names alone")
         elif path not in _OPEN and self._key and not self._has_key(scope):
-            await _refuse(scope, send, 401, "this server wants its API key")
+            await _refuse(scope, send, 401, "this server needs its API key")
         elif path.rstrip("/") == _LOADS and scope["method"] == "POST":
             body = await _body(receive)
             why = refusal(body, self._folders)
@@ -68,14 +68,14 @@ class Guard:
 
 
 def _addressed_as_loopback(scope: Mapping[str, Any]) -> bool:
-    """Whether the request names a loopback host: that of a page which had its own name point here does not."""
+    """Whether the request names a loopback host. A web page whose own name was made to point here does not."""
     host = next((bytes(value).decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
     name = host if host.endswith("]") else host.rsplit(":", 1)[0]
     return name in {"localhost", "[::1]"} or (name.startswith("127.") and name.replace(".", "").isdigit())
 
 
 def refusal(body: bytes, folders: list[str]) -> str:
-    """Why a request to load an adapter is refused; empty where it may go through. Looks at the file system."""
+    """Why a request to load an adapter is refused; empty if it may go through. Reads the file system."""
     try:
         path = json.loads(body)["lora_path"]
     except (ValueError, LookupError, TypeError, RecursionError):
@@ -90,7 +90,7 @@ def refusal(body: bytes, folders: list[str]) -> str:
             return f"{path!r} is outside the folders that adapters may be loaded from"
         if real.is_dir() and not (real / "adapter_model.safetensors").is_file():
             return f"{path!r} holds no adapter_model.safetensors, and nothing else is loaded"
-    except (OSError, ValueError, RuntimeError):  # too long, not to be encoded, a circle of links
+    except (OSError, ValueError, RuntimeError):  # too long, not encodable, a circle of links
         return f"{path!r} is no path"
     return ""
 
@@ -100,7 +100,7 @@ def _within(path: Path, folder: Path) -> bool:
 
 
 def _same(given: bytes, key: bytes) -> bool:
-    """Digests are compared, so that the time taken tells nothing of the key's length."""
+    """Compare digests, so that the time taken does not tell the key's length."""
     return hmac.compare_digest(hashlib.sha256(given).digest(), hashlib.sha256(key).digest())
 
 
@@ -115,7 +115,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
-    """A body that was read, to be read again."""
+    """Lets the application read a body that was read already."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
@@ -129,7 +129,7 @@ async def _refuse(scope: Mapping[str, Any], send: Send, status: int, message: st
         await send({"type": "websocket.close", "code": 1008})
         return
     kind = {401: "Unauthorized", 403: "Forbidden", 421: "MisdirectedRequest"}.get(status, "NotFoundError")
-    said = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(said)).encode())]
+    body = json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": said})
+    await send({"type": "http.response.body", "body": body})

@@ -1,10 +1,9 @@
-"""Starts an engine's module so that it ends with whoever started it. Runs in the engine's environment: the
-standard library alone.
+"""Runs an engine's module so that it ends with its starter, in the engine's environment: standard library only.
 
     python launch.py MODULE [ARGUMENT ...]
 
-Whoever starts it holds the other end of standard input. When that end closes, however its holder ended, the
-engine is asked to stop, and some seconds later its whole process group is killed.
+The starter holds the other end of standard input. When that end closes, however the starter ended, the engine
+gets SIGTERM, and some seconds later its whole process group is killed.
 """
 
 import contextlib
@@ -23,7 +22,7 @@ def _end_with_the_starter() -> None:
         while os.read(0, 4096):
             pass
     os.kill(os.getpid(), signal.SIGTERM)
-    # A timer's thread, not a handler: the engine has handlers of its own, and may be stuck in one.
+    # A timer's thread, not a signal handler: the engine may be stuck in one of its own.
     last = threading.Timer(GRACE_S, os.killpg, (0, signal.SIGKILL))
     last.daemon = True
     last.start()

@@ -1,29 +1,32 @@
-"""What an OpenAI-compatible server says that it serves."""
+"""The models that an OpenAI-compatible server lists."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import ServerError
-from ddxgraph.serving.adapters.store import sha256_in
+from ddxgraph.serving.adapters.files import sha256_in
 from ddxgraph.serving.api import ServerApi
+
+LLAMACPP: Final = "llamacpp"
+"""`ServedModel.engine` of a llama.cpp server."""
 
 
 class ServedModel(NamedTuple):
-    """One model of a server."""
+    """A model of a server."""
 
     name: str
     engine: str
-    """Who serves it, in the server's own word (`owned_by`), such as `vllm` or `llamacpp`."""
+    """Who serves it, by the server's own word (`owned_by`), such as `vllm` or `llamacpp`."""
     context_tokens: int | None
-    """Its context window, where the server says; an adapter's is its base model's."""
+    """Its context window, if the server tells; an adapter has its base model's."""
     base: str | None = None
     """The model that it adapts, for a LoRA adapter; None for a base model."""
     path: str | None = None
-    """Where the server read it from, on the server's own machine, where it says."""
+    """Where the server read it from, on the server's own machine, if it tells."""
 
     @property
     def stored_sha256(self) -> str | None:
-        """The adapter's SHA-256, where it was loaded from an adapter store."""
+        """The adapter's SHA-256, if it was loaded from an adapter store."""
         return sha256_in(self.path) if self.base and self.path else None
 
 
@@ -43,13 +46,13 @@ def served_models(api: ServerApi) -> list[ServedModel]:
                 f"{api.shown} answers, but has no model list below it; the address usually ends in /v1", 404
             ) from error
         raise
-    listed = [_served(entry, api.shown) for entry in _entries(answer, api.shown)]
-    windows = {model.name: model.context_tokens for model in listed}
+    models = [_served(entry, api.shown) for entry in _entries(answer, api.shown)]
+    windows = {model.name: model.context_tokens for model in models}
     return [
         model._replace(context_tokens=model.context_tokens or windows.get(model.base))
         if model.base
         else model
-        for model in listed
+        for model in models
     ]
 
 

@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible server."""
+"""A chat model behind an OpenAI-compatible server."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,23 +10,23 @@ from langchain_openai import ChatOpenAI
 class ServedChatModel(ChatOpenAI):
     """A chat model behind an OpenAI-compatible server, such as vLLM's.
 
-    The form that a reply must have goes into the request's body as it is. Handed to the OpenAI client by name,
-    the client would read each reply a second time, into a class that it makes for the purpose, and raise away a
+    The form of a reply goes into the request's body as it is. If the OpenAI client were given it by name, it
+    would parse each reply a second time, into a class made for the purpose, and raise instead of returning a
     reply that was cut off.
     """
 
-    def form(self, wanted: Mapping[str, Any]) -> Mapping[str, Any]:
+    def form(self, response_format: Mapping[str, Any]) -> Mapping[str, Any]:
         """How a request to this engine asks for a form, given as OpenAI's `response_format`."""
-        return {"response_format": wanted}
+        return {"response_format": response_format}
 
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        wanted = kwargs.get("response_format")
-        if not isinstance(wanted, Mapping):
+        response_format = kwargs.get("response_format")
+        if not isinstance(response_format, Mapping):
             return super()._get_request_payload(input_, stop=stop, **kwargs)
         del kwargs["response_format"]
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         body = {**(self.extra_body or {}), **(payload.get("extra_body") or {})}
-        payload["extra_body"] = {**body, **self.form(wanted)}
+        payload["extra_body"] = {**body, **self.form(response_format)}
         return payload

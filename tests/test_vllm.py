@@ -31,8 +31,8 @@ from ddxgraph.serving.adapters.reference import make_canaries
 from ddxgraph.serving.address import free_port
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
-from ddxgraph.serving.dequantized import dequantized
 from ddxgraph.serving.server import ServedEndpoint
+from ddxgraph.serving.weights import dequantized
 from ddxgraph.testing import ScriptedChatModel
 
 ROOT = Path(__file__).parents[1]

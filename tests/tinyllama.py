@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from ddxgraph.serving.dequantized import dequantized
+from ddxgraph.serving.weights import dequantized
 
 
 def tiny_llama(folder: Path, *, seed: int = 0) -> Path:

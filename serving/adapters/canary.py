@@ -1,7 +1,7 @@
 """Canaries: prompts whose greedy continuation is known, for a base model and for an adapter on it.
 
-What a server answers to them shows which weights it computes with. Greedy tokens and their log-probabilities are
-compared; log-probabilities of the same weights differ between engines and number formats by hundredths of a nat.
+A server's answers to them show which weights it computes with. Greedy tokens and their log-probabilities are
+compared. Between engines and number formats, log-probabilities of the same weights differ by hundredths of a nat.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,9 +18,9 @@ CANARY_VERSION: Final = 1
 TOKENS: Final = 16
 """Length of a continuation."""
 TOLERANCE: Final = 0.1
-"""Nats by which log-probabilities of the same weights may differ between two engines, on average."""
+"""Mean difference in nats up to which log-probabilities count as those of the same weights."""
 ENOUGH: Final = 0.25
-"""Share of the tokens that must be comparable: after a near tie that a rounding decides, the rest are not."""
+"""Share of the tokens that must be comparable. After a near tie that rounding decides, the rest are not."""
 
 PROMPTS: Final = (
     "A 24-year-old woman has dysuria and urinary frequency for 2 days. Think it through step by step.",
@@ -35,7 +35,7 @@ _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Continuation(BaseModel):
-    """What a model writes after a prompt, greedily."""
+    """A model's greedy continuation of a prompt."""
 
     model_config = _FROZEN
 
@@ -43,7 +43,7 @@ class Continuation(BaseModel):
     logprobs: tuple[float, ...]
     """Of each token, natural logarithm."""
     margins: tuple[float, ...] = ()
-    """How much less the second best token's log-probability is; a server's are not known."""
+    """By how much each token's log-probability exceeds the second best one's; unknown for a server."""
 
     @model_validator(mode="after")
     def _as_many_of_each(self) -> Self:
@@ -53,7 +53,7 @@ class Continuation(BaseModel):
 
 
 class Canary(BaseModel):
-    """One prompt and what is known of its continuations."""
+    """A prompt and its known continuations."""
 
     model_config = _FROZEN
 
@@ -63,7 +63,7 @@ class Canary(BaseModel):
     base: Continuation
     adapted: Continuation
     adapted_by_base: tuple[float, ...]
-    """Log-probabilities that the base model gives to the adapter's tokens."""
+    """The base model's log-probabilities of the adapter's tokens."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -82,23 +82,23 @@ class CanarySet(BaseModel):
     adapter_sha256: str
     base_model: str
     dtype: str
-    """Number format of the weights that they were computed with."""
+    """Number format of the weights at the computation."""
     made_with: dict[str, str] = Field(default_factory=dict)
     """Versions of the libraries."""
     canaries: tuple[Canary, ...] = Field(min_length=1)
 
     @property
     def signal(self) -> float:
-        """Nats by which adapter and base differ over the adapter's own tokens, on average."""
+        """Mean difference between adapter and base over the adapter's own tokens, in nats."""
         return _mean(
-            abs(with_it - without)
+            abs(adapted - base)
             for canary in self.canaries
-            for with_it, without in zip(canary.adapted.logprobs, canary.adapted_by_base, strict=True)
+            for adapted, base in zip(canary.adapted.logprobs, canary.adapted_by_base, strict=True)
         )
 
 
 def read_canaries(adapter: Adapter) -> CanarySet | None:
-    """The canaries in an adapter's folder; None where there are none.
+    """Read the canaries in an adapter's folder; None if it has none.
 
     Raises:
         AdapterError: the file is damaged, or was made for other files than those beside it.
@@ -107,21 +107,24 @@ def read_canaries(adapter: Adapter) -> CanarySet | None:
     if not path.exists():
         return None
     try:
-        found = CanarySet.model_validate_json(path.read_bytes())
+        canaries = CanarySet.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise AdapterError(
             f"{path} cannot be read; make it anew: ddxgraph adapters canaries {adapter.folder}"
         ) from error
-    if found.adapter_sha256 != adapter.sha256:
+    if canaries.adapter_sha256 != adapter.sha256:
         raise AdapterError(
-            f"{path} was made for other weights or another configuration than those beside it: the adapter "
+            f"{path} was made for other weights or another configuration than those beside it: the adapter has "
             f"changed since; make it anew: ddxgraph adapters canaries {adapter.folder}"
         )
-    return found
+    return canaries
 
 
 def write_canaries(canaries: CanarySet, folder: Path) -> Path:
-    """Keep canaries in their adapter's folder.
+    """Write canaries into their adapter's folder.
+
+    Returns:
+        The file.
 
     Raises:
         AdapterError: the file cannot be written.
@@ -140,10 +143,10 @@ class Agreement(NamedTuple):
     asked: int
     """Tokens of the known continuations."""
     compared: int
-    """Tokens up to the first in each continuation that was another than the known one."""
+    """Tokens before the first different one of each continuation."""
     difference: float
-    """Nats between log-probabilities, on average. Where a continuation took another token, it is the margin by
-    which the known one was better: at least so much the server's weights see differently."""
+    """Mean difference between log-probabilities, in nats. A different token counts as the margin by which the
+    known one was better: the server's weights differ by at least that."""
 
     def holds(self, tolerance: float) -> bool:
         """Whether both come from the same weights."""
@@ -153,14 +156,14 @@ class Agreement(NamedTuple):
 def agreement(served: Sequence[Continuation], known: Sequence[Continuation]) -> Agreement:
     """Compare a server's continuations with known ones, prompt by prompt."""
     compared, differences = 0, list[float]()
-    for ours, theirs in zip(served, known, strict=True):
-        for place, (token, expected) in enumerate(zip(ours.tokens, theirs.tokens, strict=False)):
+    for answer, canary in zip(served, known, strict=True):
+        for place, (token, expected) in enumerate(zip(answer.tokens, canary.tokens, strict=False)):
             if token != expected:
-                differences.append(theirs.margins[place])
+                differences.append(canary.margins[place])
                 break
             compared += 1
-            differences.append(abs(ours.logprobs[place] - theirs.logprobs[place]))
-    return Agreement(sum(len(theirs.tokens) for theirs in known), compared, _mean(differences))
+            differences.append(abs(answer.logprobs[place] - canary.logprobs[place]))
+    return Agreement(sum(len(canary.tokens) for canary in known), compared, _mean(differences))
 
 
 def _mean(values: Iterable[float]) -> float:

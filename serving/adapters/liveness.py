@@ -1,4 +1,4 @@
-"""Is an adapter live? What a server answers to the canaries, against what its weights must answer."""
+"""Proves that a served adapter is in force: the server's answers to the canaries against those of its weights."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -11,7 +11,7 @@ from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.models import ServedModel, served_models
 
 CANARY_TIMEOUT_S: Final = 600.0
-"""A first request with an adapter compiles its kernels, and on a CPU that takes a while."""
+"""The first request with an adapter compiles its kernels, which takes a while on a CPU."""
 
 
 class Verdict(StrEnum):
@@ -27,13 +27,13 @@ class Verdict(StrEnum):
 
 _MERGED: Final = {
     Verdict.LIVE: "{name} is live: the server computes with the adapter's update in its weights",
-    Verdict.TOO_ALIKE: "the adapter changes the canaries by {signal:.3f} nats a token only, too little to be "
-    "told from its base model within a tolerance of {tolerance}; train it for longer",
+    Verdict.TOO_ALIKE: "the adapter changes the canaries by only {signal:.3f} nats a token, too little to tell "
+    "it from its base model within a tolerance of {tolerance}; train it for longer",
     Verdict.IGNORED: "{name} answers as its base model does: the adapter was not merged into it",
     Verdict.OTHER_WEIGHTS: "{name} answers neither as its base model nor as these weights: serve the model that "
     "this adapter was merged into",
 }
-"""What the canaries show of a merged model, in a sentence."""
+"""Verdict on a merged model to its sentence."""
 
 
 class Liveness(NamedTuple):
@@ -42,47 +42,50 @@ class Liveness(NamedTuple):
     name: str
     verdict: Verdict
     message: str
-    """The verdict in a sentence, with the way to mend it."""
+    """The verdict in a sentence, and how to mend it."""
     tolerance: float
     signal: float
-    """Nats by which the adapter changes its own tokens' log-probabilities, by its files."""
+    """Nats by which the adapter's files change the log-probabilities of its own tokens."""
     base: Agreement | None = None
-    """Served base model against the base model's canaries."""
+    """The served base model against the base model's canaries."""
     adapted: Agreement | None = None
-    """Served adapter against the adapter's canaries."""
+    """The served adapter against the adapter's canaries."""
     unadapted: Agreement | None = None
-    """Served adapter against the base model's canaries."""
+    """The served adapter against the base model's canaries."""
 
     @property
     def live(self) -> bool:
-        """Whether the adapter is proven to be in force."""
+        """Whether the adapter was proven to be in force."""
         return self.verdict is Verdict.LIVE
 
 
 def verify(
     api: ServerApi, name: str, adapter: Adapter, canaries: CanarySet, tolerance: float = TOLERANCE
 ) -> Liveness:
-    """Prove that a served adapter is these very files on the base model that they were trained on.
+    """Prove that a served adapter is exactly these files, on the base model that they were trained on.
 
     Args:
         api: the server.
-        name: what the server calls the adapter.
+        name: the adapter's name on the server.
         adapter: the files that it should be.
         canaries: the adapter's, from `read_canaries` or `make_canaries`.
-        tolerance: nats by which log-probabilities may differ, on average.
+        tolerance: mean difference in nats that log-probabilities may have.
+
+    Returns:
+        The verdict and its figures.
 
     Raises:
         ServerError: the server does not answer.
-        AdapterError: it does not give what a comparison needs.
+        AdapterError: it does not send what the comparison needs.
     """
     served = _listed(api, name)
     if served is None or served.base is None:
         return Liveness(
             name, Verdict.NOT_LOADED, _unloaded(served, name, adapter), tolerance, canaries.signal
         )
-    base_said = _continuations(api, served.base, canaries)
-    said = _continuations(api, name, canaries)
-    return judge(served, adapter, canaries, base_said, said, tolerance)
+    base_answers = _continuations(api, served.base, canaries)
+    answers = _continuations(api, name, canaries)
+    return judge(served, adapter, canaries, base_answers, answers, tolerance)
 
 
 def verify_merged(api: ServerApi, name: str, canaries: CanarySet, tolerance: float = TOLERANCE) -> Liveness:
@@ -90,24 +93,32 @@ def verify_merged(api: ServerApi, name: str, canaries: CanarySet, tolerance: flo
 
     Args:
         api: the server.
-        name: what the server calls the model.
+        name: the model's name on the server.
         canaries: the adapter's.
-        tolerance: nats by which log-probabilities may differ, on average.
+        tolerance: mean difference in nats that log-probabilities may have.
+
+    Returns:
+        The verdict and its figures.
 
     Raises:
         ServerError: the server does not answer.
-        AdapterError: it does not give what a comparison needs.
+        AdapterError: it does not send what the comparison needs.
     """
-    said = _continuations(api, name, canaries)
-    adapted = agreement(said, [canary.adapted for canary in canaries.canaries])
-    unadapted = agreement(said, [canary.base for canary in canaries.canaries])
+    answers = _continuations(api, name, canaries)
+    adapted = agreement(answers, [canary.adapted for canary in canaries.canaries])
+    unadapted = agreement(answers, [canary.base for canary in canaries.canaries])
     verdict = _verdict_of_adapted(canaries, adapted, unadapted, tolerance)
     message = _MERGED[verdict].format(name=repr(name), signal=canaries.signal, tolerance=tolerance)
     return Liveness(name, verdict, message, tolerance, canaries.signal, None, adapted, unadapted)
 
 
 def check_loaded(api: ServerApi, name: str, adapter: Adapter) -> None:
-    """See that there is something to verify, before canaries are computed.
+    """Check that the server has an adapter of that name, before canaries are computed.
+
+    Args:
+        api: the server.
+        name: the adapter's name on the server.
+        adapter: its files, for the error.
 
     Raises:
         AdapterError: the server has no adapter of that name.
@@ -131,16 +142,27 @@ def judge(
     served: ServedModel,
     adapter: Adapter,
     canaries: CanarySet,
-    base_said: Sequence[Continuation],
-    said: Sequence[Continuation],
+    base_answers: Sequence[Continuation],
+    answers: Sequence[Continuation],
     tolerance: float = TOLERANCE,
 ) -> Liveness:
-    """The verdict on what base model and adapter answered to the canaries. Pure."""
-    base_known = [canary.base for canary in canaries.canaries]
-    known = [canary.adapted for canary in canaries.canaries]
-    base = agreement(base_said, base_known)
-    adapted = agreement(said, known)
-    unadapted = agreement(said, base_known)
+    """The verdict on the answers to the canaries. Pure.
+
+    Args:
+        served: the adapter on the server.
+        adapter: the files that it should be.
+        canaries: the adapter's.
+        base_answers: the served base model's continuations.
+        answers: the served adapter's continuations.
+        tolerance: mean difference in nats that log-probabilities may have.
+
+    Returns:
+        The verdict and its figures.
+    """
+    of_base = [canary.base for canary in canaries.canaries]
+    base = agreement(base_answers, of_base)
+    adapted = agreement(answers, [canary.adapted for canary in canaries.canaries])
+    unadapted = agreement(answers, of_base)
     verdict = _verdict(served, adapter, canaries, base, adapted, unadapted, tolerance)
     message = _sentence(verdict, served, adapter, canaries, tolerance)
     return Liveness(served.name, verdict, message, tolerance, canaries.signal, base, adapted, unadapted)
@@ -157,9 +179,9 @@ def _verdict(
 ) -> Verdict:
     if not base.holds(tolerance):
         return Verdict.OTHER_BASE
-    found = _verdict_of_adapted(canaries, adapted, unadapted, tolerance)
+    verdict = _verdict_of_adapted(canaries, adapted, unadapted, tolerance)
     other = served.stored_sha256 not in {None, adapter.sha256}
-    return Verdict.OTHER_WEIGHTS if found is Verdict.LIVE and other else found
+    return Verdict.OTHER_WEIGHTS if verdict is Verdict.LIVE and other else verdict
 
 
 def _verdict_of_adapted(
@@ -169,7 +191,7 @@ def _verdict_of_adapted(
         return Verdict.TOO_ALIKE
     if unadapted.holds(tolerance) and not (
         adapted.holds(tolerance) and adapted.compared > unadapted.compared
-    ):  # both hold where the two models begin alike; then the one that agrees for longer counts
+    ):  # both hold if the two models begin alike; then the one that agrees for longer counts
         return Verdict.IGNORED
     return Verdict.LIVE if adapted.holds(tolerance) else Verdict.OTHER_WEIGHTS
 
@@ -181,7 +203,7 @@ def _sentence(
     reload = f"ddxgraph adapters unload {name}; ddxgraph adapters load {name}={adapter.folder}"
     match verdict:
         case Verdict.LIVE:
-            return f"{name!r} is live: the server computes with these very weights on the right base model"
+            return f"{name!r} is live: the server computes with exactly these weights on the right base model"
         case Verdict.OTHER_BASE:
             return (
                 f"the served base model {base!r} does not answer as {canaries.base_model!r} does, on which the "
@@ -189,13 +211,13 @@ def _sentence(
             )
         case Verdict.TOO_ALIKE:
             return (
-                f"the adapter changes the canaries by {canaries.signal:.3f} nats a token only, too little to be "
-                f"told from its base model within a tolerance of {tolerance}; make canaries from prompts that it "
-                "was trained on: ddxgraph adapters canaries --prompts FILE"
+                f"the adapter changes the canaries by only {canaries.signal:.3f} nats a token, too little to "
+                f"tell it from its base model within a tolerance of {tolerance}; make canaries from prompts that "
+                "it was trained on: ddxgraph adapters canaries --prompts FILE"
             )
         case Verdict.IGNORED:
             return (
-                f"{name!r} answers as its base model {base!r} does: the server lists the adapter and does not "
+                f"{name!r} answers as its base model {base!r} does: the server lists the adapter but does not "
                 f"apply it; load it again ({reload}) and see the server's log"
             )
         case _ if served.stored_sha256 not in {None, adapter.sha256}:
@@ -206,12 +228,12 @@ def _sentence(
         case _:
             return (
                 f"{name!r} answers neither as its base model nor as these weights: another adapter, another "
-                f"scaling or only a part of it is in force; load this one: {reload}"
+                f"scaling or only part of it is in force; load this one: {reload}"
             )
 
 
 def _continuations(api: ServerApi, model: str, canaries: CanarySet) -> list[Continuation]:
-    """What a served model writes after each canary's prompt, greedily, without penalties."""
+    """A served model's greedy continuations of the canaries' prompts, without penalties."""
     answer = api.post(
         "/completions",
         {
@@ -227,17 +249,17 @@ def _continuations(api: ServerApi, model: str, canaries: CanarySet) -> list[Cont
     )
     try:
         choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
-        found = [_continuation(choice) for choice in choices]
+        continuations = [_continuation(choice) for choice in choices]
     except (LookupError, TypeError, ValueError) as error:
         raise AdapterError(
-            f"{api.shown} gives no token ids with log-probabilities, so that nothing can be proven; serve with "
+            f"{api.shown} gives no token ids with log-probabilities, so nothing can be proven; serve with "
             "vLLM 0.11 or newer"
         ) from error
-    if len(found) != len(canaries.canaries):
+    if len(continuations) != len(canaries.canaries):
         raise AdapterError(
-            f"{api.shown} answered {len(found)} of {len(canaries.canaries)} canaries; try again"
+            f"{api.shown} answered {len(continuations)} of {len(canaries.canaries)} canaries; try again"
         )
-    return found
+    return continuations
 
 
 def _continuation(choice: Any) -> Continuation:

@@ -3,8 +3,7 @@
 from typing import NamedTuple
 
 from ddxgraph.common.errors import AdapterError, ServerError
-from ddxgraph.serving.adapters.files import Adapter
-from ddxgraph.serving.adapters.store import put, store_folder
+from ddxgraph.serving.adapters.files import Adapter, put, store_folder
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.models import ServedModel, served_models
 
@@ -12,7 +11,7 @@ _NOT_FOUND, _FORBIDDEN = 404, 403
 
 
 class LoadedAdapter(NamedTuple):
-    """An adapter that a server lists. Being listed proves nothing: `verify` does."""
+    """An adapter that a server lists. The list proves nothing: `verify` does."""
 
     name: str
     base: str
@@ -20,7 +19,7 @@ class LoadedAdapter(NamedTuple):
     path: str
     """Where the server read it from."""
     sha256: str | None
-    """None where it was not loaded from an adapter store."""
+    """None if it was not loaded from an adapter store."""
 
 
 def loaded_adapters(api: ServerApi) -> list[LoadedAdapter]:
@@ -33,36 +32,43 @@ def loaded_adapters(api: ServerApi) -> list[LoadedAdapter]:
 
 
 def load_adapter(api: ServerApi, name: str, adapter: Adapter) -> LoadedAdapter:
-    """Load an adapter into a running server, under a name that requests will give as their model.
+    """Load an adapter into a running server.
 
-    It is copied into the adapter store first and loaded from there, so the server has to see the store under the
-    same path.
+    The server loads it from a copy in the adapter store, so it must see the store under the same path.
+
+    Args:
+        api: the server.
+        name: what requests will give as their model.
+        adapter: the files.
+
+    Returns:
+        The adapter as the server lists it.
 
     Raises:
         AdapterError: the name is taken, the server refuses the adapter, or it was started without LoRA.
         ServerError: the server does not answer.
     """
-    known = {model.name: model for model in served_models(api)}
-    if name in known:
-        raise AdapterError(_taken(name, known[name], adapter))
+    models = {model.name: model for model in served_models(api)}
+    if name in models:
+        raise AdapterError(_taken(name, models[name], adapter))
     path = put(adapter)
     try:
         api.post("/load_lora_adapter", {"lora_name": name, "lora_path": str(path)})
     except ServerError as error:
         raise AdapterError(_refused(api, name, adapter, error)) from error
-    found = {loaded.name: loaded for loaded in loaded_adapters(api)}
-    if name not in found or found[name].sha256 != adapter.sha256:
+    loaded = next((each for each in loaded_adapters(api) if each.name == name), None)
+    if loaded is None or loaded.sha256 != adapter.sha256:
         raise AdapterError(
-            f"{api.shown} took the adapter {name!r} and does not list it; see the server's log"
+            f"{api.shown} took the adapter {name!r} but does not list it; see the server's log"
         )
-    return found[name]
+    return loaded
 
 
 def unload_adapter(api: ServerApi, name: str) -> None:
     """Take an adapter out of a running server.
 
     Raises:
-        AdapterError: no adapter goes by that name.
+        AdapterError: there is no adapter of that name.
         ServerError: the server does not answer.
     """
     names = [loaded.name for loaded in loaded_adapters(api)]
@@ -85,19 +91,19 @@ def _taken(name: str, model: ServedModel, adapter: Adapter) -> str:
 
 
 def _refused(api: ServerApi, name: str, adapter: Adapter, error: ServerError) -> str:
-    said = str(error)
-    if "LoRA is not enabled" in said:
+    answer = str(error)
+    if "LoRA is not enabled" in answer:
         mend = f"it was started without LoRA; start it with: ddxgraph serve --lora-rank {adapter.rank} ..."
-    elif "max_lora_rank" in said:
+    elif "max_lora_rank" in answer:
         mend = (
-            f"the adapter has rank {adapter.rank}, more than the server was started for; start it with: "
+            f"the adapter has rank {adapter.rank}, more than the server has room for; start it with: "
             f"ddxgraph serve --lora-rank {adapter.rank} ..."
         )
     elif error.status == _FORBIDDEN:
-        mend = f"it reads adapters from its own store; this side's is {store_folder()}"
-    elif "No adapter found" in said:
+        mend = f"it loads adapters from its own store only, and this side's is {store_folder()}"
+    elif "No adapter found" in answer:
         mend = f"it does not see {store_folder()}; both sides need the same cache folder (DDXGRAPH_CACHE)"
-    elif "target modules" in said or "size of tensor" in said:
+    elif "target modules" in answer or "size of tensor" in answer:
         trained_on = adapter.base_model or "unknown"
         mend = f"it serves another model than the one that the adapter was trained on ({trained_on})"
     elif error.status == _NOT_FOUND:
@@ -107,4 +113,4 @@ def _refused(api: ServerApi, name: str, adapter: Adapter, error: ServerError) ->
         )
     else:
         mend = "see the server's log"
-    return f"{api.shown} does not load the adapter {name!r} ({said}); {mend}"
+    return f"{api.shown} does not load the adapter {name!r} ({answer}); {mend}"

@@ -1,4 +1,4 @@
-"""Canaries computed from the files of a base model and an adapter, with transformers and PEFT."""
+"""Computes canaries from the files of a base model and an adapter, with transformers and PEFT."""
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -7,9 +7,8 @@ from typing import Any
 
 from ddxgraph.common.errors import AdapterError
 from ddxgraph.serving.adapters.canary import PROMPTS, TOKENS, Canary, CanarySet, Continuation
-from ddxgraph.serving.adapters.files import Adapter
-from ddxgraph.serving.adapters.store import put
-from ddxgraph.serving.dequantized import model_folder
+from ddxgraph.serving.adapters.files import Adapter, put
+from ddxgraph.serving.weights import model_folder
 
 
 def make_canaries(
@@ -24,17 +23,20 @@ def make_canaries(
 
     Args:
         adapter: the adapter.
-        base_model: folder or hub's id of the model that it was trained on; by default what the adapter itself
+        base_model: folder or hub's id of the model that it was trained on; by default the one that the adapter
             names.
         prompts: user turns; those of the training data show a small adapter best.
         tokens: length of each continuation.
-        progress: told how many of how many prompts are done.
+        progress: called with the number of prompts done and of all.
+
+    Returns:
+        The canaries.
 
     Raises:
         AdapterError: the libraries or the base model are missing, or base and adapter do not fit.
     """
-    named = model_folder(str(base_model or adapter.base_model))
-    if not named:
+    base = model_folder(str(base_model or adapter.base_model))
+    if not base:
         raise AdapterError(f"{adapter.folder} does not say what it was trained on; name it with --base")
     try:
         import peft  # noqa: F401, PLC0415 - an extra
@@ -43,7 +45,7 @@ def make_canaries(
         raise AdapterError(
             f"canaries are computed with transformers and PEFT ({error}); run `pip install 'ddxgraph[adapters]'`"
         ) from error
-    model, tokenizer = _load(adapter, named)
+    model, tokenizer = _load(adapter, base)
     canaries = []
     for done, prompt in enumerate(prompts):
         if progress:
@@ -51,7 +53,7 @@ def make_canaries(
         canaries.append(_canary(model, prompt, _encode(tokenizer, prompt), tokens))
     return CanarySet(
         adapter_sha256=adapter.sha256,
-        base_model=named,
+        base_model=base,
         dtype=str(model.dtype).removeprefix("torch."),
         made_with={name: version(name) for name in ("torch", "transformers", "peft")},
         canaries=tuple(canaries),
@@ -64,12 +66,12 @@ def _load(adapter: Adapter, base_model: str) -> tuple[Any, Any]:
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig  # noqa: PLC0415 - an extra
 
     on_gpu = torch.cuda.is_available()
-    placed: dict[str, Any] = (
+    placement: dict[str, Any] = (
         {"dtype": torch.bfloat16, "device_map": "auto"} if on_gpu else {"dtype": torch.float32}
     )
     try:
-        base = AutoModelForCausalLM.from_pretrained(base_model, use_safetensors=True, **placed)
-        # What a call leaves open is taken from here: an end-of-text token would cut continuations short.
+        base = AutoModelForCausalLM.from_pretrained(base_model, use_safetensors=True, **placement)
+        # A call takes from here what it leaves open: an end-of-text token would cut continuations short.
         base.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         tokenizer = AutoTokenizer.from_pretrained(base_model)
     except (OSError, ValueError) as error:
@@ -78,7 +80,7 @@ def _load(adapter: Adapter, base_model: str) -> tuple[Any, Any]:
             "--base"
         ) from error
     try:
-        # From the store, where there is no pickle that could be taken instead.
+        # From the store, which holds no pickle that PEFT could load instead.
         return PeftModel.from_pretrained(base, put(adapter)).eval(), tokenizer
     except (RuntimeError, ValueError) as error:
         raise AdapterError(
@@ -92,7 +94,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _encode(tokenizer: Any, prompt: str) -> list[int]:
-    """The prompt's token ids, in the chat template where the model has one."""
+    """The prompt's token ids, in the model's chat template if it has one."""
     if not tokenizer.chat_template:
         return list(tokenizer(prompt)["input_ids"])
     turn = [{"role": "user", "content": prompt}]
@@ -129,13 +131,13 @@ def _continue(model: Any, prompt: list[int], tokens: int) -> Continuation:
         return_dict_in_generate=True,
     )
     with torch.inference_mode():
-        made = model.generate(
+        output = model.generate(
             input_ids=inputs, attention_mask=torch.ones_like(inputs), generation_config=greedy
         )
-    logprobs = torch.stack(made.logits)[:, 0].float().log_softmax(-1)
+    logprobs = torch.stack(output.logits)[:, 0].float().log_softmax(-1)
     best = logprobs.topk(2).values
     return Continuation(
-        tokens=tuple(made.sequences[0, len(prompt) :].tolist()),
+        tokens=tuple(output.sequences[0, len(prompt) :].tolist()),
         logprobs=tuple(best[:, 0].tolist()),
         margins=tuple((best[:, 0] - best[:, 1]).tolist()),
     )

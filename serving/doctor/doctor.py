@@ -1,4 +1,4 @@
-"""The doctor: asks an endpoint for all that the graph relies on, in the way in which the graph asks."""
+"""The doctor: checks what the graph needs of an endpoint, with the requests that the graph makes."""
 
 import asyncio
 import os
@@ -26,9 +26,9 @@ from ddxgraph.serving.models import served_models
 from ddxgraph.serving.weights import CAVEAT, is_tiny
 
 AT_ONCE: Final = 8
-"""Requests at a time in the measure of speed."""
+"""Requests at a time when speed is measured."""
 PACE_TOKENS: Final = 64
-"""Completion tokens of each request in the measure of speed."""
+"""Completion tokens of each request when speed is measured."""
 _REPLY_TOKENS: Final = 256
 
 _SYSTEM: Final = "You are a helpful assistant."
@@ -56,34 +56,37 @@ _ODD: Final = form(
     vosk_tally=list_of(whole(41, 43), 4, least=4),
     pruddle=one_of(_WORDS[1:]),
 )
-"""A form that no model would write by itself."""
+"""A form that no model would write unasked."""
 _CHOSEN: Final = form("Chosen", colour=one_of(_WORDS))
 _COUNT: Final = form("Count", numbers=list_of(whole(1, 9), PACE_TOKENS, least=PACE_TOKENS))
-"""A form that takes more than `PACE_TOKENS` tokens, so that every request for it takes as many."""
+"""A form longer than `PACE_TOKENS` tokens, so that every request for it takes exactly so many."""
 
 
 class Reached(NamedTuple):
-    """What came of the attempt to reach an endpoint."""
+    """The outcome of the attempt to reach an endpoint."""
 
     shown: str
-    """The endpoint, as it may be printed; empty where its address is none."""
+    """The endpoint for messages; empty if its address is malformed."""
     chat: BaseChatModel | None
-    """None where the graph has nothing to talk to."""
+    """None if there is no model to talk to."""
     findings: Sequence[Finding]
-    """What the endpoint says of itself."""
+    """What the endpoint tells of itself."""
 
 
 def reach(
     base_url: str | None, model: str | None, window: Callable[[BaseChatModel], Window], timeout_s: float
 ) -> Reached:
-    """Reach the endpoint in force, as `connect` does: arguments, environment, else the embedded engine.
+    """Reach the endpoint that `connect` would take: arguments, environment, else the embedded engine.
 
     Args:
-        base_url: as for `connect`.
-        model: as for `connect`.
-        window: what the graph needs of a model's context window.
-        timeout_s: seconds to wait for one reply. The client waits longer, so that `examine`'s own clock decides,
-            which a server that answers in drops cannot hold up.
+        base_url: see `connect`.
+        model: see `connect`.
+        window: tells what the graph needs of a model's context window.
+        timeout_s: seconds to wait for a reply. The client itself waits longer, so that the clock of `examine`
+            decides, which a server that sends its answer in drips cannot hold up.
+
+    Returns:
+        The endpoint and the first findings.
     """
     try:
         endpoint = resolve(base_url, model, None, os.environ)
@@ -96,18 +99,18 @@ def reach(
     except EndpointError as error:
         return Reached(shown, None, [each.without(secrets) for each in _refused(endpoint, shown, error)])
     engine = (chat.metadata or {}).get("engine")
-    here = well(finding.REACHABLE, f"{shown}, {engine}" if engine else shown)
+    reachable = well(finding.REACHABLE, f"{shown}, {engine}" if engine else shown)
     context = finding.window_found((chat.profile or {}).get("max_input_tokens"), window(chat))
-    found = [here, _models(endpoint, chat), context, _lora(endpoint)]
-    return Reached(shown, chat, [each.without(secrets) for each in found])
+    findings = [reachable, _models(endpoint, chat), context, _lora(endpoint)]
+    return Reached(shown, chat, [each.without(secrets) for each in findings])
 
 
 def _refused(endpoint: Endpoint, shown: str, error: EndpointError) -> list[Finding]:
-    """What is found where no model is: nobody answers, or the one that does has not the one that is wanted."""
+    """The findings without a model: no server answers, or the server lacks the model."""
     if endpoint.base_url is None or isinstance(error.__cause__, ServerError):
         return _unreached(str(error))
-    lacking = Finding(name=finding.MODELS, status=Status.MISSING, value=str(error))
-    return [well(finding.REACHABLE, shown), lacking, *_skipped_from(finding.CONTEXT, "no model to ask")]
+    missing = Finding(name=finding.MODELS, status=Status.MISSING, value=str(error))
+    return [well(finding.REACHABLE, shown), missing, *_skipped_from(finding.CONTEXT, "no model to ask")]
 
 
 def _models(endpoint: Endpoint, chat: BaseChatModel) -> Finding:
@@ -116,13 +119,13 @@ def _models(endpoint: Endpoint, chat: BaseChatModel) -> Finding:
         served = served_models(_api(endpoint, endpoint.base_url)) if endpoint.base_url else []
     except ServerError as error:
         return amiss(finding.MODELS, str(error))
-    found = finding.models_found(name, served)
-    return found.model_copy(update={"cost": CAVEAT}) if is_tiny(name) else found
+    models = finding.models_found(name, served)
+    return models.model_copy(update={"cost": CAVEAT}) if is_tiny(name) else models
 
 
 def _lora(endpoint: Endpoint) -> Finding:
     if endpoint.base_url is None:
-        return amiss(finding.LORA, "the embedded engine takes no adapter while it runs")
+        return amiss(finding.LORA, "the embedded engine loads no adapters while it runs")
     try:
         _api(endpoint, endpoint.base_url).get("/load_lora_adapter")
     except ServerError as error:
@@ -139,8 +142,8 @@ def _skipped_from(name: str, why: str) -> list[Finding]:
 
 
 def _unreached(why: str) -> list[Finding]:
-    lacking = Finding(name=finding.REACHABLE, status=Status.MISSING, value=why)
-    return [lacking, *_skipped_from(finding.MODELS, "not reached")]
+    missing = Finding(name=finding.REACHABLE, status=Status.MISSING, value=why)
+    return [missing, *_skipped_from(finding.MODELS, "not reached")]
 
 
 class _Patient(NamedTuple):
@@ -158,10 +161,20 @@ class _Patient(NamedTuple):
         conversation: str = "doctor",
         **kwargs: Any,
     ) -> AIMessage:
-        """One call, as the graph makes it.
+        """Make one call as the graph makes it.
+
+        Args:
+            text: the prompt.
+            output: the form of the reply.
+            max_tokens: cap of the reply.
+            conversation: the conversation that the call belongs to.
+            kwargs: more settings of the call.
+
+        Returns:
+            The reply.
 
         Raises:
-            Exception: whatever the chat model raises; `TimeoutError` where the reply takes too long.
+            Exception: whatever the chat model raises; `TimeoutError` if the reply takes too long.
         """
         async with asyncio.timeout(self.timeout_s):
             return await self.chat.ainvoke(
@@ -176,10 +189,10 @@ class _Patient(NamedTuple):
 async def _schema(patient: _Patient) -> list[Finding]:
     message = await patient.ask(_GREET, _ODD, _REPLY_TOKENS)
     text = writable(str(message.text))
-    found = finding.schema_found(text, _ODD, cut=_cut(message))
-    if found.status is Status.OK:
-        return [found, finding.compact_found(text)]
-    return [found, skipped(finding.COMPACT, "no JSON to look at")]
+    schema = finding.schema_found(text, _ODD, cut=_cut(message))
+    if schema.status is Status.OK:
+        return [schema, finding.compact_found(text)]
+    return [schema, skipped(finding.COMPACT, "no JSON to look at")]
 
 
 def _cut(message: AIMessage) -> bool:
@@ -192,7 +205,7 @@ async def _choice(patient: _Patient) -> list[Finding]:
 
 
 async def _logprobs(patient: _Patient) -> list[Finding]:
-    """The graph's own conclusion, since its letter must be found among the tokens."""
+    """Check the graph's own conclusion, whose letter must be found among the tokens."""
     brief = Limits.brief()
     output = conclude.output_model(_LETTERS, brief)
     message = await patient.ask(
@@ -210,7 +223,7 @@ async def _prefix(patient: _Patient) -> list[Finding]:
 
 
 async def _speed(patient: _Patient) -> list[Finding]:
-    await _pace(patient, 1)  # the engine's first reply of a form waits for its grammar
+    await _pace(patient, 1)  # the engine compiles a form's grammar at its first reply
     return [finding.speed_found(await _pace(patient, 1), await _pace(patient, AT_ONCE))]
 
 
@@ -220,19 +233,19 @@ async def _pace(patient: _Patient, requests: int) -> Pace:
     calls = [
         patient.ask(text, _COUNT, PACE_TOKENS, conversation=f"doctor {n}") for n, text in enumerate(texts)
     ]
-    said = await asyncio.gather(*calls, return_exceptions=True)
+    replies = await asyncio.gather(*calls, return_exceptions=True)
     seconds = time.perf_counter() - start
     usages = []
-    for text, message in zip(texts, said, strict=True):
-        if isinstance(message, BaseException):
-            raise message
-        usages.append(usage_of(message, [HumanMessage(text)]))
+    for text, reply in zip(texts, replies, strict=True):
+        if isinstance(reply, BaseException):
+            raise reply
+        usages.append(usage_of(reply, [HumanMessage(text)]))
     return Pace(requests, total_usage(usages), seconds)
 
 
 class _Check(NamedTuple):
     names: tuple[str, ...]
-    """Of the findings that it gives."""
+    """Names of its findings."""
     look: Callable[[_Patient], Awaitable[list[Finding]]]
 
 
@@ -248,33 +261,33 @@ _CHECKS: Final = (
 async def examine(
     chat: BaseChatModel, timeout_s: float, note: Callable[[str], None]
 ) -> AsyncGenerator[Finding, None]:
-    """Ask a model for replies, one check after the other.
+    """Run the checks that ask the model for replies, one after the other.
 
     Args:
         chat: the model.
-        timeout_s: seconds to wait for one reply.
-        note: told the name of each check before it is made.
+        timeout_s: seconds to wait for a reply.
+        note: called with the name of each check before it is made.
 
     Yields:
-        The findings. A check to which there is no reply is a finding too; where the next would fare no better,
-        the others are skipped.
+        The findings. A check that gets no reply is a finding too; if the next one would fail alike, the
+        others are skipped.
     """
     patient = _Patient(chat, timeout_s)
     secrets = [secret for secret in secrets_of(chat) if secret != NO_KEY]
     gone = ""
     for check in _CHECKS:
         if gone:
-            found = [skipped(name, gone) for name in check.names]
+            findings = [skipped(name, gone) for name in check.names]
         else:
             note(check.names[0])
             try:
-                found = await check.look(patient)
-            except Exception as error:  # whatever is raised is the engine's boundary breaking
+                findings = await check.look(patient)
+            except Exception as error:  # any exception here is a failure of the engine
                 kind = kind_of(error)
                 gone = f"no reply to the check of {check.names[0]}" if finding.lasts(kind) else ""
-                broken = finding.unanswered(check.names[0], kind, _sentence(error, kind, patient, secrets))
-                found = [broken, *(skipped(name, "no reply") for name in check.names[1:])]
-        for each in found:
+                failed = finding.unanswered(check.names[0], kind, _sentence(error, kind, patient, secrets))
+                findings = [failed, *(skipped(name, "no reply") for name in check.names[1:])]
+        for each in findings:
             yield each.without(secrets)
 
 

@@ -1,4 +1,4 @@
-"""The machine that ddxgraph runs on: what it has for engines, adapters and training."""
+"""What this machine has for engines, adapters and training."""
 
 import json
 import os
@@ -21,7 +21,7 @@ GPU: Final = "GPU"
 TORCH: Final = "torch"
 PACKAGES: Final = "packages"
 NAMES: Final = (PYTHON, HARDWARE, GPU, TORCH, PACKAGES)
-"""The machine's findings, in the order in which they are given."""
+"""The machine's findings, in the order of the checks."""
 
 _DISTRIBUTIONS: Final = (
     "ddxgraph",
@@ -38,18 +38,18 @@ _DISTRIBUTIONS: Final = (
 _GIB: Final = 1 << 30
 _SMI_TIMEOUT_S: Final = 20.0
 _TORCH_TIMEOUT_S: Final = 60.0
-_NO_GPU_COST: Final = (
-    "a model served on this machine runs on its processor: fit for small models and for trials"
+_NO_GPU_COST: Final = "a model served on this machine runs on its CPU, which suits small models and trials"
+_NO_TORCH_COST: Final = (
+    "no training here, and no proof that an adapter is in force; the graph runs without it"
 )
-_NO_TORCH_COST: Final = "no training here, and no proof of an adapter from its files; the graph runs without"
 _TORCH_PROBE: Final = (
     "import json, torch; print(json.dumps([torch.__version__, torch.version.cuda or "
     "getattr(torch.version, 'hip', None), torch.cuda.is_available()]))"
 )
 
 
-def machine() -> Iterator[Finding]:
-    """Look at this machine; it takes some seconds where torch is installed."""
+def machine_findings() -> Iterator[Finding]:
+    """Check this machine; takes some seconds if torch is installed."""
     yield well(PYTHON, f"{platform.python_version()}, {platform.platform()}, {sys.executable}")
     yield hardware_found(usable_cores(), memory_bytes())
     gpus, trouble = graphics()
@@ -59,7 +59,7 @@ def machine() -> Iterator[Finding]:
 
 
 def memory_bytes() -> int | None:
-    """Memory that this process may use: the machine's, or what its control group leaves; None if unknown."""
+    """Memory that this process may use: the machine's, or the limit of its control group; None if unknown."""
     try:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # Windows
@@ -78,24 +78,24 @@ def hardware_found(cores: int, memory: int | None) -> Finding:
 
 
 class Gpu(NamedTuple):
-    """A graphics processor, in nvidia-smi's words."""
+    """A GPU, as nvidia-smi describes it."""
 
     name: str
     memory_mib: int | None
-    """None where it shares the machine's memory."""
+    """None if it shares the machine's memory."""
     driver: str
 
 
 class Graphics(NamedTuple):
-    """The graphics processors, and why there are none."""
+    """The GPUs, or why none is known."""
 
     gpus: Sequence[Gpu]
     trouble: str
-    """Empty where there are some."""
+    """Why none is known."""
 
 
 def graphics() -> Graphics:
-    """Ask nvidia-smi for the graphics processors."""
+    """Ask nvidia-smi for the GPUs."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return Graphics([], "nvidia-smi is not there")
@@ -110,7 +110,7 @@ def graphics() -> Graphics:
 
 
 def gpus_of(listing: str) -> list[Gpu]:
-    """Read nvidia-smi's list: a line each of name, memory in MiB and driver version."""
+    """Parse nvidia-smi's list: name, memory in MiB and driver version, a GPU a line."""
     gpus = []
     for line in listing.splitlines():
         name, memory, driver = ([part.strip() for part in line.rsplit(",", 2)] + ["", ""])[:3]
@@ -120,7 +120,7 @@ def gpus_of(listing: str) -> list[Gpu]:
 
 
 def gpus_found(gpus: Sequence[Gpu], trouble: str) -> Finding:
-    """The graphics processors; alike ones are counted."""
+    """The GPUs; equal ones are counted."""
     if not gpus:
         return Finding(name=GPU, status=Status.WARN, value=f"none ({trouble})", cost=_NO_GPU_COST)
     return well(GPU, "; ".join(_several(gpu, gpus.count(gpu)) for gpu in dict.fromkeys(gpus)))
@@ -133,20 +133,20 @@ def _several(gpu: Gpu, count: int) -> str:
 
 
 class Torch(NamedTuple):
-    """What torch says of itself."""
+    """What torch reports."""
 
     version: str
     platform: str | None
-    """CUDA's or ROCm's version that it was built for; None for a CPU build."""
+    """Version of CUDA or ROCm that it was built for; None for a CPU build."""
     available: bool
-    """It can use a graphics processor here."""
+    """It can use a GPU here."""
 
 
 def torch_report() -> Torch | str | None:
-    """Ask torch in a process of its own, since it takes seconds and memory; a sentence where it breaks.
+    """Ask torch, in a process of its own, since it takes seconds and memory.
 
     Returns:
-        None where it is not installed.
+        The report, or a sentence if torch does not load; None if it is not installed.
     """
     if find_spec("torch") is None:
         return None
@@ -157,12 +157,12 @@ def torch_report() -> Torch | str | None:
     try:
         return Torch(*json.loads(done.stdout.splitlines()[-1]))
     except (IndexError, TypeError, ValueError):
-        said = done.stderr.strip().splitlines()
-        return f"installed, but it does not load ({said[-1] if said else f'exit code {done.returncode}'})"
+        lines = done.stderr.strip().splitlines()
+        return f"installed, but it does not load ({lines[-1] if lines else f'exit code {done.returncode}'})"
 
 
 def torch_found(report: Torch | str | None, gpu: bool) -> Finding:
-    """Torch's version and build, and whether it can use the graphics processor that is there."""
+    """Torch's version and build, and whether it can use the machine's GPU."""
     if report is None:
         mend = "pip install 'ddxgraph[adapters]'"
         return Finding(name=TORCH, status=Status.WARN, value="not installed", cost=_NO_TORCH_COST, mend=mend)
@@ -193,9 +193,9 @@ def _version(distribution: str) -> str | None:
 
 
 def packages_found(versions: dict[str, str | None]) -> Finding:
-    """Versions of what matters; None for what is not installed. vLLM may live in an environment of its own."""
-    found = [f"{name} {number}" for name, number in versions.items() if number]
+    """Versions of the packages that matter, None for a missing one. vLLM may have an environment of its own."""
+    present = [f"{name} {number}" for name, number in versions.items() if number]
     absent = [name for name, number in versions.items() if not number]
     return well(
-        PACKAGES, ", ".join(found) + (f"; not in this environment: {', '.join(absent)}" if absent else "")
+        PACKAGES, ", ".join(present) + (f"; not in this environment: {', '.join(absent)}" if absent else "")
     )

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from ddxgraph.serving.address import free_port, is_free, is_loopback, reached
+from ddxgraph.serving.address import free_port, is_free, is_loopback, url_host
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1", "0:0:0:0:0:0:0:1"])
@@ -39,7 +39,7 @@ def test_everything_else_is_not_loopback(host):
     ],
 )
 def test_an_address_is_reached_as_part_of_a_url(host, url):
-    assert reached(host) == url
+    assert url_host(host) == url
 
 
 def test_a_free_port_is_free_until_someone_listens():

@@ -8,8 +8,7 @@ from ddxgraph import Case, build_graph, solve
 from ddxgraph.common.errors import EndpointError
 from ddxgraph.graph.trace import provenance_of
 from ddxgraph.nodes.sampling import Sampling
-from ddxgraph.serving.adapters.files import read_adapter
-from ddxgraph.serving.adapters.store import put
+from ddxgraph.serving.adapters.files import put, read_adapter
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, connect
 from ddxgraph.serving.weights import CACHE_VARIABLE
 from ddxgraph.testing import ScriptedChatModel
@@ -56,7 +55,9 @@ def test_an_adapter_outside_a_store_is_hashed_where_it_lies(server, adapter):
 def test_an_adapter_whose_files_nobody_knows_is_refused(server, adapter):
     shutil.rmtree(adapter.folder)
     server.adapters["journey"] = str(adapter.folder)
-    with pytest.raises(EndpointError, match=r"so that no trace could: .*ddxgraph adapters load journey=PATH"):
+    with pytest.raises(
+        EndpointError, match=r"traces could not record which files .*ddxgraph adapters load journey=PATH"
+    ):
         connect(server.base_url, "journey")
 
 

@@ -14,8 +14,14 @@ from ddxgraph import build_graph, connect, solve
 from ddxgraph.nodes.consultation import BRIEF_KEY, SERIAL_KEY
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
-from ddxgraph.serving.llamacpp import LlamaCppChatModel, compact_grammar
-from ddxgraph.serving.llamaserver import LLGUIDANCE, LlamaServer, look_at, release_of
+from ddxgraph.serving.llamacpp import (
+    LLGUIDANCE,
+    LlamaCppChatModel,
+    LlamaServer,
+    compact_grammar,
+    look_at,
+    release_of,
+)
 from ddxgraph.serving.weights import SMOLLM2
 from ddxgraph.testing import smallest
 

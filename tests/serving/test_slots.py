@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddxgraph.serving.slots import Slots
+from ddxgraph.serving.llamacpp import Slots
 
 
 def slot_of(slots: Slots, conversation: str) -> int:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddxgraph.common.errors import ServeError
-from ddxgraph.serving.adapters.store import store_folder
+from ddxgraph.serving.adapters.files import store_folder
 from ddxgraph.serving.vllm import RANKS, check_extra, room_for, vllm_command
 from ddxgraph.serving.weights import CACHE_VARIABLE
 

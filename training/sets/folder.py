@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final, Literal, Self
 
 from ddxgraph.batch.folder import MANIFEST
 from ddxgraph.common.errors import JourneySetError
-from ddxgraph.common.files import sync_folder
+from ddxgraph.common.files import sha256_of, sync_folder
 from ddxgraph.training.sets.manifest import SET, SetFile, SetManifest, SetSettings, read_set
 
 State = Literal["written", "same"]
@@ -158,16 +158,6 @@ def write_file(path: Path, text: str) -> SetFile:
     with HashedFile(path) as file:
         file.write(text)
     return file.known
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hex.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _only_a_set(out: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ddxgraph.common.errors import AdapterError, TrainingError
 from ddxgraph.serving.adapters.canary import write_canaries
 from ddxgraph.serving.adapters.files import read_adapter
-from ddxgraph.serving.dequantized import model_folder
+from ddxgraph.serving.weights import model_folder
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.sft.job import base_digest
 from ddxgraph.training.sft.tokens import read_journeys

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.batch.manifest import changes_between
 from ddxgraph.common.errors import TrainingError
-from ddxgraph.common.files import FolderBusy, folder_held, write_whole
-from ddxgraph.training.sets.folder import sha256_of
+from ddxgraph.common.files import FolderBusy, folder_held, sha256_of, write_whole
 from ddxgraph.training.sets.manifest import SetManifest, data_file
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.styles.compile import StyleName

@@ -5,9 +5,8 @@ from canaries import ADAPTED, BASE, LENGTH, canaries_of, shifted, written
 
 from ddxgraph.common.errors import AdapterError, ServerError
 from ddxgraph.serving.adapters.canary import TOLERANCE, Continuation
-from ddxgraph.serving.adapters.files import read_adapter
+from ddxgraph.serving.adapters.files import put, read_adapter
 from ddxgraph.serving.adapters.liveness import Verdict, judge, verify, verify_merged
-from ddxgraph.serving.adapters.store import put
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.models import ServedModel
 from ddxgraph.serving.weights import CACHE_VARIABLE

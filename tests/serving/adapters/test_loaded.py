@@ -3,9 +3,8 @@ from adapter_server import adapter_server, failed
 from adapterfolder import write_adapter
 
 from ddxgraph.common.errors import AdapterError, ServerError
-from ddxgraph.serving.adapters.files import digest, read_adapter
+from ddxgraph.serving.adapters.files import digest, read_adapter, store_folder
 from ddxgraph.serving.adapters.loaded import LoadedAdapter, load_adapter, loaded_adapters, unload_adapter
-from ddxgraph.serving.adapters.store import store_folder
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.weights import CACHE_VARIABLE
 
@@ -94,7 +93,7 @@ def test_a_server_that_was_started_otherwise_says_how_to_start_it(server, adapte
         ),
         (
             (403, {"error": {"message": "'/a' is outside the folders that adapters may be loaded from"}}),
-            "outside the folders.*reads adapters from its own store; this side's is .*adapters",
+            "outside the folders.*loads adapters from its own store only, and this side's is .*adapters",
         ),
         (
             failed(
@@ -126,7 +125,7 @@ def test_a_refused_adapter_is_asked_for_once(server, adapter):
 @pytest.mark.parametrize("listed", [None, "/adapters/journey", f"/store/{'0' * 64}"])
 def test_a_server_that_takes_an_adapter_and_does_not_list_it_is_not_believed(server, adapter, listed):
     server.keeps = lambda path: listed
-    with pytest.raises(AdapterError, match="took the adapter 'journey' and does not list it"):
+    with pytest.raises(AdapterError, match="took the adapter 'journey' but does not list it"):
         load_adapter(api(server), "journey", adapter)
 
 

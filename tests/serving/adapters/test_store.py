@@ -8,8 +8,15 @@ import pytest
 from adapterfolder import write_adapter
 
 from ddxgraph.common.errors import AdapterError
-from ddxgraph.serving.adapters.files import CONFIG_FILE, WEIGHTS_FILE, digest, read_adapter
-from ddxgraph.serving.adapters.store import put, sha256_in, store_folder
+from ddxgraph.serving.adapters.files import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    digest,
+    put,
+    read_adapter,
+    sha256_in,
+    store_folder,
+)
 from ddxgraph.serving.weights import CACHE_VARIABLE
 
 

@@ -229,14 +229,14 @@ def test_adapters_are_named_with_what_they_adapt():
     with scripted_server(pages={"/v1/models": Page(200, {"data": listed})}) as served:
         found = look(served.base_url, model="base")
     said = found[names.MODELS].value
-    assert said.startswith("base in force; beside it tuned (adapter of base), other-0")
+    assert said.startswith("base in use; also served: tuned (adapter of base), other-0")
     assert said.endswith("and 13 more")
     assert found[names.CONTEXT].value.startswith("8,192")
 
 
 def test_the_adapter_in_force_is_named_with_what_it_adapts():
     served = [ServedModel("base", "vllm", 8_192), ServedModel("tuned", "vllm", 8_192, base="base")]
-    assert models_found("tuned", served).value == "tuned (adapter of base) in force; beside it base"
+    assert models_found("tuned", served).value == "tuned (adapter of base) in use; also served: base"
     assert models_found("tuned", served[1:]).value == "tuned (adapter of base)"
     assert models_found("weights.gguf", []).value == "weights.gguf"
 

@@ -11,7 +11,7 @@ from ddxgraph.serving.doctor.machine import (
     gpus_of,
     graphics,
     hardware_found,
-    machine,
+    machine_findings,
     memory_bytes,
     packages_found,
     torch_found,
@@ -23,7 +23,7 @@ H100 = Gpu("NVIDIA H100 80GB HBM3", 81_559, "550.54.15")
 
 @pytest.mark.alone
 def test_this_machine_is_described_in_order_and_nothing_of_it_stops_the_graph():
-    found = list(machine())
+    found = list(machine_findings())
     assert [each.name for each in found] == list(NAMES)
     assert all(each.status in {Status.OK, Status.WARN} for each in found)
     said = {each.name: each.value for each in found}

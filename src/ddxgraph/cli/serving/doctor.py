@@ -51,7 +51,7 @@ def doctor(
     from ddxgraph.cli.serving.findings import Report, needed
     from ddxgraph.serving.doctor.doctor import reach
     from ddxgraph.serving.doctor.finding import cannot_run
-    from ddxgraph.serving.doctor.machine import machine
+    from ddxgraph.serving.doctor.machine import machine_findings
 
     with Report(progress=not quiet, shown=not as_json) as report:
         report.note("reachable")
@@ -66,7 +66,7 @@ def doctor(
                 _close(reached.chat)  # an engine's threads would slow down what is looked at next
         report.heading("This machine")
         report.note("this machine")
-        for finding in machine():
+        for finding in machine_findings():
             report.add(finding)
     if as_json:
         typer.echo(json.dumps(_as_json(reached.shown, report.findings), indent=2))
