@@ -18,9 +18,6 @@ from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 
-StopName = str
-"""The name of a stop, as the registry has it."""
-
 TOP_LOGPROBS: Final = 20
 """Alternatives at each token; the most that vLLM and OpenAI give by default."""
 CONVERSATION_KEY: Final = "ddxgraph_conversation"

@@ -9,15 +9,25 @@ from functools import cached_property
 from typing import Final, Literal
 
 from ddxgraph.common.errors import CompileError
-from ddxgraph.graph.routing import Move, rule_of
+from ddxgraph.graph.replay import standpoint
+from ddxgraph.graph.routing import BACKTRACKS, Move, rule_of
 from ddxgraph.graph.trace import Step, Trace
-from ddxgraph.nodes.check_evidence import WHOLE_CASE, EvidenceCheck, Strength
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, WHOLE_CASE, EvidenceCheck, Strength
 from ddxgraph.nodes.conclude import Conclusion
-from ddxgraph.nodes.consultation import StopName
-from ddxgraph.nodes.generate_differential import Differential, Hypothesis, name_key
-from ddxgraph.nodes.reflect import Reflection
-from ddxgraph.nodes.review_history import Asks, Finding, FindingKind, History, Polarity, Salience
+from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL, Differential, Hypothesis, name_key
+from ddxgraph.nodes.reflect import REFLECT, Reflection
+from ddxgraph.nodes.registry import END
+from ddxgraph.nodes.review_history import (
+    REVIEW_HISTORY,
+    Asks,
+    Finding,
+    FindingKind,
+    History,
+    Polarity,
+    Salience,
+)
 from ddxgraph.nodes.statement import STATEMENT_CHARS, stated
+from ddxgraph.nodes.stop import Standpoint
 from ddxgraph.training.styles.quoting import ModelWords, Name, answer_line, fold
 from ddxgraph.training.styles.tree_rule import Taken, all_taken, with_few_tries
 
@@ -39,7 +49,8 @@ class Asked:
 class Thought:
     """A thought: the reasoning at a stop, a reflection's critique, or the justification at the end."""
 
-    stop: StopName
+    stop: str
+    """Its name."""
     text: str
 
 
@@ -105,7 +116,8 @@ class Refuted:
 class WentBack:
     """A backtrack."""
 
-    to: StopName
+    to: str
+    """Name of the stop."""
     targets: tuple[Name, ...] = ()
     """The hypotheses whose evidence is rechecked."""
     why: Why = "doubt"
@@ -143,6 +155,9 @@ Event = (
 )
 Journey = tuple[Event, ...]
 """Every text in it is folded (`quoting`)."""
+
+_WITH_EVENTS: Final = (History, Differential, EvidenceCheck, Reflection, Conclusion)
+"""Outputs that have events of their own; of others, the model's own words are told as thoughts."""
 
 
 @dataclass(frozen=True)
@@ -186,18 +201,25 @@ class ParsedTrace:
         return answer
 
     @cached_property
-    def hypotheses(self) -> Sequence[Hypothesis]:
-        """The last differential."""
-        named = (step.output for step in reversed(self.trace.steps) if isinstance(step.output, Differential))
-        return next((differential.hypotheses for differential in named), ())
+    def now(self) -> Standpoint:
+        """What stands at the end."""
+        return standpoint(self.trace.steps)
 
     @cached_property
     def chosen(self) -> Hypothesis | None:
         """The hypothesis that the answer names; None for words that are no hypothesis' name."""
+        hypotheses = self.now.hypotheses.values()
         if self.options:
-            return next((h for h in self.hypotheses if h.letter == self.trace.answer), None)
+            return next((h for h in hypotheses if h.letter == self.trace.answer), None)
         key = name_key(self.trace.answer or "")
-        return next((h for h in self.hypotheses if name_key(h.label) == key), None)
+        return next((h for h in hypotheses if name_key(h.label) == key), None)
+
+    @cached_property
+    def other_thoughts(self) -> Sequence[Thought]:
+        """What was thought at the last visit to each stop that has no events of its own."""
+        last = {step.node: step for step in self.trace.steps if not isinstance(step.output, _WITH_EVENTS)}
+        thoughts = [(node, self.words.thought(text)) for node, step in last.items() for text in step.words]
+        return [Thought(node, text) for node, text in thoughts if text]
 
     @cached_property
     def journey(self) -> Journey:
@@ -305,11 +327,12 @@ class _Reader:
             case Conclusion() as conclusion:
                 yield from self._budget(step.move)
                 if step.text:  # without a call, the justification is the graph's and not the model's
-                    yield from self._thought("conclude", conclusion.justification)
+                    yield from self._thought(step.node, conclusion.justification)
                 yield Concluded(self._answer)
                 return
             case _:
-                pass
+                for text in step.words:
+                    yield from self._thought(step.node, text)
         yield from self._budget(step.move)
         if step.move.backtrack:
             yield from self._back(step.move)
@@ -318,7 +341,7 @@ class _Reader:
         if asked and not self._asked:
             self._asked = True
             yield Asked(history.asks)
-        yield from self._thought("review_history", history.reasoning)
+        yield from self._thought(REVIEW_HISTORY.name, history.reasoning)
         self._findings.update({finding.id: finding for finding in history.findings})
         for finding in history.findings:
             yield from self._finding(finding.id)
@@ -329,7 +352,7 @@ class _Reader:
             self._refuted.clear()
             self._owed.clear()
             yield Revived()
-        yield from self._thought("generate_differential", differential.reasoning)
+        yield from self._thought(GENERATE_DIFFERENTIAL.name, differential.reasoning)
         self._hypotheses.update({h.id: h for h in differential.hypotheses})
         unspoken = self._refuted | self._held_back | self._owed.keys()
         for hypothesis in differential.hypotheses:
@@ -341,7 +364,7 @@ class _Reader:
         for weight in check.weights:
             yield from self._finding(weight.finding)
         yield Checked(name)
-        yield from self._thought("check_evidence", check.reasoning)
+        yield from self._thought(CHECK_EVIDENCE.name, check.reasoning)
         for weight in check.weights:
             whole = weight.finding == WHOLE_CASE
             quote = "" if whole else self._words.finding(self._findings[weight.finding])
@@ -351,7 +374,7 @@ class _Reader:
             yield Missing(missing)
 
     def _reflection(self, reflection: Reflection) -> Iterator[Event]:
-        yield from self._thought("reflect", reflection.critique)
+        yield from self._thought(REFLECT.name, reflection.critique)
         owed = {key: because for key, because in self._owed.items() if key in self._introduced}
         self._owed.clear()
         given_up = owed | {r.hypothesis: r.because for r in reflection.refuted}
@@ -366,10 +389,14 @@ class _Reader:
             yield Halted("backtracks" if move.limit == "backtracks" else "room")
 
     def _back(self, move: Move) -> Iterator[Event]:
-        if move.to == "end":
+        if move.to == END:
             return
+        if move.to not in _BACK_TO:
+            raise CompileError(
+                f"trace {self._trace_id} goes back to {move.to!r}, which no style has words for: leave it out"
+            )
         targets: list[Name] = []
-        for key in move.targets if move.to == "check_evidence" else ():
+        for key in move.targets if move.to == CHECK_EVIDENCE.name else ():
             name = yield from self._name(key)
             targets.append(name)
         yield WentBack(move.to, tuple(targets), _why(move))
@@ -403,10 +430,13 @@ class _Reader:
             yield from self._hypothesis(key)
         return self._words.names[key]
 
-    def _thought(self, stop: StopName, text: str) -> Iterator[Event]:
+    def _thought(self, stop: str, text: str) -> Iterator[Event]:
         words = self._words.thought(text)
         if words:
             yield Thought(stop, words)
+
+
+_BACK_TO: Final = frozenset(stop.name for stop in BACKTRACKS.values())
 
 
 def _why(move: Move) -> Why:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Final
 
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
+from ddxgraph.nodes.review_history import REVIEW_HISTORY
 from ddxgraph.training.styles.journey import (
     Asked,
     Checked,
@@ -25,7 +27,7 @@ from ddxgraph.training.styles.voice import Teller, answer_line, finding
 
 _TOGETHER: Final = ((2, 0.4), (1, 0.5), (3, 1.0))
 """Findings a sentence takes in, and the probability of that number if the ones before it were not drawn."""
-_OPENS: Final = frozenset({"review_history", "check_evidence"})
+_OPENS: Final = frozenset({REVIEW_HISTORY.name, CHECK_EVIDENCE.name})
 """Stops whose thought continues the paragraph that opened them; any other thought begins a paragraph."""
 _HESITATES: Final = 0.25
 """How often a monologue pauses before the next check."""
@@ -86,7 +88,7 @@ class _Monologue:
             case WentBack():
                 self._say(self._teller.went_back(event))
                 self._close()
-                self._awaited = "nothing_new" if event.to == "review_history" else ""
+                self._awaited = "nothing_new" if event.to == REVIEW_HISTORY.name else ""
             case Concluded(answer=answer):
                 self._conclude(answer)
             case Noted():

@@ -3,6 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
+from ddxgraph.nodes.conclude import CONCLUDE
+from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
+from ddxgraph.nodes.reflect import REFLECT
+from ddxgraph.nodes.registry import STOPS, title
+from ddxgraph.nodes.review_history import REVIEW_HISTORY
 from ddxgraph.training.styles.journey import (
     Asked,
     Checked,
@@ -46,17 +52,10 @@ RULED_OUT: Final = "is ruled out"
 SETTLE: Final = "What would settle it: "
 
 _TITLES: Final[Mapping[str, tuple[str, str]]] = {
-    "review_history": ("Review of the history", "Second reading of the history"),
-    "generate_differential": ("Differential", "Differential, revised"),
-    "reflect": ("Reflection", "Reflection"),
-    "conclude": ("Conclusion", "Conclusion"),
+    REVIEW_HISTORY.name: ("Review of the history", "Second reading of the history"),
+    GENERATE_DIFFERENTIAL.name: ("Differential", "Differential, revised"),
 }
-"""Title of the first and of each later section of a stop."""
-_BACK: Final[Mapping[str, str]] = {
-    "review_history": "Going back to the history",
-    "generate_differential": "Going back to the differential",
-    "check_evidence": "Going back to the evidence",
-}
+"""Title of the first and of each later section of a stop, where these are not the stop's own."""
 
 _NEEDLESS: Final[Mapping[str, tuple[type, ...]]] = {
     "nothing": (Thought, Weighed, Missing),
@@ -64,8 +63,20 @@ _NEEDLESS: Final[Mapping[str, tuple[type, ...]]] = {
 }
 """Remark to the events after which it is not made."""
 
-OTHER_TITLES: Final = frozenset({title for pair in _TITLES.values() for title in pair} | {*_BACK.values()})
-"""Titles that tell nothing by themselves."""
+
+def tells_nothing(heading: str) -> bool:
+    """Whether a section's title tells no event: every title but those of the evidence on a hypothesis."""
+    stops = [stop for stop in STOPS if stop is not CHECK_EVIDENCE]
+    sections = {each for stop in stops for each in _titles(stop.name)}
+    return heading in sections | {_going_back(stop.name) for stop in STOPS}
+
+
+def _titles(stop: str) -> tuple[str, str]:
+    return _TITLES.get(stop, (title(stop), title(stop)))
+
+
+def _going_back(stop: str) -> str:
+    return f"Going back to the {title(stop).lower()}"
 
 
 def steps_told(journey: Journey, options: Mapping[str, str], seed: str) -> str:
@@ -105,11 +116,11 @@ class _Steps:
                 self._evidence(name)
                 self._awaited = "nothing"
             case WentBack():
-                self._title(_BACK[event.to])
+                self._title(_going_back(event.to))
                 self._lines.append(self._teller.went_back(event))
-                self._awaited = "nothing_new" if event.to == "review_history" else ""
+                self._awaited = "nothing_new" if event.to == REVIEW_HISTORY.name else ""
             case Concluded(answer=answer):
-                self._open("conclude")
+                self._open(CONCLUDE.name)
                 self._lines += ["", answer_line(answer)]
             case _:
                 self._line(event)
@@ -125,26 +136,26 @@ class _Steps:
         tell = self._teller
         match event:
             case Asked(asks=asks):
-                self._add("review_history", tell.sentence(f"asked:{asks}"))
+                self._add(REVIEW_HISTORY.name, tell.sentence(f"asked:{asks}"))
             case Thought(stop=stop):
                 self._add(stop, tell.lead(event))
             case Noted():
-                self._add("review_history", _noted(event))
+                self._add(REVIEW_HISTORY.name, _noted(event))
             case Named(hypothesis=name, percent=percent, rationale=why):
                 item = f"- {tell.introduced(name)}, about {percent} percent"
-                self._add("generate_differential", _because(item, why))
+                self._add(GENERATE_DIFFERENTIAL.name, _because(item, why))
             case Revived():
-                self._add("generate_differential", tell.sentence("revived"))
+                self._add(GENERATE_DIFFERENTIAL.name, tell.sentence("revived"))
             case Weighed(finding=quote, strength=strength, reason=reason):
                 subject = finding(quote)
                 item = f"- {subject[:1].upper()}{subject[1:]} {STRENGTHS[strength]}"
-                self._add("check_evidence", _because(item, reason))
+                self._add(CHECK_EVIDENCE.name, _because(item, reason))
             case Missing(text=text):
-                self._add("check_evidence", f"{SETTLE}{text}")
+                self._add(CHECK_EVIDENCE.name, f"{SETTLE}{text}")
             case Refuted(hypothesis=name, because=because):
-                self._add("reflect", _because(f"- {tell.written(name)} {RULED_OUT}", because))
+                self._add(REFLECT.name, _because(f"- {tell.written(name)} {RULED_OUT}", because))
             case Halted():
-                self._add("reflect", tell.halted(event))
+                self._add(REFLECT.name, tell.halted(event))
             case _:
                 pass
 
@@ -154,9 +165,9 @@ class _Steps:
 
     def _open(self, stop: str) -> None:
         """Open the section of a stop, unless it is open."""
-        if stop == self._section or stop not in _TITLES:
+        if stop in {self._section, CHECK_EVIDENCE.name}:
             return
-        self._title(_TITLES[stop][stop in self._seen])
+        self._title(_titles(stop)[stop in self._seen])
         self._seen.add(stop)
         self._section = stop
 
@@ -164,9 +175,9 @@ class _Steps:
         self._title(f"{EVIDENCE_TITLES[name in self._seen]}{self._teller.written(name)}")
         self._seen.add(name)
 
-    def _title(self, title: str) -> None:
+    def _title(self, heading: str) -> None:
         self._section = ""
-        self._lines += ["", f"## {title}"]
+        self._lines += ["", f"## {heading}"]
 
 
 def _noted(event: Noted) -> str:

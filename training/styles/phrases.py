@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from ddxgraph.nodes.registry import STOPS
 from ddxgraph.training.styles.quoting import WHOLE
 
 Pool = tuple[str, ...]
@@ -40,14 +41,23 @@ ASKS: Final[Mapping[str, str]] = _TABLES["asks"]
 EVENTS: Final[Mapping[str, Pool]] = _events(_TABLES["events"], ASKS)
 """Kind of event, such as `weighed:-2`, to its wordings."""
 THOUGHTS: Final[Mapping[str, Pool]] = dict(_pools(_TABLES["thoughts"]))
-"""Stop to the lead-ins of what was thought there; the rest of the line is the thought."""
+"""Stop to the lead-ins of what was thought there, where it has some of its own."""
 ASIDES: Final[Mapping[str, Pool]] = dict(_pools(_TABLES["remarks"]))
 """Sentences that tell no event; skipped when a text is read back."""
 
 
-@cache
+def lead_ins() -> Mapping[str, Pool]:
+    """Stop to what leads in a thought, which is the rest of the line; by default the stop's title."""
+    return {stop.name: THOUGHTS.get(stop.name, (f"{stop.title}:",)) for stop in STOPS}
+
+
 def our_words() -> frozenset[str]:
     """Every word of the wordings, case folded."""
-    pools = (*EVENTS.values(), *THOUGHTS.values(), *ASIDES.values())
+    return _words(tuple(lead_ins().values()))
+
+
+@cache
+def _words(lead_ins: tuple[Pool, ...]) -> frozenset[str]:
+    pools = (*EVENTS.values(), *lead_ins, *ASIDES.values())
     bare = [SLOT.sub(" ", wording) for pool in pools for wording in pool]
     return frozenset(_WORD.findall(" ".join([*bare, WHOLE]).casefold()))

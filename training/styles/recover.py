@@ -11,8 +11,9 @@ from itertools import product
 from typing import Any, Final, NamedTuple, cast
 
 from ddxgraph.common.errors import BadInput, CompileError
-from ddxgraph.nodes.check_evidence import Strength
-from ddxgraph.nodes.consultation import StopName
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, Strength
+from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
+from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.statement import stated
 from ddxgraph.training.styles.journey import (
     Asked,
@@ -35,14 +36,14 @@ from ddxgraph.training.styles.journey import (
 from ddxgraph.training.styles.longstep import (
     EVIDENCE_TITLES,
     KINDS,
-    OTHER_TITLES,
     POLARITIES,
     RULED_OUT,
     SALIENCES,
     SETTLE,
     STRENGTHS,
+    tells_nothing,
 )
-from ddxgraph.training.styles.phrases import ASIDES, EVENTS, THOUGHTS, our_words
+from ddxgraph.training.styles.phrases import ASIDES, EVENTS, Pool, lead_ins, our_words
 from ddxgraph.training.styles.quoting import Mentions, Name, finding_of
 
 _NAME, _NOTE, _NUMBER = "\x01", "\x02", "\x03"
@@ -129,7 +130,7 @@ class _Reader:
 
     def _title(self, line: str) -> Iterator[Event]:
         title = line[3:]
-        if title in OTHER_TITLES:
+        if tells_nothing(title):
             return
         for begins in EVIDENCE_TITLES:
             if title.startswith(begins):
@@ -157,11 +158,11 @@ class _Reader:
         bare = _Bare(line, self._mentions)
         place = 0
         while place < len(bare.text):
-            sentence = _wordings().match(bare.text, place)
+            sentence = _wordings(_leads()).match(bare.text, place)
             if sentence is None:
                 raise _foreign(line)
-            kind = _kinds()[sentence.group()]
-            if kind in THOUGHTS:
+            kind = _kinds(_leads())[sentence.group()]
+            if kind in STOPS:
                 yield Thought(kind, line[bare.whence(sentence.end()) + 1 :])
                 return
             if kind != _REMARK:
@@ -249,11 +250,11 @@ class _Bare:
 
 
 def _went_back(about: str, names: tuple[Name, ...]) -> WentBack:
-    to: dict[str, StopName] = {
-        "all_refuted": "generate_differential",
-        "nothing_to_recheck": "generate_differential",
-        "too_close": "check_evidence",
-        "all_evidence": "check_evidence",
+    to = {
+        "all_refuted": GENERATE_DIFFERENTIAL.name,
+        "nothing_to_recheck": GENERATE_DIFFERENTIAL.name,
+        "too_close": CHECK_EVIDENCE.name,
+        "all_evidence": CHECK_EVIDENCE.name,
     }
     ruled = about in {"all_refuted", "nothing_to_recheck", "too_close"}
     return WentBack(to.get(about, about), names, cast(Why, about) if ruled else "doubt")
@@ -290,11 +291,18 @@ def _items() -> re.Pattern[str]:
     )
 
 
+_Leads = tuple[tuple[str, Pool], ...]
+
+
+def _leads() -> _Leads:
+    return tuple(lead_ins().items())
+
+
 @cache
-def _kinds() -> Mapping[str, str]:
+def _kinds(leads: _Leads) -> Mapping[str, str]:
     """Every wording, bare, with and without a note, to what it tells."""
     kinds: dict[str, str] = {}
-    pools = [*EVENTS.items(), *THOUGHTS.items(), *((_REMARK, pool) for pool in ASIDES.values())]
+    pools = [*EVENTS.items(), *leads, *((_REMARK, pool) for pool in ASIDES.values())]
     for kind, pool in pools:
         for wording, note in product(pool, (_NOTE, "")):
             bare = wording.replace("{m}", _NAME).replace("{t}", note).replace("{n}", _NUMBER)
@@ -304,9 +312,9 @@ def _kinds() -> Mapping[str, str]:
 
 
 @cache
-def _wordings() -> re.Pattern[str]:
+def _wordings(leads: _Leads) -> re.Pattern[str]:
     """Matches one bare wording, the longest first."""
-    return re.compile("|".join(re.escape(bare) for bare in sorted(_kinds(), key=len, reverse=True)))
+    return re.compile("|".join(re.escape(bare) for bare in sorted(_kinds(leads), key=len, reverse=True)))
 
 
 def _foreign(line: str) -> RecoveryError:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from ddxgraph.nodes.check_evidence import WHOLE_CASE, EvidenceCheck, Weight
-from ddxgraph.nodes.conclude import Conclusion
-from ddxgraph.nodes.generate_differential import Differential, Hypothesis
-from ddxgraph.nodes.reflect import Reflection
+from ddxgraph.nodes.check_evidence import WHOLE_CASE, Weight
+from ddxgraph.nodes.conclude import CONCLUDE, Conclusion
+from ddxgraph.nodes.generate_differential import Hypothesis
+from ddxgraph.nodes.registry import title
 from ddxgraph.nodes.review_history import Finding, History
 from ddxgraph.training.styles.journey import (
     Asked,
@@ -90,10 +90,9 @@ def path_of(parsed: ParsedTrace) -> Journey:
         for weight in settled.evidence.get(right.id, {}).values():
             reason = detours.straight(settled.words.note(weight.reason))
             events.append(Weighed(_quote(settled, weight), weight.strength, reason))
-    justification = detours.straight(settled.justification)
-    if justification:
-        events.append(Thought("conclude", justification))
-    return (*events, walked[-1])
+    thoughts = [*parsed.other_thoughts, Thought(CONCLUDE.name, settled.justification)]
+    straight = [Thought(thought.stop, detours.straight(thought.text)) for thought in thoughts]
+    return (*events, *(thought for thought in straight if thought.text), walked[-1])
 
 
 def brief(parsed: ParsedTrace) -> str:
@@ -108,6 +107,7 @@ def brief(parsed: ParsedTrace) -> str:
     if right:
         lines += _case_for(settled, right)
         lines += _case_against(settled, _rival(parsed, right))
+    lines += [f"{title(thought.stop)}: {thought.text}" for thought in parsed.other_thoughts]
     if settled.justification:
         lines.append(f"In conclusion: {settled.justification}")
     numbered = "\n".join(f"{place}. {line}" for place, line in enumerate(lines, 1))
@@ -115,28 +115,17 @@ def brief(parsed: ParsedTrace) -> str:
 
 
 def _settled(parsed: ParsedTrace) -> _Settled:
-    words = parsed.words
-    findings: dict[str, Finding] = {}
-    evidence: dict[str, dict[str, Weight]] = {}
-    refuted: dict[str, str] = {}
-    asks, justification = "", ""
-    for step in parsed.trace.steps:
-        match step.output:
-            case History() as history:
-                asks = asks or ("" if step.failure else history.asks)
-                findings |= {finding.id: finding for finding in history.findings}
-            case Differential(revived=revived):
-                for key in revived:
-                    refuted.pop(key, None)
-            case EvidenceCheck(hypothesis=key, weights=weights):
-                evidence.setdefault(key, {}).update({weight.finding: weight for weight in weights})
-            case Reflection(refuted=given_up):
-                refuted |= {r.hypothesis: words.note(r.because) for r in given_up}
-            case Conclusion() as conclusion if step.text:
-                justification = words.thought(conclusion.justification)
-            case _:
-                pass
-    return _Settled(words, findings, evidence, refuted, asks, justification)
+    words, now, steps = parsed.words, parsed.now, parsed.trace.steps
+    readings = (step.output for step in steps if isinstance(step.output, History) and not step.failure)
+    concluded = [step.output for step in steps if isinstance(step.output, Conclusion) and step.text]
+    return _Settled(
+        words,
+        now.findings,
+        now.evidence,
+        {key: words.note(refutation.because) for key, refutation in now.refuted.items()},
+        next((reading.asks for reading in readings), ""),
+        words.thought(concluded[-1].justification) if concluded else "",
+    )
 
 
 def _key_findings(settled: _Settled) -> list[str]:
@@ -176,7 +165,7 @@ def _reasons(settled: _Settled, hypothesis: Hypothesis, sign: int) -> str:
 def _rival(parsed: ParsedTrace, right: Hypothesis) -> Hypothesis | None:
     """The hypothesis that comes closest to the answer by the last credence; the first of equals."""
     shares = next((step.credence for step in reversed(parsed.trace.steps) if step.credence), {})
-    others = [h for h in parsed.hypotheses if h.id != right.id and h.id in shares]
+    others = [h for h in parsed.now.hypotheses.values() if h.id != right.id and h.id in shares]
     return max(others, key=lambda hypothesis: shares[hypothesis.id], default=None)
 
 

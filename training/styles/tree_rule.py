@@ -5,7 +5,10 @@ from typing import Final, NamedTuple
 
 from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.trace import Step
-from ddxgraph.nodes.consultation import StopName
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
+from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
+from ddxgraph.nodes.registry import END
+from ddxgraph.nodes.review_history import REVIEW_HISTORY
 
 LEAST_TRIES: Final = 2
 """One wrong and one right; without a wrong one there is no journey, which is what `shortcut` tells."""
@@ -21,7 +24,7 @@ class Taken(NamedTuple):
 class _Round(NamedTuple):
     """From a start or a backtrack to the reflection that ends it, or to the end of the journey."""
 
-    begins: StopName
+    begins: str
     steps: tuple[Step, ...]
 
 
@@ -61,8 +64,8 @@ def with_few_tries(steps: Sequence[Step], tries: int) -> list[Taken]:
         raise BadInput(f"tries is {tries}: keep at least 2, one wrong and one right, or compile `shortcut`")
     rounds = _rounds(steps)
     whole = range(len(rounds))
-    dropped, path = _between(whole, rounds, "review_history", tries)
-    more, path = _between(path, rounds, "generate_differential", tries)
+    dropped, path = _between(whole, rounds, REVIEW_HISTORY.name, tries)
+    more, path = _between(path, rounds, GENERATE_DIFFERENTIAL.name, tries)
     checks = _checks_left_out(path, rounds, tries)
     gone = dropped | more | _emptied(path, rounds, checks)
     return _retold(rounds, gone, checks)
@@ -70,18 +73,18 @@ def with_few_tries(steps: Sequence[Step], tries: int) -> list[Taken]:
 
 def _rounds(steps: Sequence[Step]) -> list[_Round]:
     rounds: list[_Round] = []
-    begins: StopName = "review_history"
+    begins: str = REVIEW_HISTORY.name
     current: list[Step] = []
     for step in steps:
         current.append(step)
-        if step.move.backtrack and step.move.to != "end":
+        if step.move.backtrack and step.move.to != END:
             rounds.append(_Round(begins, tuple(current)))
             begins, current = step.move.to, []
     return [*rounds, _Round(begins, tuple(current))]
 
 
 def _between(
-    path: Sequence[int], rounds: Sequence[_Round], stop: StopName, tries: int
+    path: Sequence[int], rounds: Sequence[_Round], stop: str, tries: int
 ) -> tuple[set[int], Sequence[int]]:
     """Among the rounds of an on-path node: those of the tries that go, and those of the last try."""
     starts = [place for place in path if place == path[0] or rounds[place].begins == stop]
@@ -125,7 +128,7 @@ def _retold(rounds: Sequence[_Round], gone: set[int], checks: set[int]) -> list[
 def _leading_to(back: Taken, a_round: _Round, before: _Round, checks: set[int]) -> Taken:
     """The backtrack that now begins a round: with the targets of the one that did."""
     targets = before.steps[-1].move.targets
-    if a_round.begins == "check_evidence":
+    if a_round.begins == CHECK_EVIDENCE.name:
         targets = _standing(targets, a_round.steps, checks)
     if targets == back.step.move.targets:
         return back

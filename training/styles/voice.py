@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Final
 
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
 from ddxgraph.training.styles.journey import Halted, Refuted, Thought, Weighed, WentBack
-from ddxgraph.training.styles.phrases import ASIDES, EVENTS, SLOT, THOUGHTS, Pool, our_words
+from ddxgraph.training.styles.phrases import ASIDES, EVENTS, SLOT, Pool, lead_ins, our_words
 from ddxgraph.training.styles.quoting import WHOLE, Mentions, Name, answer_line, aside, joined, quoted
 
 __all__ = ["Teller", "answer_line", "finding"]
@@ -49,7 +50,7 @@ class Teller:
 
     def lead(self, thought: Thought) -> str:
         """A thought after its lead-in."""
-        return f"{self._pick(THOUGHTS[thought.stop])} {thought.text}"
+        return f"{self._pick(lead_ins()[thought.stop])} {thought.text}"
 
     def remark(self, kind: str, mentioned: Sequence[str] = ()) -> str:
         """A sentence that tells no event."""
@@ -66,7 +67,7 @@ class Teller:
     def went_back(self, event: WentBack) -> str:
         """A backtrack."""
         kind: str = event.why if event.why in _RULED else event.to
-        if event.to == "check_evidence" and not event.targets:
+        if event.to == CHECK_EVIDENCE.name and not event.targets:
             kind = "all_evidence"
         return self.sentence(f"back:{kind}", [self.written(name) for name in event.targets])
 
@@ -84,7 +85,7 @@ class Teller:
         return self.mentions.written(name)
 
     def _pick(self, pool: Pool) -> str:
-        last = self._last.get(pool)
+        last = self._last.get(pool) if len(pool) > 1 else None
         place = int(self._dice.random() * (len(pool) - (last is not None)))
         if last is not None and place >= last:
             place += 1
