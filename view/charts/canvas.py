@@ -6,6 +6,7 @@ settings. Characters that no installed font can show are replaced before Matplot
 
 import io
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import cache
 from math import dist, sqrt
@@ -143,12 +144,12 @@ class Canvas:
         shown = legible(text, bold=bold)
         if self.width(shown, size=size, bold=bold) <= room:
             return shown
-        low, high = 0, len(shown)
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = self.width(shown[:middle].rstrip() + "…", size=size, bold=bold) <= room
-            low, high = (middle, high) if fits else (low, middle - 1)
-        return shown[:low].rstrip() + "…"
+
+        def width(length: int) -> float:
+            return self.width(shown[:length].rstrip() + "…", size=size, bold=bold)
+
+        most = bisect_right(range(1, len(shown)), room, key=width)
+        return shown[:most].rstrip() + "…"
 
     def width(self, text: str, *, size: float, bold: bool = False) -> float:
         """Measure a text.

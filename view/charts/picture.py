@@ -89,7 +89,7 @@ def _write_title(canvas: Canvas, trace: Trace, width: float) -> None:
     title = f"{trace.case.id}: {trace.outcome}"
     if trace.answer is not None:
         title += f", {answer_in_words(trace)}"
-    facts = f"{count(len(trace.steps), 'step')}, {count(trace.backtracks, 'move')} back. {ending(trace)}"
+    facts = f"{count(len(trace.steps), 'step')}, {count(trace.backtracks, 'backtrack')}. {ending(trace)}"
     canvas.write(_LEFT - 14, 28, cut(title, 300), size=14, bold=True, room=room)
     canvas.write(_LEFT - 14, 54, cut(facts, 600), size=9.5, colour=MUTED, room=room)
 

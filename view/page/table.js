@@ -69,7 +69,7 @@
     );
   }
 
-  const link = (hash) => [...byId("rows").querySelectorAll("tbody a")].find((one) => one.hash === hash);
+  const link = (hash) => [...byId("rows").querySelectorAll("tbody a")].find((anchor) => anchor.hash === hash);
   const classes = (column) => `${column.kind === "number" ? "n" : ""} ${column.gold ? "gold" : ""}`.trim() || null;
 
   function draw() {
@@ -85,7 +85,7 @@
     if (held) link(held)?.focus({ preventScroll: true }); // a new row does not take the focus away
     const all = table.rows.length;
     byId("count").textContent = `${number(view.length)} of ${number(all)} ${table.noun}${all === 1 ? "" : "s"}`;
-    byId("clear").disabled = !state.search && state.filters.every((one) => !one);
+    byId("clear").disabled = !state.search && state.filters.every((filter) => !filter);
     pager();
     plots();
   }
@@ -141,7 +141,7 @@
       if (column.kind !== "choice") return;
       const field = byId("filters").elements[column.title];
       const wanted = field.value;
-      field.replaceChildren(make("option", { value: "" }, "all"), ...values(i).map((one) => make("option", { value: one }, one)));
+      field.replaceChildren(make("option", { value: "" }, "all"), ...values(i).map((value) => make("option", { value }, value)));
       field.value = wanted;
     });
   }
@@ -150,7 +150,7 @@
     const ends = ["from", "to"].map((end) => {
       const field = make("input", { type: "number", step: "any", name: `${column.title} ${end}`, "aria-label": `${column.title} ${end}`, placeholder: end });
       field.addEventListener("input", () => {
-        const [from, to] = ends.map((one) => (one.value === "" ? null : Number(one.value)));
+        const [from, to] = ends.map((end) => (end.value === "" ? null : Number(end.value)));
         state.filters[i] = from === null && to === null ? null : { from, to };
         state.page = 0;
         select();
@@ -315,10 +315,10 @@
       if (asked() !== id) return;
       const inner = make("div");
       inner.innerHTML = markup; // from our own template, with every value escaped; the policy of the page runs no script in it
-      if (byId("list").classList.contains("blind")) inner.querySelectorAll(".journey:not(.blind) button.hide").forEach((one) => {
-        one.closest(".journey").classList.add("blind");
-        one.setAttribute("aria-pressed", "true");
-        one.textContent = "Show the gold answer";
+      if (byId("list").classList.contains("blind")) inner.querySelectorAll(".journey:not(.blind) button.hide").forEach((button) => {
+        button.closest(".journey").classList.add("blind");
+        button.setAttribute("aria-pressed", "true");
+        button.textContent = "Show the gold answer";
       });
       host.replaceChildren(around(id), inner);
     } catch (error) {

@@ -28,7 +28,7 @@ def test_svg_says_what_was_walked(tmp_path):
     svg = walked().draw(tmp_path / "journey.svg").read_text(encoding="utf-8")
     for words in (
         "cough: answered, B. Pneumonia",
-        "11 steps, 1 move back",
+        "11 steps, 1 backtrack",
         "A Influenza",
         "refuted",
         "Evidence",
