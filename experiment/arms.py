@@ -1,13 +1,16 @@
-"""An arm of the experiment: what a student is trained on, and how it is then asked."""
+"""The arms of the experiment: what a student is trained on, how it is asked, and about which cases."""
 
 from typing import Final, NamedTuple, cast
 
+from ddxgraph.batch.manifest import Selection
+from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.experiment.config import ExperimentConfig
 from ddxgraph.graph.generation import GenerationStrategy, Style
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.training.loop.cases import LoopCases
 from ddxgraph.training.styles.registry import style_of
 
 LIMITS: Final = Limits(
@@ -83,3 +86,25 @@ def strategy_of(
         patience=patience,
         reply_tokens=config.test.reply_tokens,
     )
+
+
+def level_cases(split: str, level: int, count: int, seed: int = 0) -> LoopCases:
+    """Cases of a level of ddxlab, with their gold answers, which no strategy sees.
+
+    Args:
+        split: of the benchmark.
+        level: its number.
+        count: how many.
+        seed: draws another sample.
+
+    Returns:
+        The first cases of the sample.
+
+    Raises:
+        BenchmarkError: the benchmark is not on this machine.
+    """
+    selection = Selection(
+        benchmark="ddxlab", split=split, subset=f"level-{level}", limit=count, limit_seed=seed
+    )
+    items = load(selection)
+    return LoopCases(items.entries, items.selection)

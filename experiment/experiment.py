@@ -13,10 +13,9 @@ from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.common.errors import LoopError, LoopUnfinished
 from ddxgraph.eval.scoring.run import score_run
-from ddxgraph.experiment.arms import LIMITS, Arm, arms, cases_for, second_round, strategy_of
+from ddxgraph.experiment.arms import LIMITS, Arm, arms, cases_for, level_cases, second_round, strategy_of
 from ddxgraph.experiment.config import ExperimentConfig
 from ddxgraph.experiment.folder import ArmFolder, ExperimentFolder, SeedFolder, level_run
-from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.lab.teacher import Teacher

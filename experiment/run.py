@@ -3,10 +3,10 @@
 import hashlib
 from pathlib import Path
 
+from ddxgraph.experiment.arms import level_cases
 from ddxgraph.experiment.config import ExperimentConfig, read_experiment
 from ddxgraph.experiment.experiment import Experiment
 from ddxgraph.experiment.folder import ENGINE_LOG, ExperimentManifest, open_experiment
-from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.experiment.summary import ExperimentSummary, summarise, write_summary
 from ddxgraph.training.gate.decontamination import load_held_out
 from ddxgraph.training.loop.engines import Company, workshops

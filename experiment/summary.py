@@ -11,11 +11,10 @@ from ddxgraph.common.files import write_product
 from ddxgraph.common.templates import markdown_environment
 from ddxgraph.eval.report.figures import FROZEN
 from ddxgraph.eval.report.plots.picture import Picture, drawing
-from ddxgraph.experiment.arms import SECOND_ROUND, Arm, arms, second_round
+from ddxgraph.experiment.arms import SECOND_ROUND, Arm, arms, level_cases, second_round
 from ddxgraph.experiment.config import ExperimentConfig
 from ddxgraph.experiment.contrast import Contrast, contrast
 from ddxgraph.experiment.folder import ExperimentFolder, SeedFolder
-from ddxgraph.experiment.levelcases import level_cases
 from ddxgraph.experiment.plots import arms_plot, level_plot, spending_plot
 from ddxgraph.experiment.results import ArmResult, Scored, arm_result, majority, scored
 from ddxgraph.experiment.share import Share

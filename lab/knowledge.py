@@ -1,4 +1,4 @@
-"""What DDXPlus knows: conditions, and the findings that each of them shows. Read from the user's own copy."""
+"""DDXPlus' conditions and the findings of each, read from the user's own copy."""
 
 import hashlib
 import json
@@ -17,11 +17,11 @@ LEAST_FINDINGS: Final = 4
 
 
 class KnowledgeError(BadInput):
-    """A file is not DDXPlus' list of conditions; the message says what to give instead."""
+    """A file is not DDXPlus' list of conditions."""
 
 
 class Condition(NamedTuple):
-    """A condition, and what a patient who has it may show."""
+    """A condition and the findings that its patients may show."""
 
     name: str
     findings: tuple[str, ...]
@@ -33,14 +33,14 @@ class Knowledge(NamedTuple):
 
     conditions: tuple[Condition, ...]
     sha256: str
-    """Over conditions and the names of their findings, hex: what the cases follow from, beside level and seed."""
+    """Over conditions and names of findings, hex. With level and seed it decides the cases."""
 
 
 def read_knowledge(content: bytes) -> Knowledge:
-    """The knowledge in the file `release_conditions.json` of the English release.
+    """Read the file `release_conditions.json` of the English release.
 
     Raises:
-        KnowledgeError: it is no such file.
+        KnowledgeError: it is another file.
     """
     try:
         known = knowledge_of(json.loads(content), phrases())
@@ -52,7 +52,7 @@ def read_knowledge(content: bytes) -> Knowledge:
 
 
 def knowledge_of(conditions: Mapping[str, Any], names: Mapping[str, str]) -> Knowledge:
-    """Conditions with enough named findings, by name.
+    """Conditions with enough named findings, sorted by name.
 
     Args:
         conditions: as in `release_conditions.json`.
@@ -64,11 +64,11 @@ def knowledge_of(conditions: Mapping[str, Any], names: Mapping[str, str]) -> Kno
         if len(named) >= LEAST_FINDINGS:
             known.append(Condition(entry["cond-name-eng"], named))
     known.sort()
-    said = json.dumps(known, ensure_ascii=False)
-    return Knowledge(tuple(known), hashlib.sha256(said.encode()).hexdigest())
+    text = json.dumps(known, ensure_ascii=False)
+    return Knowledge(tuple(known), hashlib.sha256(text.encode()).hexdigest())
 
 
 @cache
 def phrases() -> Mapping[str, str]:
-    """Code of an evidence that is answered yes or no to its short English name, which holds no comma."""
+    """Code of a yes-or-no evidence to its short English name, which holds no comma."""
     return read_toml(Path(__file__).with_name("phrases.toml"))

@@ -19,11 +19,11 @@ SPLITS: Final[tuple[SplitName, ...]] = get_args(SplitName)
 _SHARES: Final = {"train": range(160), "dev": range(160, 192), "test": range(192, 256)}
 """First byte of the hash of a findings set to the split that the set belongs to."""
 _TRIES: Final = 20_000
-"""Draws of one case before its level is taken to be impossible."""
+"""Draws of one case before its level counts as impossible."""
 
 
 class LabCase(NamedTuple):
-    """A case and all that is known about it; `case` is what a model may see."""
+    """A case and all that is known about it. A model may see only `case`."""
 
     case: Case
     level: Level
@@ -42,7 +42,7 @@ class LabCase(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Which cases: the same draw gives the same cases on every machine."""
+    """A choice of cases; the same draw gives the same cases on every machine."""
 
     knowledge: Knowledge
     level: Level
@@ -51,13 +51,13 @@ class Draw(NamedTuple):
 
 
 def lab_cases(draw: Draw) -> Iterator[LabCase]:
-    """Cases without end, no findings set twice. The gold letters go round.
+    """Draw cases without end. No set of findings comes twice, and the gold letters take turns.
 
-    A set of findings (which are present, which are absent) belongs to one split, by its hash: so no case shares
-    it with a case of another split, whatever the seeds and levels.
+    A set of findings (which are present, which are absent) belongs to one split, by its hash. So no case
+    shares it with a case of another split, whatever the seeds and levels.
 
     Raises:
-        BadInput: the level's parameters are such that hardly a draw fits them.
+        BadInput: hardly any draw fits the level's parameters.
     """
     seen: set[str] = set()
     for number in count():
@@ -68,10 +68,8 @@ def lab_cases(draw: Draw) -> Iterator[LabCase]:
 
 def findings_key(findings: Findings) -> str:
     """SHA-256 (hex) of a set of findings."""
-    said = "\n".join(
-        sorted(f"{name}: {'present' if there else 'absent'}" for name, there in findings.items())
-    )
-    return hashlib.sha256(said.encode()).hexdigest()
+    lines = sorted(f"{name}: {'present' if present else 'absent'}" for name, present in findings.items())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def split_of(findings: Findings) -> SplitName:
@@ -81,7 +79,7 @@ def split_of(findings: Findings) -> SplitName:
 
 
 def _drawn(draw: Draw, number: int, seen: Collection[str]) -> LabCase:
-    """The first patient, by this number's own random numbers, who belongs to the split and has one answer."""
+    """The first patient, by this number's own random numbers, in the split and with one clear answer."""
     level = draw.level
     rng = Random(f"{draw.seed}/{level.number}/{draw.split}/{number}")  # noqa: S311 - to be repeated, not secret
     for _ in range(_TRIES):
@@ -95,27 +93,26 @@ def _drawn(draw: Draw, number: int, seen: Collection[str]) -> LabCase:
         likeliest, lead = leaders(shares)
         if lead >= level.margin:
             order = _placed(list(cards), likeliest, number, rng)
-            told = {name: cards[name] for name in order}
-            known = {name: shares[name] for name in order}
-            return LabCase(_case(draw, number, told, findings), level, told, findings, truth, known)
-    raise BadInput(f"level {level.number}: no case in {_TRIES} draws; its parameters hardly allow one")
+            ordered = {name: cards[name] for name in order}
+            case = _case(draw, number, ordered, findings)
+            return LabCase(case, level, ordered, findings, truth, {name: shares[name] for name in order})
+    raise BadInput(f"level {level.number}: no case in {_TRIES} draws; its parameters leave hardly any")
 
 
 def _cards(knowledge: Knowledge, level: Level, rng: Random) -> dict[str, tuple[str, ...]] | None:
-    """Candidates and their cards; None where they overlap too little or too much, or have too few findings."""
-    able: list[Condition] = [one for one in knowledge.conditions if len(one.findings) >= level.card]
-    cards = {
-        one.name: tuple(rng.sample(one.findings, level.card)) for one in rng.sample(able, level.candidates)
-    }
+    """Candidates and their cards; None if they overlap too little or too much, or have too few findings."""
+    able: list[Condition] = [each for each in knowledge.conditions if len(each.findings) >= level.card]
+    chosen = rng.sample(able, level.candidates)
+    cards = {each.name: tuple(rng.sample(each.findings, level.card)) for each in chosen}
     pairs = list(combinations(map(set, cards.values()), 2))
     share = sum(len(a & b) for a, b in pairs) / len(pairs) / level.card
     least, most = level.overlap
-    told = set().union(*cards.values())
-    return cards if least <= share <= most and len(told) >= level.findings else None
+    on_cards = set().union(*cards.values())
+    return cards if least <= share <= most and len(on_cards) >= level.findings else None
 
 
 def _patient(cards: Cards, level: Level, rng: Random) -> tuple[str, dict[str, bool]]:
-    """A condition, and findings of a patient who has it."""
+    """A condition and the findings of a patient who has it."""
     truth = rng.choice(list(cards))
     asked = rng.sample(sorted(set().union(*cards.values())), level.findings)
     findings = {}
@@ -125,7 +122,7 @@ def _patient(cards: Cards, level: Level, rng: Random) -> tuple[str, dict[str, bo
 
 
 def _placed(names: list[str], gold: str, number: int, rng: Random) -> list[str]:
-    """The candidates in an order that puts the gold answer where it is this case's turn."""
+    """The candidates in an order that gives the gold answer this case's letter."""
     others = [name for name in names if name != gold]
     rng.shuffle(others)
     place = number % len(names)

@@ -1,4 +1,4 @@
-"""How hard a laboratory case is: the parameters of the generative model, in levels."""
+"""Levels of difficulty: the parameters of the generative model of laboratory cases."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -26,16 +26,15 @@ class Level(BaseModel):
     card: int = Field(ge=1)
     """Findings on each reference card, drawn from those of the condition."""
     overlap: tuple[float, float]
-    """Least and most of the mean share of a card that stands on another candidate's too, over all pairs."""
+    """Least and most mean share of a card that another candidate's card shares, over all pairs."""
     findings: int = Field(ge=1)
-    """Findings that the case tells of, drawn from those on any card; the others are not mentioned."""
+    """Findings that the case mentions, drawn from those on any card."""
     missing: float = Field(gt=0, lt=0.5, multiple_of=0.01)
-    """Probability that a finding on the card of the patient's condition is absent; the question tells it in
-    percent."""
+    """Probability that a finding on the card of the patient's condition is absent. The question states it."""
     misleading: float = Field(gt=0, lt=0.5, multiple_of=0.01)
     """Probability that any other finding is present."""
     margin: float = Field(default=0.2, ge=0, lt=1)
-    """Least distance between the two highest posterior probabilities: what makes the answer unique."""
+    """Least distance between the two highest posterior probabilities, which makes the answer unique."""
 
     @property
     def noise(self) -> Noise:
@@ -52,8 +51,7 @@ LEVELS: Final[Mapping[int, Level]] = {
         Level(number=4, candidates=4, card=3, overlap=(0.1, 0.5), findings=6, missing=0.25, misleading=0.25),
     )
 }
-"""From one that a glance settles to one in which every finding has to be weighed against every card.
+"""From cases that a glance settles to cases in which every finding must be weighed against every card.
 
-In each of them a finding that is missing weighs as much as one that is present, so that an exact reader only has
-to count.
+On each level a missing finding weighs as much as a present one, so that an exact reader only has to count.
 """

@@ -1,4 +1,4 @@
-"""A wrong turn that the teacher takes: something read wrongly that puts a wrong candidate in front."""
+"""The teacher's wrong turns: misreadings that put a wrong candidate in the lead."""
 
 from collections.abc import Iterator, Mapping
 from random import Random
@@ -11,43 +11,54 @@ SlipKind = Literal["misread", "overlooked"]
 
 
 class Slip(NamedTuple):
-    """What is read wrongly at first, and set right after the reflection that finds it."""
+    """A misreading, corrected after the reflection that finds it."""
 
     kind: SlipKind
-    """`misread`: the evidence of one candidate counts a finding as its opposite. `overlooked`: the first reading
-    of the history passes over a finding."""
+    """`misread`: the evidence check of one candidate counts a finding as its opposite. `overlooked`: the first
+    reading of the history skips a finding."""
     finding: str
     condition: str = ""
     """The candidate whose evidence is misread."""
 
 
 class Rates(NamedTuple):
-    """How often the teacher takes a wrong turn, as probabilities a case; together one at most."""
+    """Probabilities of a wrong turn in a case; their sum is at most one."""
 
     misread: float = 0.0
     overlooked: float = 0.0
 
 
 def slip_of(cards: Cards, findings: Findings, steps: Steps, rates: Rates, rng: Random) -> Slip | None:
-    """The slip of a case, if it has one: only such that the case's own evidence refutes what it leads to."""
+    """The slip of a case, if any; only one whose consequence the case's own evidence refutes.
+
+    Args:
+        cards: of the candidates.
+        findings: of the patient.
+        steps: the weight of a finding.
+        rates: how often slips occur.
+        rng: decides.
+
+    Returns:
+        The slip; None for a case without one.
+    """
     draw = rng.random()
     if draw < rates.misread:
-        found = list(_misreadings(cards, findings, steps))
+        possible = list(_misreadings(cards, findings, steps))
     elif draw < rates.misread + rates.overlooked:
-        found = list(_oversights(cards, findings, steps))
+        possible = list(_oversights(cards, findings, steps))
     else:
         return None
-    return rng.choice(found) if found else None
+    return rng.choice(possible) if possible else None
 
 
 def without(findings: Findings, slip: Slip | None) -> dict[str, bool]:
-    """The findings that the first reading gives."""
-    passed_over = slip.finding if slip and slip.kind == "overlooked" else None
-    return {name: there for name, there in findings.items() if name != passed_over}
+    """The findings that a reading with this slip gives."""
+    skipped = slip.finding if slip and slip.kind == "overlooked" else None
+    return {name: there for name, there in findings.items() if name != skipped}
 
 
 def as_misread(condition: str, findings: Findings, slip: Slip | None) -> dict[str, bool]:
-    """The findings as the first check of a candidate takes them."""
+    """The findings as a candidate's evidence check with this slip sees them."""
     wrong = slip.finding if slip and slip.kind == "misread" and slip.condition == condition else None
     return {name: there != (name == wrong) for name, there in findings.items()}
 
@@ -57,11 +68,11 @@ def _misreadings(cards: Cards, findings: Findings, steps: Steps) -> Iterator[Sli
     for condition, card in cards.items():
         for finding in (name for name in card if name in findings):
             slip = Slip("misread", finding, condition)
-            found = {
+            misread = {
                 name: tallies({name: its}, as_misread(name, findings, slip), steps)[name]
                 for name, its in cards.items()
             }
-            if _ahead(found) not in {right, None}:
+            if _ahead(misread) not in {right, None}:
                 yield slip
 
 
@@ -73,8 +84,8 @@ def _oversights(cards: Cards, findings: Findings, steps: Steps) -> Iterator[Slip
             yield slip
 
 
-def _ahead(found: Mapping[str, int]) -> str | None:
-    """The candidate with the highest tally; None where several have it."""
-    most = max(found.values())
-    ahead = [name for name, tally in found.items() if tally == most]
+def _ahead(sums: Mapping[str, int]) -> str | None:
+    """The candidate with the highest tally; None if several have it."""
+    most = max(sums.values())
+    ahead = [name for name, tally in sums.items() if tally == most]
     return ahead[0] if len(ahead) == 1 else None

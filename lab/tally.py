@@ -13,12 +13,12 @@ _STRONGEST: Final = 2
 
 
 class Steps(NamedTuple):
-    """What a finding on a candidate's card says about it. A finding on no card of his says as much about all."""
+    """What a finding on a candidate's card says about that candidate."""
 
     present: int
-    """Steps for it, where the patient has the finding: 1 or 2."""
+    """Steps for it if the patient has the finding: 1 or 2."""
     absent: int
-    """Steps against it, where he has not."""
+    """Steps against it if the patient lacks the finding: 1 or 2."""
 
 
 def steps_of(noise: Noise) -> Steps:
@@ -34,15 +34,15 @@ def strength(finding: str, findings: Findings, steps: Steps) -> int:
 
 
 def tally(card: Collection[str], findings: Findings, steps: Steps) -> int:
-    """Sum of the strengths of what is on a card and told of."""
+    """Sum of the strengths of the findings that are on a card and in the case."""
     return sum(strength(name, findings, steps) for name in card if name in findings)
 
 
 def tallies(cards: Cards, findings: Findings, steps: Steps) -> dict[str, int]:
     """The tally of each candidate, in the order of the cards.
 
-    With steps in proportion to the log-likelihood ratios, the highest is the likeliest candidate: what is on no
-    card of a candidate multiplies the likelihood of all those by the same.
+    If steps are proportional to the log-likelihood ratios, the likeliest candidate has the highest tally: a
+    finding that is not on a card multiplies the likelihood by the same factor for every such card.
     """
     return {name: tally(card, findings, steps) for name, card in cards.items()}
 

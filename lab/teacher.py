@@ -28,12 +28,12 @@ _CASE: Final = re.compile(
 
 
 class Teacher(BaseChatModel):
-    """Answers node prompts from what stands in them alone: the case, and what was said so far.
+    """Answers node prompts from their own text: the case and the conversation so far.
 
     It reads findings and cards out of the case, weighs them, and names the candidate that the exact solver finds
-    likeliest. It never sees the gold answer. Now and then it takes a wrong turn (`lab.slip`): it misreads a
-    finding, or passes over one, so that a wrong candidate leads; then its reflection names the finding that
-    refutes this, and goes back. What goes wrong follows from the seed and the case alone.
+    likeliest. It never sees the gold answer. With the probabilities below it takes a wrong turn (`lab.slip`): it
+    misreads or skips a finding, so that a wrong candidate leads. Its reflection then names the finding that
+    refutes this, and goes back. Seed and case alone decide what goes wrong.
 
     Example:
         >>> from ddxgraph import build_graph
@@ -48,15 +48,15 @@ class Teacher(BaseChatModel):
     """
 
     misread: float = Field(default=0.0, ge=0, le=1)
-    """Probability that it misreads a finding for one candidate, where that can put a wrong one in front."""
+    """Probability that it misreads a finding for one candidate, if that can put a wrong one in the lead."""
     overlooked: float = Field(default=0.0, ge=0, le=1)
-    """Probability that its first reading passes over a finding, where that can put a wrong candidate in front."""
+    """Probability that its first reading skips a finding, if that can put a wrong candidate in the lead."""
     seed: int = 0
     """Decides which cases it goes wrong in, and how."""
 
     @property
     def model_name(self) -> str:
-        """What a trace names as its model: with all that decides a reply, beside the seed."""
+        """The model's name in traces: all that decides a reply but the seed."""
         return f"ddxlab-teacher, misread {self.misread:g}, overlooked {self.overlooked:g}"
 
     @property
@@ -79,11 +79,11 @@ class Teacher(BaseChatModel):
         asked = kwargs.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties")
         reply = _reply(lesson, metadata)
         fields = {name: value for name, value in reply.items() if asked is None or name in asked}
-        said = json.dumps(fields, ensure_ascii=False)
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(said))])
+        message = AIMessage(json.dumps(fields, ensure_ascii=False))
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _lesson(self, messages: Sequence[BaseMessage]) -> Lesson:
-        """The case as the messages tell it.
+        """The case in the messages.
 
         Raises:
             BadInput: it is no laboratory case.
@@ -91,23 +91,23 @@ class Teacher(BaseChatModel):
         match = _CASE.search(str(messages[1].text))
         if match is None:
             raise BadInput("the teacher answers the graph's prompts about laboratory cases alone")
-        told, noise = read_vignette(match["vignette"]), read_question(match["question"])
+        vignette, noise = read_vignette(match["vignette"]), read_question(match["question"])
         rng = Random(f"{self.seed}/{match.group()}")  # noqa: S311 - to be repeated, not secret
         rates = Rates(self.misread, self.overlooked)
         earlier = list(_earlier(messages))
         return Lesson(
             options=dict(line.split(". ", 1) for line in match["options"].split("\n")),
-            cards=told.cards,
-            findings=told.findings,
+            cards=vignette.cards,
+            findings=vignette.findings,
             noise=noise,
-            slip=slip_of(told.cards, told.findings, steps_of(noise), rates, rng),
+            slip=slip_of(vignette.cards, vignette.findings, steps_of(noise), rates, rng),
             again=any("verdict" in reply for reply in earlier),
             listed=[finding["quote"] for reply in earlier for finding in reply.get("findings", ())],
         )
 
 
 def _earlier(messages: Sequence[BaseMessage]) -> Iterator[Reply]:
-    """What the teacher said before."""
+    """The teacher's earlier replies."""
     for message in messages:
         if isinstance(message, AIMessage):
             yield json.loads(str(message.text))
