@@ -1,5 +1,6 @@
 """Kinds of command: one that is imported when it is named, one with subcommands beside arguments of its own."""
 
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -61,8 +62,9 @@ class Late(TyperCommand):
         super().__init__(name, help=summary, rich_markup_mode="markdown", rich_help_panel=panel)
         self._place = place
 
-    def load(self) -> Any:
-        """The command itself."""
+    @cached_property
+    def command(self) -> Any:
+        """The command itself, imported."""
         module, _, attribute = self._place.partition(":")
         command = getattr(import_module(module), attribute)
         if not isinstance(command, typer.Typer):
@@ -72,4 +74,12 @@ class Late(TyperCommand):
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Parse the arguments of the command itself."""
-        return self.load().make_context(info_name, args, parent, **extra)
+        return self.command.make_context(info_name, args, parent, **extra)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the command's subcommands."""
+        return self.command.list_commands(ctx) if isinstance(self.command, TyperGroup) else []
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A subcommand by its name; None if there is none."""
+        return self.command.get_command(ctx, cmd_name) if self.list_commands(ctx) else None
