@@ -59,6 +59,9 @@ class LineFile(NamedTuple):
             kind: the model.
             where: file and line, for the error.
 
+        Returns:
+            The model.
+
         Raises:
             DdxgraphError: of the kind `error`: the line is something else.
         """

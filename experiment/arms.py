@@ -53,6 +53,9 @@ def cases_for(tokens: int, cases: int, wanted: int) -> int:
         tokens: of this style's samples.
         cases: of each level, that these samples are of.
         wanted: tokens of the other arm.
+
+    Returns:
+        The number of cases, at least 1.
     """
     return max(round(cases * wanted / tokens), 1)
 
@@ -73,6 +76,9 @@ def strategy_of(
         patience: with the engine.
         sampling: greedy by default.
         max_tokens: budget of the graph.
+
+    Returns:
+        The strategy.
     """
     sampling = sampling or Sampling(temperature=0.0, seed=0)
     strategy = style_of(style).strategy

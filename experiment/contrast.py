@@ -36,6 +36,9 @@ def contrast(seed: int, a: tuple[str, Scored], b: tuple[str, Scored]) -> Contras
         seed: of both.
         a: name and runs of the one.
         b: of the other.
+
+    Returns:
+        The second arm against the first.
     """
     (first, before), (second, after) = (a[0], a[1].right), (b[0], b[1].right)
     cases = [case for case in before if case in after]

@@ -43,7 +43,16 @@ class _Facts(Protocol):
 
 
 def arms_plot(name: str, results: Sequence[ArmResult], facts: Sequence[_Facts]) -> Picture:
-    """Accuracy of each arm over all levels, a mark a seed."""
+    """Accuracy of each arm over all levels, a mark a seed.
+
+    Args:
+        name: of the picture.
+        results: of the arms.
+        facts: of the levels.
+
+    Returns:
+        The picture.
+    """
     names = list(dict.fromkeys(one.name for one in results))
     seeds = sorted({one.seed for one in results if one.seed is not None})
     figure, axes = sheet(height=1.6 + 0.42 * len(names))
@@ -91,7 +100,17 @@ def _off_centre(place: int, of: int) -> float:
 
 
 def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequence[_Facts]) -> Picture:
-    """Accuracy by level on the left, mean output tokens by level on the right; a line an arm."""
+    """Accuracy by level on the left, mean output tokens by level on the right; a line an arm.
+
+    Args:
+        name: of the picture.
+        seed: of the arms.
+        results: of the arms.
+        facts: of the levels.
+
+    Returns:
+        The picture.
+    """
     figure = Figure(figsize=(10.0, 4.8), layout="constrained")
     right, long = figure.subplots(1, 2)
     entries = []
@@ -146,7 +165,16 @@ def level_plot(name: str, seed: int, results: Sequence[ArmResult], facts: Sequen
 
 
 def spending_plot(name: str, seed: int, curves: Sequence[SpentCurve]) -> Picture:
-    """Accuracy against tokens in all, prompts included: votes, and the graph under budgets."""
+    """Accuracy against tokens in all, prompts included: votes, and the graph under budgets.
+
+    Args:
+        name: of the picture.
+        seed: of the curves.
+        curves: votes and budgets.
+
+    Returns:
+        The picture.
+    """
     figure, axes = sheet()
     entries = []
     points = [point for curve in curves for point in curve.points]

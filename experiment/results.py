@@ -110,6 +110,9 @@ def arm_result(seed: int | None, arm: Arm, folder: ArmFolder | None, found: Scor
         arm: which.
         folder: its products; None for the base model.
         found: its test runs.
+
+    Returns:
+        The figures.
     """
     levels = tuple(_level(level, run) for level, run in zip(found.levels, found.runs, strict=True))
     return ArmResult(

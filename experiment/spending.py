@@ -44,7 +44,16 @@ class SpentCurve(BaseModel):
 
 
 def vote_points(seed: int, style: str, found: Scored) -> SpentCurve:
-    """Votes over the samples of a style: the expectation over all subsets of k samples."""
+    """Votes over the samples of a style: the expectation over all subsets of k samples.
+
+    Args:
+        seed: of the arm.
+        style: of the arm.
+        found: its samples.
+
+    Returns:
+        Accuracy and tokens by number of votes.
+    """
     cases = [(scores, run.golds[case].answer) for run in found.runs for case, scores in run.by_case.items()]
     samples = min(len(scores) for scores, _ in cases)
     curve = vote_curve(
@@ -75,6 +84,9 @@ def budget_points(seed: int, budgets: Mapping[str, Scored], cases: Sequence[str]
         seed: of the arm.
         budgets: budget in words to its runs.
         cases: ids of the cases that all of them are over; a run may hold more.
+
+    Returns:
+        Accuracy and tokens by budget.
     """
     wanted = set(cases)
     points = []

@@ -40,7 +40,16 @@ class Target(BaseModel):
 def targets(
     results: Sequence[ArmResult], contrasts: Sequence[Contrast], curves: Sequence[SpentCurve]
 ) -> list[Target]:
-    """All targets that can be judged by what is there."""
+    """All targets that can be judged by what is there.
+
+    Args:
+        results: of the arms.
+        contrasts: pairs of arms.
+        curves: accuracy against spending.
+
+    Returns:
+        The targets that the given figures can settle.
+    """
     return [*_gains(contrasts), *_rises(results), *_second_rounds(contrasts), *_beaten_votes(curves)]
 
 

@@ -58,7 +58,16 @@ def without(findings: Findings, slip: Slip | None) -> dict[str, bool]:
 
 
 def as_misread(condition: str, findings: Findings, slip: Slip | None) -> dict[str, bool]:
-    """The findings as a candidate's evidence check with this slip sees them."""
+    """The findings as a candidate's evidence check with this slip sees them.
+
+    Args:
+        condition: the candidate.
+        findings: of the patient.
+        slip: the slip, if any.
+
+    Returns:
+        Finding to whether it is taken to be present.
+    """
     wrong = slip.finding if slip and slip.kind == "misread" and slip.condition == condition else None
     return {name: there != (name == wrong) for name, there in findings.items()}
 

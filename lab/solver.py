@@ -12,7 +12,16 @@ Findings = Mapping[str, bool]
 
 
 def chance(card: Collection[str], finding: str, noise: Noise) -> float:
-    """Probability that a patient with the condition of this card shows a finding."""
+    """Probability that a patient with the condition of this card shows a finding.
+
+    Args:
+        card: findings of the condition.
+        finding: the finding.
+        noise: the generative model.
+
+    Returns:
+        In 0..1.
+    """
     return 1 - noise.missing if finding in card else noise.misleading
 
 

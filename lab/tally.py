@@ -29,12 +29,30 @@ def steps_of(noise: Noise) -> Steps:
 
 
 def strength(finding: str, findings: Findings, steps: Steps) -> int:
-    """Strength of a finding that is on the card."""
+    """Strength of a finding that is on the card.
+
+    Args:
+        finding: a finding on the card.
+        findings: of the patient.
+        steps: the weight of a finding.
+
+    Returns:
+        Steps; negative if the patient lacks the finding.
+    """
     return steps.present if findings[finding] else -steps.absent
 
 
 def tally(card: Collection[str], findings: Findings, steps: Steps) -> int:
-    """Sum of the strengths of the findings that are on a card and in the case."""
+    """Sum of the strengths of the findings that are on a card and in the case.
+
+    Args:
+        card: findings of the condition.
+        findings: of the patient.
+        steps: the weight of a finding.
+
+    Returns:
+        Steps.
+    """
     return sum(strength(name, findings, steps) for name in card if name in findings)
 
 
@@ -43,6 +61,14 @@ def tallies(cards: Cards, findings: Findings, steps: Steps) -> dict[str, int]:
 
     If steps are proportional to the log-likelihood ratios, the likeliest candidate has the highest tally: a
     finding that is not on a card multiplies the likelihood by the same factor for every such card.
+
+    Args:
+        cards: of the candidates.
+        findings: of the patient.
+        steps: the weight of a finding.
+
+    Returns:
+        Candidate to its tally.
     """
     return {name: tally(card, findings, steps) for name, card in cards.items()}
 
