@@ -19,10 +19,11 @@ from ddxgraph.experiment.plots import arms_plot, level_plot, spending_plot
 from ddxgraph.experiment.results import ArmResult, Scored, arm_result, majority, scored
 from ddxgraph.experiment.share import Share
 from ddxgraph.experiment.spending import SpentCurve, budget_points, vote_points
-from ddxgraph.experiment.target import JOURNEYS, Target, targets
+from ddxgraph.experiment.target import Target, targets
 from ddxgraph.graph.trace import code_version
 from ddxgraph.lab.solver import posterior
 from ddxgraph.lab.wording import read_question, read_vignette
+from ddxgraph.training.styles.registry import style_names
 
 SUMMARY_VERSION: Final = 1
 JSON, MARKDOWN = "summary.json", "summary.md"
@@ -120,7 +121,7 @@ def _contrasts(found: _Found) -> Iterator[Contrast]:
     for name, one in named.items():
         arm = found.runs[name][0]
         if arm.name != arm.style and not name.endswith(SECOND_ROUND):
-            for told in JOURNEYS:
+            for told in style_names("journey"):
                 if told in named:
                     yield contrast(found.place.seed, one, named[told])
 

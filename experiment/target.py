@@ -11,8 +11,8 @@ from ddxgraph.experiment.arms import SECOND_ROUND
 from ddxgraph.experiment.contrast import Contrast
 from ddxgraph.experiment.results import ArmResult
 from ddxgraph.experiment.spending import SpentCurve
+from ddxgraph.training.styles.registry import style_names
 
-JOURNEYS: Final = ("longstep", "longmonolog")
 GAIN: Final = 0.1
 """Least gain of journeys over shortcuts, in accuracy."""
 GAIN_P: Final = 0.001
@@ -55,7 +55,7 @@ def targets(
 
 def _gains(contrasts: Iterable[Contrast]) -> Iterator[Target]:
     for one in contrasts:
-        if one.a == "shortcut" and one.b in JOURNEYS:
+        if one.a == "shortcut" and one.b in style_names("journey"):
             met = one.difference >= GAIN and one.p_value < GAIN_P and one.n >= GAIN_CASES
             yield Target(
                 seed=one.seed,
@@ -68,7 +68,7 @@ def _gains(contrasts: Iterable[Contrast]) -> Iterator[Target]:
 
 def _rises(results: Iterable[ArmResult]) -> Iterator[Target]:
     for one in results:
-        if one.seed is not None and one.name in JOURNEYS and one.rises is not None:
+        if one.seed is not None and one.name in style_names("journey") and one.rises is not None:
             lengths = ", ".join(f"{level.output_tokens:.0f}" for level in one.levels)
             yield Target(
                 seed=one.seed,

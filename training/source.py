@@ -20,7 +20,7 @@ from ddxgraph.training.review.review import Review
 
 _DECIDES: Final = ("model", "adapter", "adapter_sha256", "sampling", "prompt_set")
 
-Told = Callable[[int], None]
+Progress = Callable[[int], None]
 """Gets the number of bytes of a file that were read."""
 
 
@@ -100,7 +100,7 @@ class TraceSource:
         """
         return read_reviews(self._folder)
 
-    def read(self, told: Told) -> Iterator[Placed]:
+    def read(self, progress: Progress) -> Iterator[Placed]:
         """All traces, in the order of the file. If an id occurs twice, the later trace counts.
 
         Traces that were added after this object was made are left out: they may be newer than the verdicts.
@@ -120,7 +120,7 @@ class TraceSource:
                     "take the line out, or gate the folder that it came from"
                 )
             whole.update(line.content)
-            told(line.offset + len(line.content))
+            progress(line.offset + len(line.content))
             yield Placed(line.offset, trace)
         self.sha256 = whole.hexdigest()
 

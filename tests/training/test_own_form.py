@@ -17,7 +17,7 @@ from ddxgraph.training.gate.gated import Gated
 from ddxgraph.training.gate.reasons import Reason
 from ddxgraph.training.sets.forms import UnknownForm, form_names, form_of, registered
 from ddxgraph.training.sets.manifest import read_set
-from ddxgraph.training.sets.samples import Form, Record, SampleMeta, Told, read_samples
+from ddxgraph.training.sets.samples import Form, Record, RecordsOf, SampleMeta, read_samples
 from ddxgraph.training.styles.compile import Message
 
 ROWS = [entry(case(number), LETTERS[number % 4]) for number in range(6)]
@@ -39,14 +39,14 @@ class Line(BaseModel):
     meta: SampleMeta
 
 
-def pairs(gated: Gated, told: Told) -> Iterator[tuple[Side, Record]]:
+def pairs(gated: Gated, records_of: RecordsOf) -> Iterator[tuple[Side, Record]]:
     """Each accepted traversal beside each wrong one of its case."""
     wrong = defaultdict(list)
     for rejected in gated.rejected():
         if rejected.rejection.reason is Reason.WRONG_ANSWER:
-            wrong[rejected.trace.case.digest] += told(rejected)
+            wrong[rejected.trace.case.digest] += records_of(rejected)
     for accepted in gated:
-        for better in told(accepted):
+        for better in records_of(accepted):
             for worse in wrong[accepted.trace.case.digest]:
                 yield accepted.split, Pair(better.messages, better.meta, worse.messages[-1:])
 

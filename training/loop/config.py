@@ -97,11 +97,11 @@ class Journeys(Settings):
     """How accepted journeys are compiled."""
 
     style: StyleName = "longstep"
-    """`longstep`, `longmonolog`, `shortcut`, `cot` or `graph`."""
+    """Name of a style; `ddxgraph journeys --help` lists them."""
     seed: int = 0
     """Seed of the wording."""
     tries: int | None = Field(default=None, ge=2)
-    """For longstep and longmonolog: most tries told of each node on the path; all where absent."""
+    """For styles that tell whole journeys: most tries told of each node on the path; all where absent."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Journeys":

@@ -107,7 +107,7 @@ class Record:
     meta: SampleMeta
 
 
-Told = Callable[["Accepted | Rejected"], Sequence[Record]]
+RecordsOf = Callable[["Accepted | Rejected"], Sequence[Record]]
 """The samples of a traversal in the style of the set; none if it cannot be told so."""
 
 
@@ -119,7 +119,7 @@ class Form:
     """The field of a line that holds the conversation."""
     loading: str
     """How to train on the data set `data`: a sentence for the dataset card, in Markdown."""
-    export: Callable[["Gated", Told], Iterator[tuple["Side", Record]]]
+    export: Callable[["Gated", RecordsOf], Iterator[tuple["Side", Record]]]
     """The records in the order of the set, each with its side."""
     line: Callable[[Any], str]
     """A record as its line, without the newline."""
@@ -183,10 +183,10 @@ def _tokens_of(usage: Usage) -> Tokens:
     )
 
 
-def each_sample(gated: "Gated", told: Told) -> Iterator[tuple["Side", Record]]:
+def each_sample(gated: "Gated", records_of: RecordsOf) -> Iterator[tuple["Side", Record]]:
     """Every sample of every accepted traversal."""
     for accepted in gated:
-        for record in told(accepted):
+        for record in records_of(accepted):
             yield accepted.split, record
 
 

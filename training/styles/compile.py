@@ -139,21 +139,21 @@ def compile_samples(
     Raises:
         CompileError, UnknownStyle, BadInput: see `compile_journey`.
     """
-    told_as = style_of(style)
-    check_tries(told_as, tries)
+    known = style_of(style)
+    check_tries(known, tries)
     parsed = parse(trace, tries)
-    told = told_as.tell(parsed, f"{seed}|{style}|{trace.id}")
-    if not isinstance(told, str):
+    text = known.tell(parsed, f"{seed}|{style}|{trace.id}")
+    if not isinstance(text, str):
         facts = {"answer": trace.answer, "prompt_hash": trace.provenance.prompt_set}
-        metas = (_meta(parsed, told_as, seed, part=part, **facts) for part in range(len(told)))
+        metas = (_meta(parsed, known, seed, part=part, **facts) for part in range(len(text)))
         return tuple(
             Sample(messages=_messages(conversation), meta=meta)
-            for conversation, meta in zip(told, metas, strict=True)
+            for conversation, meta in zip(text, metas, strict=True)
         )
-    prompts = prompts or generation_prompts(told_as.strategy)
-    question = _messages(_question(trace.case, told_as.strategy, prompts))
-    meta = _meta(parsed, told_as, seed, answer=parsed.answer, prompt_hash=prompts.hash)
-    return (Sample(messages=(*question, Message(role="assistant", content=told)), meta=meta),)
+    prompts = prompts or generation_prompts(known.strategy)
+    question = _messages(_question(trace.case, known.strategy, prompts))
+    meta = _meta(parsed, known, seed, answer=parsed.answer, prompt_hash=prompts.hash)
+    return (Sample(messages=(*question, Message(role="assistant", content=text)), meta=meta),)
 
 
 def _question(case: Case, strategy: str, prompts: PromptSet) -> list[BaseMessage]:

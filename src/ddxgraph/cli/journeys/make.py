@@ -113,7 +113,7 @@ def journeys(  # noqa: PLR0917 - one parameter an option
     Exit code: 0 done, 1 there is nothing to train on (the gate's report says why), 2 bad input.
     """
     styles = [style_of(name) for name in dict.fromkeys(style)]
-    need("the gate", ("numpy", "datasketch"), "journeys")
+    need("the gate", ("numpy", "scipy", "datasketch"), "journeys")
     from ddxgraph.training.gate.screen import gate
     from ddxgraph.training.sets.folder import check_place
     from ddxgraph.training.sets.make import write_journeys
