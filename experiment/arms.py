@@ -1,15 +1,16 @@
 """The arms of the experiment: what a student is trained on, how it is asked, and about which cases."""
 
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from ddxgraph.batch.manifest import Selection
 from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.experiment.config import ExperimentConfig
-from ddxgraph.graph.generation import GenerationStrategy, Style
-from ddxgraph.graph.strategy import GraphStrategy, Strategy
+from ddxgraph.graph.strategy import Strategy
+from ddxgraph.graph.strategy import strategy_of as named_strategy
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.strategies import GRAPH
 from ddxgraph.training.loop.cases import LoopCases
 from ddxgraph.training.styles.registry import style_of
 
@@ -82,15 +83,14 @@ def strategy_of(
     """
     sampling = sampling or Sampling(temperature=0.0, seed=0)
     strategy = style_of(style).strategy
-    if strategy == "graph":
-        return GraphStrategy(
-            budget=config.budget(max_tokens), limits=LIMITS, sampling=sampling, patience=patience
-        )
-    return GenerationStrategy(
-        style=cast(Style, strategy),
+    graph = strategy == GRAPH
+    return named_strategy(
+        strategy,
+        budget=config.budget(max_tokens) if graph else None,
+        limits=LIMITS,
         sampling=sampling,
         patience=patience,
-        reply_tokens=config.test.reply_tokens,
+        reply_tokens=None if graph else config.test.reply_tokens,
     )
 
 

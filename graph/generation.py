@@ -27,30 +27,30 @@ from ddxgraph.nodes.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultatio
 from ddxgraph.nodes.failure import EngineFailed
 from ddxgraph.nodes.generate import (
     GENERATE,
-    STYLES,
     SYSTEM,
     Generation,
-    Style,
     asking,
     generate,
     prompts_of,
-    reply_tokens,
 )
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.registry import END
 from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.strategies import generating
 from ddxgraph.nodes.usage import Usage, estimate_tokens
 from ddxgraph.prompts.library import PromptSet
-
-__all__ = ["STYLES", "GenerationStrategy", "Style", "generation_prompts"]
 
 _NOTHING_TOLD: Final = Told((), "")
 
 
 @cache
-def generation_prompts(style: Style) -> PromptSet:
-    """The prompt set of a style, as it comes with the package."""
-    return PromptSet(names=prompts_of(style))
+def generation_prompts(strategy: str) -> PromptSet:
+    """The prompt set of a strategy of one generation, as it comes with the package.
+
+    Raises:
+        UnknownStrategy: there is no such strategy.
+    """
+    return PromptSet(names=prompts_of(strategy))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,8 @@ class GenerationStrategy:
         'B'
     """
 
-    style: Style
+    style: str
+    """Name of the strategy."""
     sampling: Sampling | None = None
     reply_tokens: int | None = None
     """Most tokens of the reply; None: 160 for `vanilla`, 1,024, 2,048 and 4,096 for the others, and 160, 256, 512
@@ -92,8 +93,7 @@ class GenerationStrategy:
     )
 
     def __post_init__(self) -> None:
-        if self.style not in STYLES:
-            raise BadInput(f"there is no style {self.style!r}: choose one of {', '.join(STYLES)}")
+        generating(self.style)
         if self.reply_tokens is not None and self.reply_tokens < 1:
             raise BadInput(f"reply_tokens is {self.reply_tokens}: a reply needs one token at least")
 
@@ -122,7 +122,8 @@ class GenerationStrategy:
             name=self.style,
             budget=_narrowed(self.budget or Budget(), self.style),
             context_window=self.context_window or (model.profile or {}).get("max_input_tokens"),
-            reply_tokens=self.reply_tokens or reply_tokens(self.style, brief=bool(known.get(BRIEF_KEY))),
+            reply_tokens=self.reply_tokens
+            or generating(self.style).most_tokens(brief=bool(known.get(BRIEF_KEY))),
         )
         provenance = provenance_of(model, sampling, prompts.hash)
         return Plan(
@@ -134,9 +135,9 @@ class GenerationStrategy:
         )
 
 
-def _narrowed(budget: Budget, style: Style) -> Budget:
+def _narrowed(budget: Budget, strategy: str) -> Budget:
     """The part of a budget that one generation can spend: budgets that differ in the rest are the same."""
-    calls = 2 if style == "vanilla" else 1
+    calls = 2 if generating(strategy).form else 1
     return Budget(max_tokens=budget.max_tokens, max_calls=min(budget.max_calls, calls), max_backtracks=0)
 
 
@@ -144,14 +145,14 @@ class _Attempt(NamedTuple):
     """One case in one style."""
 
     plan: Plan
-    style: Style
+    style: str
     case: Case
     sample: int
     setting: Setting
     line: Consultation
 
     @classmethod
-    def at(cls, plan: Plan, style: Style, case: Case, sample: int) -> "_Attempt":
+    def at(cls, plan: Plan, style: str, case: Case, sample: int) -> "_Attempt":
         """Open the line."""
         setting = plan.setting(case, sample)
         purse = setting.strategy.budget.left(Usage())

@@ -7,7 +7,9 @@ from typing import Protocol, runtime_checkable
 from langchain_core.language_models import BaseChatModel
 from langgraph.types import Checkpointer
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.plan import Plan, plan
 from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.topology import JourneyGraph, compile_plan
@@ -17,6 +19,7 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.strategies import GRAPH, known_strategy
 from ddxgraph.prompts.library import PromptSet
 
 
@@ -108,3 +111,51 @@ class GraphStrategy:
         graph = compile_plan(settled, checkpointer=self.checkpointer)
         self._compiled.append((model, settled, graph))
         return settled, graph
+
+
+def strategy_of(
+    name: str,
+    *,
+    budget: Budget | None = None,
+    sampling: Sampling | None = None,
+    patience: Patience | None = None,
+    context_window: int | None = None,
+    reply_tokens: int | None = None,
+    limits: Limits | None = None,
+    checkpointer: Checkpointer = None,
+) -> Strategy:
+    """Make a strategy by its name; what is None is the strategy's own default.
+
+    Args:
+        name: one of `ddxgraph.nodes.strategies.strategy_names()`.
+        budget: limits of one traversal.
+        sampling: of every call.
+        patience: with an engine in trouble.
+        context_window: tokens that the model's context holds.
+        reply_tokens: most tokens of a reply, for strategies of one generation.
+        limits: how much each node may write, for the graph. Of no use to the others.
+        checkpointer: keeps the graph's traversals. A single generation has nothing to keep before it has ended.
+
+    Raises:
+        UnknownStrategy: no strategy has this name.
+        BadInput: `reply_tokens` is given for the graph.
+    """
+    if known_strategy(name) != GRAPH:
+        return GenerationStrategy(
+            style=name,
+            budget=budget,
+            sampling=sampling,
+            patience=patience,
+            context_window=context_window,
+            reply_tokens=reply_tokens,
+        )
+    if reply_tokens is not None:
+        raise BadInput("reply_tokens is for a single generation; the graph has max_tokens")
+    return GraphStrategy(
+        budget=budget,
+        limits=limits,
+        sampling=sampling,
+        patience=patience,
+        context_window=context_window,
+        checkpointer=checkpointer,
+    )

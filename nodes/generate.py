@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,27 +14,12 @@ from ddxgraph.nodes.form import form, one_of, text
 from ddxgraph.nodes.letters import probabilities_at
 from ddxgraph.nodes.statement import STATEMENT_CHARS, STATEMENT_RULE, stated
 from ddxgraph.nodes.stop import Node
+from ddxgraph.nodes.strategies import generating
 
 NODE: Final = "generate"
 SYSTEM: Final = "generation_system"
-"""The prompt that is the system message of every style."""
+"""The prompt that is the system message of every strategy of one generation."""
 
-Style = Literal["vanilla", "cot", "longstep", "longmonolog"]
-"""What is asked for: the bare answer as JSON, or a free text that ends in it. Each names its prompt."""
-STYLES: Final[tuple[Style, ...]] = get_args(Style)
-
-_REPLY_TOKENS: Final[Mapping[Style, int]] = {
-    "vanilla": 160,
-    "cot": 1_024,
-    "longstep": 2_048,
-    "longmonolog": 4_096,
-}
-_BRIEF_REPLY_TOKENS: Final[Mapping[Style, int]] = {
-    "vanilla": 160,
-    "cot": 256,
-    "longstep": 512,
-    "longmonolog": 768,
-}
 _SPARE_LOGPROBS: Final = 2
 """Alternatives beside the letters at each token of a free text: enough to bound what is not among them, few
 enough that 1,000 tokens bring half a megabyte."""
@@ -62,19 +47,18 @@ class Generation(BaseModel):
     """Version of the rule that read a free text (`STATEMENT_RULE`); empty for a form."""
 
 
-def prompts_of(style: Style) -> tuple[str, ...]:
-    """The prompts that a style needs; what they include goes with them."""
-    return (SYSTEM, "case", style, *(("repair",) if style == "vanilla" else ()))
+def prompts_of(strategy: str) -> tuple[str, ...]:
+    """The prompts that a strategy of one generation needs; what they include goes with them.
+
+    Raises:
+        UnknownStrategy: there is no such strategy.
+    """
+    return (SYSTEM, "case", strategy, *(("repair",) if generating(strategy).form else ()))
 
 
-def reply_tokens(style: Style, *, brief: bool = False) -> int:
-    """Most tokens of a reply in a style; `brief` for very small models."""
-    return (_BRIEF_REPLY_TOKENS if brief else _REPLY_TOKENS)[style]
-
-
-def asking(case: Case, style: Style, line: Consultation) -> str:
+def asking(case: Case, strategy: str, line: Consultation) -> str:
     """The turn that asks for a reply."""
-    return line.prompts.render(style, letters=case.letters)
+    return line.prompts.render(strategy, letters=case.letters)
 
 
 @cache
@@ -83,7 +67,7 @@ def output_model(letters: tuple[str, ...]) -> type[BaseModel]:
     return form("Generate", answer=one_of(letters) if letters else text(STATEMENT_CHARS, least=1))
 
 
-async def generate(case: Case, style: Style, max_tokens: int, line: Consultation) -> Generation:
+async def generate(case: Case, strategy: str, max_tokens: int, line: Consultation) -> Generation:
     """Have the case answered in one reply.
 
     A bare answer that does not fit its form is repaired once. A free text is taken as it is: asking again would
@@ -91,18 +75,22 @@ async def generate(case: Case, style: Style, max_tokens: int, line: Consultation
 
     Args:
         case: the case.
-        style: what is asked for.
+        strategy: which of one generation.
         max_tokens: most tokens of the reply.
         line: the line to the model.
 
     Returns:
         The generation; without an answer where none could be read.
+
+    Raises:
+        UnknownStrategy: there is no such strategy.
+        EngineFailed: the model gave no reply at all.
     """
-    if style == "vanilla":
-        return await _bare(case, max_tokens, line)
+    if generating(strategy).form:
+        return await _bare(case, strategy, max_tokens, line)
     letters = case.letters
     logprobs = min(len(letters) + _SPARE_LOGPROBS, TOP_LOGPROBS) if letters else 0
-    turn: Turn[Any] = Turn(NODE, asking(case, style, line), None, max_tokens, logprobs=logprobs)
+    turn: Turn[Any] = Turn(NODE, asking(case, strategy, line), None, max_tokens, logprobs=logprobs)
     reply = await line.write(turn)
     found = None if reply.truncated else stated(reply.text, case.options)
     if found is None:
@@ -112,12 +100,12 @@ async def generate(case: Case, style: Style, max_tokens: int, line: Consultation
     return _generation(found.answer, found.words, told, STATEMENT_RULE)
 
 
-async def _bare(case: Case, max_tokens: int, line: Consultation) -> Generation:
+async def _bare(case: Case, strategy: str, max_tokens: int, line: Consultation) -> Generation:
     """The answer and nothing else, in a form that the engine enforces."""
     letters = case.letters
     turn = Turn(
         NODE,
-        asking(case, "vanilla", line),
+        asking(case, strategy, line),
         output_model(letters),
         max_tokens,
         logprobs=TOP_LOGPROBS if letters else 0,

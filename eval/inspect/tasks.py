@@ -34,13 +34,13 @@ from ddxgraph.eval.benchmarks.registry import BENCHMARKS
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.rule import SCORER, Verdict, verdict_of
 from ddxgraph.graph.budget import Budget
-from ddxgraph.graph.generation import STYLES, GenerationStrategy
-from ddxgraph.graph.strategy import GraphStrategy, Strategy
+from ddxgraph.graph.strategy import Strategy, strategy_of
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.strategies import GRAPH, UnknownStrategy
 
 ORIGIN_KEY: Final = "ddxgraph"
 """In a log's metadata: the `Origin` of its samples."""
@@ -252,22 +252,17 @@ class _Settings:
         Raises:
             PrerequisiteError: there is none of that name.
         """
-        if self.name == "graph":
-            return GraphStrategy(
-                budget=self.budget, sampling=sampling, context_window=self.context_window, patience=ONCE
+        try:
+            return strategy_of(
+                self.name,
+                budget=self.budget,
+                sampling=sampling,
+                context_window=self.context_window,
+                patience=ONCE,
+                reply_tokens=None if self.name == GRAPH else self.reply_tokens,
             )
-        if self.name not in STYLES:
-            raise PrerequisiteError(
-                f"there is no strategy {self.name!r}: use one of graph, {', '.join(STYLES)} (-T strategy=...)"
-            )
-        return GenerationStrategy(
-            style=self.name,
-            budget=self.budget,
-            sampling=sampling,
-            reply_tokens=self.reply_tokens,
-            context_window=self.context_window,
-            patience=ONCE,
-        )
+        except UnknownStrategy as error:
+            raise PrerequisiteError(f"{error} (-T strategy=...)") from error
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ from langchain_core.messages import AIMessage
 
 import ddxgraph
 from ddxgraph import Budget, Case, CaseTooLong, GraphStrategy, Limits, Policy, Sampling, Strategy, Trace
-from ddxgraph.graph.generation import STYLES, GenerationStrategy, generation_prompts
+from ddxgraph.graph.generation import GenerationStrategy, generation_prompts
 from ddxgraph.nodes.consultation import BRIEF_KEY, CONVERSATION_KEY, MIN_REPLY_TOKENS
-from ddxgraph.nodes.generate import reply_tokens
 from ddxgraph.nodes.statement import STATEMENT_RULE
+from ddxgraph.nodes.strategies import generating, generation_names
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.testing import Request, ScriptedChatModel
+
+STYLES = generation_names()
 
 FREE_TEXT = tuple(style for style in STYLES if style != "vanilla")
 ALL_SET = {
@@ -174,7 +176,7 @@ async def test_a_budget_of_tokens_caps_the_reply_or_forbids_it(style):
         outcomes.add((trace.outcome, trace.ended))
         assert bool(model.requests) == (spare >= MIN_REPLY_TOKENS)
         if model.requests:
-            assert model.requests[0].options["max_tokens"] == min(spare, reply_tokens(style))
+            assert model.requests[0].options["max_tokens"] == min(spare, generating(style).most_tokens())
     assert outcomes == {("abstained", "budget_tokens"), ("answered", "concluded")}
 
 
@@ -184,7 +186,7 @@ async def test_the_window_caps_the_reply(style):
     trace = await GenerationStrategy(style=style, context_window=1_500)(CASE, model)
     cap = model.requests[0].options["max_tokens"]
     assert trace.outcome == "answered"
-    assert cap <= reply_tokens(style)
+    assert cap <= generating(style).most_tokens()
     assert cap + estimate_tokens(str(m.text) for m in model.requests[0].messages) <= 1_500
 
 
@@ -199,7 +201,7 @@ async def test_a_case_that_does_not_fit_the_window_is_an_exception(style):
 def test_replies_are_as_long_as_the_style_and_the_model_allow(style, brief):
     model = ScriptedChatModel(metadata={BRIEF_KEY: brief})
     settled = GenerationStrategy(style=style).settle(model).strategy
-    assert settled.reply_tokens == reply_tokens(style, brief=brief)
+    assert settled.reply_tokens == generating(style).most_tokens(brief=brief)
     assert GenerationStrategy(style=style, reply_tokens=33).settle(model).strategy.reply_tokens == 33
 
 

@@ -11,10 +11,13 @@ from langchain_core.messages import AIMessage
 
 from ddxgraph.nodes.consultation import Consultation, Turn
 from ddxgraph.nodes.failure import FailureKind
-from ddxgraph.nodes.generate import STYLES, generate, prompts_of, reply_tokens
+from ddxgraph.nodes.generate import generate, prompts_of
 from ddxgraph.nodes.letters import probabilities_at
+from ddxgraph.nodes.strategies import generating, generation_names
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import ScriptedChatModel
+
+STYLES = generation_names()
 
 FREE_TEXT = tuple(style for style in STYLES if style != "vanilla")
 LETTERS = ("A", "B", "C", "D")
@@ -197,7 +200,7 @@ async def test_a_bare_answer_that_is_cut_off_again_and_again_is_marked(line_in):
 
 @pytest.mark.parametrize("style", STYLES)
 def test_brief_models_write_no_more_than_others(style):
-    assert 0 < reply_tokens(style, brief=True) <= reply_tokens(style)
+    assert 0 < generating(style).most_tokens(brief=True) <= generating(style).most_tokens()
 
 
 async def test_a_line_does_not_read_what_has_no_form(line_in):

@@ -8,9 +8,12 @@ from journeys import reading
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
 from ddxgraph import Case, Limits, build_graph, solve
-from ddxgraph.graph.generation import STYLES, GenerationStrategy
+from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.nodes.generate_differential import LABEL_CHARS
+from ddxgraph.nodes.strategies import generation_names
 from ddxgraph.testing import Request, ScriptedChatModel, smallest
+
+STYLES = generation_names()
 
 MARK = "HOSTILE"
 """Stands in every hostile text; no delimiter or token, so it survives disarming."""

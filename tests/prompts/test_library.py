@@ -9,10 +9,13 @@ from journeys import CASE, FREE, answer, differential, named, reading, reflectio
 
 from ddxgraph import Budget, Case, Limits, build_graph, solve
 from ddxgraph.eval.cases import parse_case
-from ddxgraph.graph.generation import STYLES, GenerationStrategy, generation_prompts
+from ddxgraph.graph.generation import GenerationStrategy, generation_prompts
 from ddxgraph.nodes.generate import prompts_of
+from ddxgraph.nodes.strategies import generation_names
 from ddxgraph.prompts.library import PromptSet, disarm, graph_prompts, shipped_prompts
 from ddxgraph.testing import Request, ScriptedChatModel
+
+STYLES = generation_names()
 
 PROMPTS = graph_prompts()
 GENERATION_HASHES = {

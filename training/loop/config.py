@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ddxgraph.common.errors import GateError, LoopError, TrainConfigError
 from ddxgraph.common.toml import Settings, explained_toml, read_toml, settings_of
 from ddxgraph.graph.budget import Budget
+from ddxgraph.nodes.strategies import GRAPH, known_strategy
 from ddxgraph.training.gate.config import GateConfig, read_config
 from ddxgraph.training.sft.config import TrainConfig, train_config
 from ddxgraph.training.styles.compile import StyleName
 from ddxgraph.training.styles.registry import check_tries, style_of
 
-StrategyName = Literal["graph", "vanilla", "cot", "longstep", "longmonolog"]
-"""How validation cases are taken."""
+StrategyName = Annotated[str, AfterValidator(known_strategy)]
+"""Name of the strategy that takes validation cases."""
 
 _BUDGET: Final = Budget()
 _OTHERS_AWAY_S: Final = 600.0
@@ -81,14 +82,14 @@ class Evaluate(CaseWork):
 
     split: str | None = None
     """Of a benchmark; `dev` where absent."""
-    strategy: StrategyName = "graph"
+    strategy: StrategyName = GRAPH
     """`graph`, or a single generation: `vanilla`, `cot`, `longstep`, `longmonolog`."""
     reply_tokens: int | None = Field(default=None, ge=1)
     """Token limit of a single generation; the style's own where absent. Not for the graph."""
 
     @model_validator(mode="after")
     def _possible(self) -> "Evaluate":
-        if self.reply_tokens is not None and self.strategy == "graph":
+        if self.reply_tokens is not None and self.strategy == GRAPH:
             raise ValueError("reply_tokens is for a single generation; the graph has max_tokens")
         return self
 

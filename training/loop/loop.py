@@ -14,8 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from ddxgraph.common.errors import LoopUnfinished, NotDone
 from ddxgraph.common.files import read_json, write_json
 from ddxgraph.eval.scoring.run import ScoredRun, score_run
-from ddxgraph.graph.generation import GenerationStrategy
-from ddxgraph.graph.strategy import GraphStrategy, Strategy
+from ddxgraph.graph.strategy import GraphStrategy, Strategy, strategy_of
 from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.training.gate.decontamination import HeldOutSets
@@ -241,10 +240,8 @@ def _sampling(work: CaseWork) -> Sampling:
 
 
 def _strategy(work: Evaluate, patience: Patience) -> Strategy:
-    if work.strategy == "graph":
-        return GraphStrategy(budget=work.budget, sampling=_sampling(work), patience=patience)
-    return GenerationStrategy(
-        style=work.strategy,
+    return strategy_of(
+        work.strategy,
         budget=work.budget,
         sampling=_sampling(work),
         patience=patience,

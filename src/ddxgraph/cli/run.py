@@ -16,9 +16,9 @@ from ddxgraph.cli import cases as selecting
 from ddxgraph.cli import options
 from ddxgraph.cli.cases import CaseOptions, CaseSource, GoldLetters, OptionOrder, case_source, read_through
 from ddxgraph.cli.signals import stopped_by_signals
-from ddxgraph.cli.strategies import StrategyName, strategy_of
 from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, spoken
 from ddxgraph.common.errors import BadInput, TooManyFailures
+from ddxgraph.nodes.strategies import GRAPH, known_strategy, strategy_names
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -44,11 +44,12 @@ def run(  # noqa: PLR0917 - one parameter an option
     option_order: selecting.Options = OptionOrder.AS_IS,
     shuffle_seed: selecting.ShuffleSeed = None,
     strategy: Annotated[
-        StrategyName,
+        str,
         typer.Option(
-            help="How to take a case: the reasoning graph, or one generation in the style that is named."
+            metavar=f"[{'|'.join(strategy_names())}]",
+            help="How to take a case: the reasoning graph, or one generation in the style that is named.",
         ),
-    ] = StrategyName.GRAPH,
+    ] = GRAPH,
     samples: Annotated[int, typer.Option(min=1, help="Traversals of each case.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, help="Traversals at a time.")] = 8,
     max_tokens: options.MaxTokens = options.MAX_TOKENS,
@@ -87,16 +88,18 @@ def run(  # noqa: PLR0917 - one parameter an option
     Exit code: 0 all done, 1 some failed, 2 bad input, 130 interrupted.
     """
     from ddxgraph.graph.budget import Budget
+    from ddxgraph.graph.strategy import strategy_of
     from ddxgraph.nodes.patience import Patience
     from ddxgraph.nodes.sampling import Sampling
 
+    known_strategy(strategy)
     if samples > 1 and temperature == 0:
         say(
             "the samples of a case will be alike: at temperature 0 the seed decides nothing; see --temperature"
         )
-    if reply_tokens is not None and strategy is StrategyName.GRAPH:
+    if reply_tokens is not None and strategy == GRAPH:
         raise BadInput("--reply-tokens is for a single generation; the graph has --max-tokens")
-    if checkpoints is not None and strategy is not StrategyName.GRAPH:
+    if checkpoints is not None and strategy != GRAPH:
         raise BadInput(f"--checkpoints keeps the graph's steps, and {strategy} has one only; leave it out")
     strategy_with = partial(
         strategy_of,
