@@ -1,13 +1,14 @@
 """The house: imports go one way, importing has no side effects, no room is left out of the checks."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
+import house
 import pytest
 
 ROOT = Path(__file__).parents[1]
+BELOW_EVAL = {"batch", "common", "graph", "lab", "nodes", "prompts"}
 MAY_IMPORT = {
     "common": set(),
     "prompts": {"common"},
@@ -16,42 +17,88 @@ MAY_IMPORT = {
     "batch": {"common", "graph", "nodes", "prompts"},
     "serving": {"common", "nodes"},
     "lab": {"common", "nodes"},
-    "eval": {"batch", "common", "graph", "lab", "nodes", "prompts"},
+    "eval": BELOW_EVAL,
+    "training": BELOW_EVAL | {"eval"},
+    "training.loop": BELOW_EVAL | {"eval", "serving"},
+    "training.sft": BELOW_EVAL | {"eval", "serving"},
+    "experiment": BELOW_EVAL | {"eval", "serving", "training"},
     "view": {"batch", "common", "graph", "nodes", "prompts"},
-    "training": {"batch", "common", "eval", "graph", "lab", "nodes", "prompts"},
-    "training/loop": {"serving"},
-    "training/sft": {"serving"},
-    "experiment": {"batch", "common", "eval", "graph", "lab", "nodes", "serving", "training"},
 }
-"""Room -> rooms below it; what a folder in a room may import as well. `serving` names the metadata keys of a
-call, which the nodes define."""
+"""A room, or a sub-package with a rule of its own, to the rooms that it may import.
+
+`serving` names the metadata keys of a call, which the nodes define.
+"""
+ROOMS = [name for name in MAY_IMPORT if "." not in name]
 
 
-def imported_rooms(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("ddxgraph.")}
-    return found
+@pytest.fixture(scope="module")
+def known() -> dict[str, Path]:
+    return house.modules(ROOT, ROOMS)
+
+
+@pytest.fixture(scope="module")
+def imports(known) -> list[house.Import]:
+    return house.imports(known)
+
+
+def planted(tmp_path: Path, files: dict[str, str]) -> dict[str, Path]:
+    """A small house of its own; its modules."""
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return house.modules(tmp_path, {name.split("/")[0] for name in files})
+
+
+def test_every_folder_with_modules_is_a_room():
+    tops = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert tops == set(ROOMS)
+
+
+def test_the_checks_descend_into_sub_packages(known):
+    assert {"training.gate.rules", "eval.report.plots.axes", "view.page.server"} <= known.keys()
+
+
+def test_a_room_imports_only_what_lies_below_it(imports):
+    assert house.upward(imports, MAY_IMPORT) == []
+
+
+def test_no_modules_import_one_another_in_a_circle(imports):
+    assert house.circles(imports) == []
+
+
+def test_no_folder_is_crowded_and_no_module_too_long_or_too_short(known):
+    assert house.crowded(ROOT, ROOMS) == []
+    assert house.misfits(known) == []
+
+
+def test_a_planted_upward_import_is_caught(tmp_path):
+    text = "def late():\n    from ddxgraph.view.page.server import serve\n"
+    known = planted(tmp_path, {"graph/deep/state.py": text, "view/page/server.py": ""})
+    assert house.upward(house.imports(known), MAY_IMPORT) == ["graph.deep.state imports view.page.server"]
+
+
+def test_a_planted_circle_is_caught(tmp_path):
+    files = {
+        "graph/a.py": "from ddxgraph.graph.deep.b import B\n",
+        "graph/deep/b.py": "from ddxgraph.graph import c\n",
+        "graph/c.py": "import ddxgraph.graph.a\n",
+        "graph/d.py": "import ddxgraph.graph.a\n",
+    }
+    assert house.circles(house.imports(planted(tmp_path, files))) == [["graph.a", "graph.c", "graph.deep.b"]]
+
+
+def test_a_planted_crowd_a_long_and_a_short_module_are_caught(tmp_path):
+    files = {f"graph/deep/m{number}.py": "x = 1\n" * 40 for number in range(17)}
+    known = planted(tmp_path, files | {"graph/long.py": "x = 1\n" * 451, "graph/short.py": "x = 1\n"})
+    assert house.crowded(tmp_path, ["graph"]) == [f"{tmp_path / 'graph' / 'deep'}: 17"]
+    assert house.misfits(known) == ["graph.long: 451 lines", "graph.short: 1 lines"]
 
 
 def test_no_helper_of_the_tests_has_the_name_of_a_benchmark():
     """Scripts under benchmarks/ import such helpers, and their own folder is searched first."""
     helpers = {path.name for path in (ROOT / "tests").glob("*.py")}
     assert not helpers & {path.name for path in (ROOT / "benchmarks").glob("*.py")}
-
-
-@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if "/" not in room])
-def test_a_room_imports_only_what_lies_below_it(room):
-    paths = list((ROOT / room).rglob("*.py"))
-    assert paths
-    for path in paths:
-        folder = path.parent.relative_to(ROOT).as_posix()
-        assert imported_rooms(path) <= MAY_IMPORT[room] | MAY_IMPORT.get(folder, set()) | {room}, path
 
 
 def test_importing_starts_nothing_and_says_nothing():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -74,6 +75,24 @@ def test_the_wheel_holds_every_module_prompt_page_table_and_preset_of_every_room
     own = [*source.glob("*.py"), *(source / "cli").rglob("*.py")]
     assert len(own) > 10
     assert {"ddxgraph/py.typed", *(path.relative_to(ROOT / "src").as_posix() for path in own)} <= names
+
+
+def test_every_folder_with_modules_is_a_package_of_the_wheel():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {
+        f"ddxgraph.{path.parent.relative_to(ROOT).as_posix().replace('/', '.')}": path.parent.relative_to(
+            ROOT
+        )
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+    }
+    inside = {
+        ".".join(path.parent.relative_to(ROOT / "src").parts)
+        for path in [ROOT / "src" / "ddxgraph" / "__init__.py", *(ROOT / "src/ddxgraph/cli").rglob("*.py")]
+    }
+    assert set(settings["packages"]) == folders.keys() | inside
+    places = {name: folder.as_posix() for name, folder in folders.items()}
+    assert settings["package-dir"] == {"ddxgraph": "src/ddxgraph", **places}
 
 
 def test_the_links_below_src_name_every_room():
