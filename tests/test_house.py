@@ -7,6 +7,10 @@ from pathlib import Path
 import house
 import pytest
 
+from ddxgraph.eval.benchmarks.registry import BENCHMARKS
+from ddxgraph.nodes.registry import STOPS
+from ddxgraph.training.styles.registry import style_names
+
 ROOT = Path(__file__).parents[1]
 BELOW_EVAL = {"batch", "common", "graph", "lab", "nodes", "prompts"}
 MAY_IMPORT = {
@@ -31,6 +35,17 @@ MAY_IMPORT = {
 ROOMS = [name for name in MAY_IMPORT if "." not in name]
 
 
+SECOND_LISTS = {
+    "lab.teacher": "the exact teacher answers the five stops that ship, and refuses another by name",
+    "training.rewrite.check": "faults name the stop that a phrase leads back to",
+    "training.rewrite.cues": "the phrases that the shipped styles use to go back",
+    "eval.report.models": "the order of the paper's strategies in a plot; others follow",
+    "eval.report.published": "the heads of the paper's table",
+    "experiment.config": "the arms of the default experiment",
+}
+"""Modules beside the registries that list several names of one, and why they may."""
+
+
 @pytest.fixture(scope="module")
 def known() -> dict[str, Path]:
     return house.modules(ROOT, ROOMS)
@@ -47,7 +62,7 @@ def planted(tmp_path: Path, files: dict[str, str]) -> dict[str, Path]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return house.modules(tmp_path, {name.split("/")[0] for name in files})
+    return house.modules(tmp_path, sorted({name.split("/")[0] for name in files}))
 
 
 def test_every_folder_with_modules_is_a_room():
@@ -70,6 +85,41 @@ def test_no_modules_import_one_another_in_a_circle(imports):
 def test_no_folder_is_crowded_and_no_module_too_long_or_too_short(known):
     assert house.crowded(ROOT, ROOMS) == []
     assert house.misfits(known) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "registry"),
+    [
+        (STOPS.names, "nodes.registry"),
+        (style_names(), "training.styles.registry"),
+        (tuple(BENCHMARKS), "eval.benchmarks.registry"),
+    ],
+    ids=["stops", "styles", "benchmarks"],
+)
+def test_names_are_listed_in_their_registry_alone(known, names, registry):
+    places = house.enumerations(known, names, {registry, *SECOND_LISTS})
+    assert places == []
+
+
+def test_every_exception_from_the_registries_is_still_one(known):
+    names = (STOPS.names, style_names(), tuple(BENCHMARKS))
+    places = [place for each in names for place in house.enumerations(known, each, ())]
+    assert SECOND_LISTS.keys() <= {place.partition(":")[0] for place in places}
+
+
+def test_a_planted_second_enumeration_of_stops_is_caught(tmp_path):
+    listed = {
+        "graph/table.py": 'TITLES = {"review_history": 1, "reflect": 2, "conclude": 3}\n',
+        "graph/words.py": 'NAMES = ("review_history", "x", "generate_differential", "conclude")\n',
+        "view/kinds.py": "\nKind = Literal['reflect', 'conclude', 'check_evidence']\n",
+        "view/choice.py": "match x:\n"
+        + "".join(f"    case {name!r}:\n        pass\n" for name in STOPS.names),
+        "view/pair.py": 'PAIR = ("reflect", "conclude")\n',
+    }
+    known = planted(tmp_path, listed)
+    places = house.enumerations(known, STOPS.names, ())
+    assert places == ["graph.table:1", "graph.words:1", "view.choice:1", "view.kinds:2"]
+    assert house.enumerations(known, STOPS.names, {place.partition(":")[0] for place in places}) == []
 
 
 def test_a_planted_upward_import_is_caught(tmp_path):
