@@ -33,8 +33,9 @@ from ddxgraph.nodes.generate import (
     generate,
     prompts_of,
 )
+from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.registry import END
-from ddxgraph.nodes.settings import Patience, Sampling
+from ddxgraph.nodes.sampling import Sampling
 from ddxgraph.nodes.strategies import generating
 from ddxgraph.nodes.usage import Usage, estimate_tokens
 from ddxgraph.prompts.library import PromptSet
