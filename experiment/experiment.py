@@ -19,8 +19,8 @@ from ddxgraph.experiment.folder import ArmFolder, ExperimentFolder, SeedFolder, 
 from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.lab.teacher import Teacher
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.failure import Patience
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.training.gate.decontamination import HeldOutSets
 from ddxgraph.training.loop.keep import unscored
 from ddxgraph.training.loop.stages import NotInForce, Prover, Walk, Walker, Watch, Workshop

@@ -24,7 +24,7 @@ from ddxgraph.graph.trace import (
 from ddxgraph.graph.visit import Entry, Told, broken_by, open_line, step_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording
-from ddxgraph.nodes.failure import EngineFailed
+from ddxgraph.nodes.failure import EngineFailed, Patience
 from ddxgraph.nodes.generate import (
     GENERATE,
     SYSTEM,
@@ -33,9 +33,8 @@ from ddxgraph.nodes.generate import (
     generate,
     prompts_of,
 )
-from ddxgraph.nodes.patience import Patience
 from ddxgraph.nodes.registry import END
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.nodes.strategies import generating
 from ddxgraph.nodes.usage import Usage, estimate_tokens
 from ddxgraph.prompts.library import PromptSet

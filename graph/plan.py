@@ -13,9 +13,8 @@ from ddxgraph.graph.state import Setting
 from ddxgraph.graph.trace import Provenance, StrategySettings, plan_digest, provenance_of, trace_id
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import BRIEF_KEY, SERIAL_KEY, Wording
-from ddxgraph.nodes.limits import Limits
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.failure import Patience
+from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet, shipped_prompts
 

@@ -16,9 +16,8 @@ from ddxgraph.graph.topology import JourneyGraph, compile_plan
 from ddxgraph.graph.trace import Provenance, StrategySettings, Trace
 from ddxgraph.graph.traversal import asolve
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.limits import Limits
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.failure import Patience
+from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.strategies import GRAPH, known_strategy
 from ddxgraph.prompts.library import PromptSet
 

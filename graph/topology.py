@@ -17,11 +17,10 @@ from ddxgraph.graph.routing import BACKTRACKS, Policy
 from ddxgraph.graph.state import STATE_TYPES, Journey, JourneyInput
 from ddxgraph.graph.stops import Visitor
 from ddxgraph.graph.visit import Check
-from ddxgraph.nodes.limits import Limits
-from ddxgraph.nodes.patience import Patience
+from ddxgraph.nodes.failure import Patience
 from ddxgraph.nodes.reflect import REFLECT
 from ddxgraph.nodes.registry import STOPS
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.stop import AnyStop, TrunkStop
 from ddxgraph.prompts.library import PromptSet
 

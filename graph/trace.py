@@ -27,9 +27,8 @@ from ddxgraph.graph.routing import Move, Policy
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Attempt
 from ddxgraph.nodes.failure import Failure
-from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.registry import NodeName, node, node_names
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.usage import Usage
 
 TRACE_VERSION: Final = 1

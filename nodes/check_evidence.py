@@ -7,10 +7,10 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.nodes.consultation import Consultation, Turn
-from ddxgraph.nodes.form import form, list_of, one_of, text
 from ddxgraph.nodes.generate_differential import Hypothesis
-from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.reply import form, list_of, one_of, text
 from ddxgraph.nodes.review_history import Asks, Finding
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.nodes.stop import Standpoint, Stop
 
 NODE: Final = "check_evidence"

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import TOP_LOGPROBS, Consultation, Turn
-from ddxgraph.nodes.form import form, one_of, text
-from ddxgraph.nodes.letters import probabilities_at
-from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.reply import form, one_of, text
+from ddxgraph.nodes.settings import Limits
+from ddxgraph.nodes.statement import probabilities_at
 from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "conclude"

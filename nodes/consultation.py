@@ -10,11 +10,16 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, engine_failure, window_failure
-from ddxgraph.nodes.form import response_format
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.reading import OutputT, cut_off, met_its_cap, read_reply, writable
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.failure import (
+    EngineFailed,
+    Failure,
+    FailureKind,
+    Patience,
+    engine_failure,
+    window_failure,
+)
+from ddxgraph.nodes.reply import OutputT, cut_off, met_its_cap, read_reply, response_format, writable
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 

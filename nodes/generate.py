@@ -10,9 +10,8 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.conclude import letter_probabilities
 from ddxgraph.nodes.consultation import TOP_LOGPROBS, Consultation, Reply, Turn
 from ddxgraph.nodes.failure import Failure, FailureKind
-from ddxgraph.nodes.form import form, one_of, text
-from ddxgraph.nodes.letters import probabilities_at
-from ddxgraph.nodes.statement import STATEMENT_CHARS, STATEMENT_RULE, stated
+from ddxgraph.nodes.reply import form, one_of, text
+from ddxgraph.nodes.statement import STATEMENT_CHARS, STATEMENT_RULE, probabilities_at, stated
 from ddxgraph.nodes.stop import Node
 from ddxgraph.nodes.strategies import generating
 

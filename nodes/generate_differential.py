@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Consultation, Turn
-from ddxgraph.nodes.form import form, list_of, text, whole
-from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.reply import form, list_of, text, whole
 from ddxgraph.nodes.review_history import Finding, History
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "generate_differential"

@@ -7,9 +7,9 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.nodes.consultation import Consultation, Turn
-from ddxgraph.nodes.form import form, list_of, one_of, text
 from ddxgraph.nodes.generate_differential import Refutation
-from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.reply import form, list_of, one_of, text
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "reflect"

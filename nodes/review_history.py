@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Consultation, Turn
-from ddxgraph.nodes.form import form, list_of, text
-from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.reply import form, list_of, text
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "review_history"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # these modules import this one
     from ddxgraph.nodes.conclude import Conclusion
     from ddxgraph.nodes.consultation import Consultation
     from ddxgraph.nodes.generate_differential import Hypothesis, Refutation
-    from ddxgraph.nodes.limits import Limits
     from ddxgraph.nodes.review_history import Asks, Finding
+    from ddxgraph.nodes.settings import Limits
 
 OutputT = TypeVar("OutputT", bound=BaseModel)
 

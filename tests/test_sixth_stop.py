@@ -32,9 +32,9 @@ from ddxgraph.graph.replay import replay
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
 from ddxgraph.nodes.conclude import CONCLUDE
 from ddxgraph.nodes.consultation import Consultation, Turn
-from ddxgraph.nodes.form import form, list_of, text
 from ddxgraph.nodes.reflect import REFLECT
 from ddxgraph.nodes.registry import STOPS, UnknownNode, node
+from ddxgraph.nodes.reply import form, list_of, text
 from ddxgraph.nodes.stop import Briefing, TrunkStop
 from ddxgraph.prompts.library import PromptSet, shipped_prompts
 from ddxgraph.testing import ScriptedChatModel

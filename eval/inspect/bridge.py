@@ -27,8 +27,8 @@ from langchain_openai import ChatOpenAI
 from pydantic import ConfigDict, SecretStr
 
 from ddxgraph.nodes.consultation import BRANCH_KEY, BRIEF_KEY, NODE_KEY
-from ddxgraph.nodes.reading import cut_off
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.reply import cut_off
+from ddxgraph.nodes.settings import Sampling
 
 WHOLE_SCHEMAS: Final = frozenset({"llama-cpp-python", "mockllm", "ollama", "openai-api", "sglang", "vllm"})
 """Inspect's providers whose servers are given a form's whole JSON schema.

@@ -37,9 +37,8 @@ from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.strategy import Strategy, strategy_of
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, Patience
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.nodes.strategies import GRAPH, UnknownStrategy
 
 ORIGIN_KEY: Final = "ddxgraph"

@@ -26,10 +26,9 @@ from ddxgraph.eval.scoring.run import manifest_of, score_run
 from ddxgraph.graph.trace import Provenance, provenance_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import Allowance, Consultation, Turn, Wording
-from ddxgraph.nodes.failure import EngineFailed
-from ddxgraph.nodes.form import form, text
-from ddxgraph.nodes.patience import Patience
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.failure import EngineFailed, Patience
+from ddxgraph.nodes.reply import form, text
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import PromptSet
 
 PROMPTS: Final = ("judge", "repair")

@@ -11,7 +11,7 @@ from ddxgraph.common.words import cut
 from ddxgraph.nodes.conclude import letter_probabilities
 from ddxgraph.nodes.consultation import TOP_LOGPROBS
 from ddxgraph.nodes.failure import FailureKind, in_one_line
-from ddxgraph.nodes.reading import read_reply
+from ddxgraph.nodes.reply import read_reply
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.serving.models import ServedModel
 

@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from ddxgraph.graph.traversal import solve as solve
     from ddxgraph.graph.traversal import trace_of as trace_of
     from ddxgraph.nodes.case import Case as Case
-    from ddxgraph.nodes.limits import Limits as Limits
-    from ddxgraph.nodes.patience import Patience as Patience
-    from ddxgraph.nodes.sampling import Sampling as Sampling
+    from ddxgraph.nodes.failure import Patience as Patience
+    from ddxgraph.nodes.settings import Limits as Limits
+    from ddxgraph.nodes.settings import Sampling as Sampling
     from ddxgraph.serving.connect import connect as connect
     from ddxgraph.serving.server import serve as serve
     from ddxgraph.training.gate.config import GateConfig as GateConfig
@@ -83,14 +83,14 @@ else:
             "GraphStrategy": "ddxgraph.graph.strategy",
             "Items": "ddxgraph.eval.benchmarks.items",
             "JourneySetError": "ddxgraph.common.errors",
-            "Limits": "ddxgraph.nodes.limits",
+            "Limits": "ddxgraph.nodes.settings",
             "LoopError": "ddxgraph.common.errors",
             "LoopUnfinished": "ddxgraph.common.errors",
-            "Patience": "ddxgraph.nodes.patience",
+            "Patience": "ddxgraph.nodes.failure",
             "Policy": "ddxgraph.graph.routing",
             "RunFolderError": "ddxgraph.common.errors",
             "RunSource": "ddxgraph.training.gate.screen",
-            "Sampling": "ddxgraph.nodes.sampling",
+            "Sampling": "ddxgraph.nodes.settings",
             "ScoreError": "ddxgraph.common.errors",
             "ScoredRun": "ddxgraph.eval.scoring.run",
             "Selection": "ddxgraph.batch.manifest",

@@ -21,7 +21,7 @@ from ddxgraph.common.errors import RunFolderError, TraceFileError
 from ddxgraph.common.jsonl import line_of
 from ddxgraph.graph.strategy import GraphStrategy
 from ddxgraph.graph.trace import Provenance, StrategySettings, Trace
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.testing import ScriptedChatModel
 
 RUN = manifest([CASE], 3, GraphStrategy().settle(ScriptedChatModel()))

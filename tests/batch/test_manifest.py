@@ -10,7 +10,7 @@ from ddxgraph.batch.manifest import CaseSet, Manifest, Selection, case_set, mani
 from ddxgraph.common.errors import CaseConflict
 from ddxgraph.graph.strategy import GraphStrategy
 from ddxgraph.graph.trace import Provenance, StrategySettings
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.testing import ScriptedChatModel
 
 HASH = "0123456789abcdef" * 4

@@ -9,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
 from ddxgraph.nodes.consultation import Allowance, Consultation, Wording
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import shipped_prompts
 
 LineTo = Callable[..., Consultation]

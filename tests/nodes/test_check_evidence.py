@@ -3,8 +3,8 @@ from pydantic import ValidationError
 
 from ddxgraph.nodes.check_evidence import WHOLE_CASE, Weight, check_evidence, output_model, settle
 from ddxgraph.nodes.generate_differential import Hypothesis
-from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.review_history import Finding
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.testing import ScriptedChatModel
 
 LIMITS = Limits()

@@ -19,7 +19,7 @@ from ddxgraph.nodes.conclude import (
     output_model,
     over_options,
 )
-from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.testing import ScriptedChatModel
 
 LIMITS = Limits()

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ddxgraph.nodes.consultation import Allowance, Turn, run_blocking
 from ddxgraph.nodes.failure import EngineFailed, FailureKind
-from ddxgraph.nodes.reading import read_reply
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.reply import read_reply
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage
 from ddxgraph.nodes.consultation import Consultation, Turn
 from ddxgraph.nodes.failure import FailureKind
 from ddxgraph.nodes.generate import generate, prompts_of
-from ddxgraph.nodes.letters import probabilities_at
+from ddxgraph.nodes.statement import probabilities_at
 from ddxgraph.nodes.strategies import generating, generation_names
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import ScriptedChatModel

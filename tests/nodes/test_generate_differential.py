@@ -11,8 +11,8 @@ from ddxgraph.nodes.generate_differential import (
     output_model,
     settle,
 )
-from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.review_history import Finding
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.testing import ScriptedChatModel
 
 LIMITS = Limits()

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.reflect import MAX_TARGETS, Reflection, output_model, reflect
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.testing import ScriptedChatModel
 
 LIMITS = Limits()

@@ -2,8 +2,8 @@ import pytest
 from pydantic import ValidationError
 
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.limits import Limits
 from ddxgraph.nodes.review_history import Finding, comparable, output_model, review_history, settle
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.prompts.library import disarm
 from ddxgraph.testing import ScriptedChatModel
 

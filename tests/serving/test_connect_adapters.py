@@ -7,7 +7,7 @@ from journeys import AT_ONCE
 from ddxgraph import Case, build_graph, solve
 from ddxgraph.common.errors import EndpointError
 from ddxgraph.graph.trace import provenance_of
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.serving.adapters.files import put, read_adapter
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, connect
 from ddxgraph.serving.weights import CACHE_VARIABLE

@@ -89,8 +89,8 @@ def run(  # noqa: PLR0917 - one parameter an option
     """
     from ddxgraph.graph.budget import Budget
     from ddxgraph.graph.strategy import strategy_of
-    from ddxgraph.nodes.patience import Patience
-    from ddxgraph.nodes.sampling import Sampling
+    from ddxgraph.nodes.failure import Patience
+    from ddxgraph.nodes.settings import Sampling
 
     known_strategy(strategy)
     if samples > 1 and temperature == 0:

@@ -55,7 +55,7 @@ def solve(  # noqa: PLR0917 - one parameter an option
     from ddxgraph.batch.tracefile import find_trace
     from ddxgraph.graph.budget import Budget
     from ddxgraph.graph.plan import plan
-    from ddxgraph.nodes.sampling import Sampling
+    from ddxgraph.nodes.settings import Sampling
     from ddxgraph.view.terminal.live import LiveJourney
 
     entry = _entry(case, text, option or [])

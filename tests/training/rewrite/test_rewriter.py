@@ -24,7 +24,7 @@ from langchain_core.messages import AIMessage
 
 from ddxgraph import Trace, build_graph, solve
 from ddxgraph.common.errors import RewritesUnfinished
-from ddxgraph.nodes.sampling import Sampling
+from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import Request, ScriptedChatModel
 from ddxgraph.training.rewrite.check import Fault, FaultKind

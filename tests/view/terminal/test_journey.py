@@ -8,7 +8,7 @@ from rich.console import Console
 
 from ddxgraph import Budget, Case, Traversal, build_graph
 from ddxgraph.graph.generation import GenerationStrategy
-from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.settings import Limits
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.view.terminal.journey import JourneyPrinter, excerpt, print_result
 

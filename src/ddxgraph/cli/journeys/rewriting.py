@@ -89,8 +89,8 @@ def rewritten(compiled: "Iterable[tuple[Trace, Sample]]", how: Rewriting) -> Pas
         compiled: each trace with its `longmonolog` sample; traces are not kept.
         how: the settings.
     """
-    from ddxgraph.nodes.patience import Patience
-    from ddxgraph.nodes.sampling import Sampling
+    from ddxgraph.nodes.failure import Patience
+    from ddxgraph.nodes.settings import Sampling
     from ddxgraph.training.rewrite.rewriter import Rewriter, draft_of, summary_of
 
     chat = options.connected(

@@ -1,10 +1,16 @@
-"""Reading a reply: from the text that came to the form that was asked for."""
+"""Replies: the forms that they must fit, and how they are read.
+
+A form is a pydantic model, built to the limits and the choices at hand. Every field is required and no other is
+allowed. Every text and list has a maximum size, since a small model that repeats itself fills any room it gets.
+"""
 
 import re
-from typing import Final, Generic, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from langchain_core.messages import AIMessage
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ddxgraph.common.errors import fault_of
 
@@ -15,6 +21,41 @@ _THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _ERROR_CHARS: Final = 300
 _CAPPED: Final = frozenset({"length", "max_tokens"})
 """Why a reply ended, as OpenAI's API and Anthropic's say it where it met its cap."""
+
+
+def form(name: str, **fields: Any) -> type[BaseModel]:
+    """A form of so many required fields, in this order."""
+    required: dict[str, Any] = {key: (kind, ...) for key, kind in fields.items()}
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **required)
+
+
+def text(most: int, least: int = 0) -> Any:
+    """A text of so many characters."""
+    return Annotated[str, Field(min_length=least or None, max_length=most)]
+
+
+def whole(least: int, most: int) -> Any:
+    """A whole number in a range, both ends included."""
+    return Annotated[int, Field(ge=least, le=most)]
+
+
+def one_of(choices: Sequence[str]) -> Any:
+    """One of some words."""
+    return Literal[tuple(choices)]
+
+
+def list_of(item: Any, most: int, least: int = 0) -> Any:
+    """A list of so many items."""
+    return Annotated[list[item], Field(min_length=least, max_length=most)]
+
+
+@lru_cache(maxsize=4096)
+def response_format(output: type[BaseModel], name: str) -> Mapping[str, Any]:
+    """OpenAI's `response_format` for a pydantic model (understood by vLLM and llama.cpp as well)."""
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "strict": True, "schema": output.model_json_schema()},
+    }
 
 
 class Reading(NamedTuple, Generic[OutputT]):

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.limits import Limits
+from ddxgraph.nodes.settings import Limits
 
 CHARS_PER_TOKEN = 3
 """JSON in English, at least."""
