@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ddxgraph.batch.manifest import leaves
 from ddxgraph.common.errors import GateError
+from ddxgraph.common.frozen import Frozen
 from ddxgraph.common.templates import markdown_environment
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.gate.reasons import MEANING, Candidate, Reason, Rule, remaining
@@ -23,7 +24,6 @@ JSON: Final = "gate.json"
 _TEMPLATE: Final = "report.md.jinja"
 _EXAMPLES: Final = 2
 _EXAMPLE_CHARS: Final = 120
-_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 
 TITLES: Final[Mapping[Rule, str]] = {
     Rule.ANSWERED: "the graph gave an answer",
@@ -49,10 +49,8 @@ class _Setting(NamedTuple):
     changed: bool
 
 
-class Example(BaseModel):
+class Example(Frozen):
     """A traversal that a rule rejected."""
-
-    model_config = _FROZEN
 
     trace: str
     case: str
@@ -61,10 +59,8 @@ class Example(BaseModel):
     """Why, in a few words."""
 
 
-class RuleReport(BaseModel):
+class RuleReport(Frozen):
     """What a rule did."""
-
-    model_config = _FROZEN
 
     rule: Rule
     title: str
@@ -80,10 +76,8 @@ class RuleReport(BaseModel):
     """The first of each reason, by case, sample and id."""
 
 
-class InputReport(BaseModel):
+class InputReport(Frozen):
     """A run folder."""
-
-    model_config = _FROZEN
 
     name: str
     """The folder's name."""
@@ -107,10 +101,8 @@ class InputReport(BaseModel):
     """Of its traces, up to where they were read; hex."""
 
 
-class HeldOutReport(BaseModel):
+class HeldOutReport(Frozen):
     """A test set that the traversals were compared with."""
-
-    model_config = _FROZEN
 
     name: str
     title: str
@@ -127,20 +119,16 @@ class HeldOutReport(BaseModel):
     """Traversals whose reasoning quotes one of them."""
 
 
-class MissingReport(BaseModel):
+class MissingReport(Frozen):
     """A test set that is not on this machine, as the configuration allows; nothing was compared with it."""
-
-    model_config = _FROZEN
 
     name: str
     title: str
     obtain: str
 
 
-class Kinds(BaseModel):
+class Kinds(Frozen):
     """What a set of journeys consists of."""
-
-    model_config = _FROZEN
 
     journeys: int
     cases: int
@@ -151,10 +139,8 @@ class Kinds(BaseModel):
     """Journeys with at least one move back."""
 
 
-class GateReport(BaseModel):
+class GateReport(Frozen):
     """Everything that the gate did. The same input, configuration and code give the same bytes."""
-
-    model_config = _FROZEN
 
     code_version: str
     config: GateConfig

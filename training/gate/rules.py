@@ -66,34 +66,18 @@ Fault = tuple[Reason, str] | None
 """Why a rule rejects, and a few words about it; None where it accepts."""
 
 
-def first_rejection(trace: Trace, config: GateConfig, standing: Standing) -> Rejection | None:
-    """The first of the rules that judge a traversal by itself, in their order, that it fails.
-
-    Args:
-        trace: the traversal.
-        config: the settings.
-        standing: its verdict and its review.
-
-    Returns:
-        The rejection; None if it passes all of them.
-    """
+def first_rejection(examined: Examined) -> Rejection | None:
+    """The first rule, in their order, that rejects a traversal for itself; None if all of them accept it."""
     for rule, check in _CHECKS.items():
-        if not getattr(config, rule).enabled:
-            continue
-        fault = check(Examined(trace, config, standing))
+        fault = check(examined) if getattr(examined.config, rule).enabled else None
         if fault is not None:
             return Rejection(rule, *fault)
     return None
 
 
-def notes_on(trace: Trace, config: GateConfig, standing: Standing) -> tuple[Note, ...]:
-    """What must be known about an accepted traversal.
-
-    Args:
-        trace: the traversal.
-        config: the settings.
-        standing: its verdict and its review.
-    """
+def notes_on(examined: Examined) -> tuple[Note, ...]:
+    """What must be known about an accepted traversal."""
+    trace, config, standing = examined
     approved = standing.review is not None and standing.review.verdict == "accept"
     holding = {
         Note.ANSWER_KEY: any(step.move.trigger in ANSWER_KEY for step in trace.steps),
@@ -200,7 +184,7 @@ def evidence(examined: Examined) -> Fault:
     """
     trace, config, _ = examined
     now = standpoint(trace.steps)
-    own = _answering(trace, now)
+    own = hypothesis_of_answer(trace, now)
     if own is None:
         return Reason.ANSWER_NOT_CONSIDERED, f"the answer {trace.answer} is no hypothesis"
     if own.id in now.refuted:
@@ -221,12 +205,8 @@ def evidence(examined: Examined) -> Fault:
     return None
 
 
-def hypothesis_of_answer(trace: Trace) -> Hypothesis | None:
-    """The hypothesis that a traversal answers with; None if its last differential does not hold it."""
-    return _answering(trace, standpoint(trace.steps))
-
-
-def _answering(trace: Trace, now: Standpoint) -> Hypothesis | None:
+def hypothesis_of_answer(trace: Trace, now: Standpoint) -> Hypothesis | None:
+    """The hypothesis that a traversal answers with, of those that stand; None if it is not among them."""
     if trace.answer is None:
         return None
     for hypothesis in now.hypotheses.values():
@@ -269,32 +249,19 @@ _CHECKS: Final[Mapping[Rule, Callable[[Examined], Fault]]] = {
 }
 
 
-class Meter:
-    """Reports progress over all files."""
-
-    def __init__(self, total: int, progress: Progress | None) -> None:
-        self._total, self._progress = total, progress
-        self._before = self._told = self._now = 0
-
-    def reached(self, place: int) -> None:
-        """Take the place in the current file, in bytes."""
-        self._now = self._before + place
-        if self._progress and self._now - self._told >= _TOLD_EVERY:
-            self._told = self._now
-            self._progress(min(self._now, self._total), self._total)
-
-    def next_file(self) -> None:
-        """Go on to the next file."""
-        self._before = self._now
-        if self._progress:
-            self._progress(min(self._now, self._total), self._total)
-
-
 class Sifting:
-    """Judges each traversal by itself, and keeps what the comparisons between them need."""
+    """Judges each traversal by itself, and keeps what the comparisons between them need.
 
-    def __init__(self, config: GateConfig, sets: HeldOutSets, meter: Meter) -> None:
-        self._config, self._meter = config, meter
+    Args:
+        config: the settings.
+        sets: the test sets.
+        total: bytes of all files, for the progress.
+        progress: gets how many bytes were read, and how many there are.
+    """
+
+    def __init__(self, config: GateConfig, sets: HeldOutSets, total: int, progress: Progress | None) -> None:
+        self._config, self._total, self._progress = config, total, progress
+        self._before = self._reported = 0
         self._hasher = WordHasher()
         self._sketch = Sketcher(config.near_duplicates.permutations)
         self.decontaminator = Decontaminator(sets.present, config.decontamination, self._hasher)
@@ -321,16 +288,24 @@ class Sifting:
         Raises:
             GateError, TraceFileError: see `TraceSource.read`.
         """
-        for placed in source.read(self._meter.reached):
+        for placed in source.read(self._report):
             trace = placed.trace
             standing = Standing(verdicts.get(trace.id), opinions.on(trace))
             self._known[number, trace.id] = self._candidate(number, placed, standing)
-        self._meter.next_file()
+        self._before += source.size
+        self._report(0)
+
+    def _report(self, place: int) -> None:
+        """Report progress at a place in the current file, in bytes; 0: at its beginning."""
+        done = self._before + place
+        if self._progress and (not place or done - self._reported >= _TOLD_EVERY):
+            self._reported = done
+            self._progress(done, self._total)
 
     def _candidate(self, number: int, placed: Placed, standing: Standing) -> Candidate:
         offset, trace = placed
-        case = trace.case
-        digest = case.digest
+        case, digest = trace.case, trace.case.digest
+        examined = Examined(trace, self._config, standing)
         candidate = Candidate(
             source=number,
             offset=offset,
@@ -341,8 +316,8 @@ class Sifting:
             question=self._question(case, digest),
             letter=trace.answer or "" if case.options else "",
             backtracks=trace.backtracks,
-            notes=notes_on(trace, self._config, standing),
-            rejection=first_rejection(trace, self._config, standing),
+            notes=notes_on(examined),
+            rejection=first_rejection(examined),
         )
         if candidate.rejection is None:
             self._compare_words(trace, candidate)

@@ -19,7 +19,7 @@ from ddxgraph.training.gate.report import (
     kinds,
     rule_reports,
 )
-from ddxgraph.training.gate.rules import Meter, Progress, Sifting
+from ddxgraph.training.gate.rules import Progress, Sifting
 from ddxgraph.training.gate.selection import balance, drop_duplicates, limit_per_case
 from ddxgraph.training.gate.split import question_groups, side_of
 from ddxgraph.training.review.review import Reviews, RunReviews
@@ -79,7 +79,7 @@ def gate(
     config = config or GateConfig()
     sources = _sources(runs)
     sets = _held_out(config, held_out)
-    sifting = Sifting(config, sets, Meter(sum(source.size for source in sources), progress))
+    sifting = Sifting(config, sets, sum(source.size for source in sources), progress)
     opinions = []
     for number, source in enumerate(sources):
         opinions.append(RunReviews(source.reviews() if reviews is None else reviews.values()))

@@ -1,15 +1,14 @@
 """The folder of a set of journeys: written beside its place, and put there whole."""
 
-import hashlib
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Final, Literal, Self
+from typing import Any, Final, Literal, TextIO
 
 from ddxgraph.batch.folder import MANIFEST
+from ddxgraph.batch.manifest import changes_between
 from ddxgraph.common.errors import JourneySetError
 from ddxgraph.common.files import sha256_of, sync_folder
 from ddxgraph.training.sets.manifest import SET, SetFile, SetManifest, SetSettings, read_set
@@ -49,7 +48,7 @@ def check_place(out: Path, wanted: SetSettings, *, overwrite: bool) -> None:
         _only_a_set(out)
         return
     there = read_set(out)
-    changes = list(_changes(there.settings.model_dump(mode="json"), wanted.model_dump(mode="json")))
+    changes = _changes(there.settings.model_dump(mode="json"), wanted.model_dump(mode="json"))
     if there.samples and changes:
         raise _another(out, changes)
 
@@ -121,43 +120,33 @@ def draft_folder(out: Path) -> Iterator[Path]:
         _delete(draft, [path.name for path in draft.iterdir()] if draft.exists() else ())
 
 
-class HashedFile:
-    """A file that is written once from beginning to end, and is on the disk once it is closed."""
+@contextmanager
+def synced_file(path: Path) -> Iterator[TextIO]:
+    """A new file, which is on the disk once it is closed.
 
-    def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("xb")
-        self._hash = hashlib.sha256()
-        self._bytes = 0
+    Raises:
+        OSError: it cannot be written.
+    """
+    with path.open("x", encoding="utf-8", newline="") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with self._file:
-            if kind is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
+def set_file(path: Path) -> SetFile:
+    """Hash and size of a file.
 
-    def write(self, text: str) -> None:
-        """Append a text."""
-        content = text.encode()
-        self._file.write(content)
-        self._hash.update(content)
-        self._bytes += len(content)
-
-    @property
-    def known(self) -> SetFile:
-        """Hash and size of what was written so far."""
-        return SetFile(sha256=self._hash.hexdigest(), bytes=self._bytes)
+    Raises:
+        OSError: it cannot be read.
+    """
+    return SetFile(sha256=sha256_of(path), bytes=path.stat().st_size)
 
 
 def write_file(path: Path, text: str) -> SetFile:
     """Write a file, and give its hash and size."""
-    with HashedFile(path) as file:
+    with synced_file(path) as file:
         file.write(text)
-    return file.known
+    return set_file(path)
 
 
 def _only_a_set(out: Path) -> None:
@@ -200,7 +189,7 @@ def _delete(folder: Path, names: Sequence[str]) -> None:
 
 def _differences(there: SetManifest, made: SetManifest) -> list[str]:
     old, new = there.model_dump(mode="json"), made.model_dump(mode="json")
-    changes = list(_changes(old["settings"], new["settings"]))
+    changes = _changes(old["settings"], new["settings"])
     if old["code_version"] != new["code_version"]:
         changes.append(f"code_version was {old['code_version']}, now {new['code_version']}")
     if old["inputs"] != new["inputs"]:
@@ -212,13 +201,8 @@ def _differences(there: SetManifest, made: SetManifest) -> list[str]:
     return changes
 
 
-def _changes(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    for key, was in old.items():
-        now, name = new.get(key), f"{path}{key}"
-        if isinstance(was, dict) and isinstance(now, dict):
-            yield from _changes(was, now, f"{name}.")
-        elif was != now:
-            yield f"{name} was {was}, now {now}"
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [f"{change.field} was {change.was}, now {change.now}" for change in changes_between(old, new)]
 
 
 def _another(out: Path, changes: Sequence[str]) -> JourneySetError:

@@ -5,23 +5,19 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict
-
+from ddxgraph.common.frozen import Frozen
 from ddxgraph.training.gate.config import SIDES, Side
 from ddxgraph.training.sets.folder import changed_files
 from ddxgraph.training.sets.manifest import Figures, SetManifest, Tally, data_file, read_set
 from ddxgraph.training.sets.samples import Record, SampleMeta, read_samples
 from ddxgraph.training.styles.compile import Message
 
-_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 _BARS: Final = 12
 """Most bars of a histogram."""
 
 
-class Bar(BaseModel):
+class Bar(Frozen):
     """Samples of one range of lengths."""
-
-    model_config = _FROZEN
 
     words: int
     """Minimum number of words."""
@@ -30,10 +26,8 @@ class Bar(BaseModel):
     samples: int
 
 
-class Shown(BaseModel):
+class Shown(Frozen):
     """A randomly drawn sample."""
-
-    model_config = _FROZEN
 
     side: Side
     line: int
@@ -42,10 +36,8 @@ class Shown(BaseModel):
     meta: SampleMeta
 
 
-class Inspection(BaseModel):
+class Inspection(Frozen):
     """A set of journeys as its files hold it."""
-
-    model_config = _FROZEN
 
     name: str
     """The folder's name."""

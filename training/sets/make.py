@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TextIO
 
 from ddxgraph.common.errors import BadInput, CompileError
 from ddxgraph.graph.trace import Trace, code_version
@@ -18,11 +18,12 @@ from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind
 from ddxgraph.training.rewrite.rewriter import Rewriter, Rewritten, retold, summary_of, withdrawn
 from ddxgraph.training.sets.card import card
 from ddxgraph.training.sets.folder import (
-    HashedFile,
     State,
     check_place,
     draft_folder,
+    set_file,
     settle,
+    synced_file,
     write_file,
 )
 from ddxgraph.training.sets.forms import form_of
@@ -270,7 +271,7 @@ class _Writing:
 
     def __init__(self, folder: Path, form: Form) -> None:
         self._folder, self._form = folder, form
-        self._open: dict[Side, HashedFile] = {}
+        self._open: dict[Side, TextIO] = {}
         self._held = ExitStack()
         self.tallies: dict[Side, Tally] = {side: Tally() for side in SIDES}
         self.prompts: set[str] = set()
@@ -287,7 +288,7 @@ class _Writing:
     def add(self, side: Side, record: Record) -> None:
         line = self._form.line(record)
         if side not in self._open:
-            self._open[side] = self._held.enter_context(HashedFile(self._folder / data_file(side)))
+            self._open[side] = self._held.enter_context(synced_file(self._folder / data_file(side)))
         self._open[side].write(line + "\n")
         self.tallies[side].add(record)
         self.prompts.add(record.meta.prompt_hash)
@@ -295,7 +296,8 @@ class _Writing:
 
     @property
     def files(self) -> dict[str, SetFile]:
-        return {data_file(side): self._open[side].known for side in SIDES if side in self._open}
+        names = [data_file(side) for side in SIDES if side in self._open]
+        return {name: set_file(self._folder / name) for name in names}
 
 
 def _finished(

@@ -6,9 +6,10 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from ddxgraph.common.errors import JourneySetError, fault_of
+from ddxgraph.common.frozen import Frozen
 from ddxgraph.training.gate.config import GateConfig, Side
 from ddxgraph.training.gate.report import InputReport
 from ddxgraph.training.sets.samples import FormName, Record
@@ -18,13 +19,9 @@ SET: Final = "journeys.json"
 CARD: Final = "README.md"
 SET_VERSION: Final = 1
 
-_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 
-
-class Spread(BaseModel):
+class Spread(Frozen):
     """How a number is distributed over samples."""
-
-    model_config = _FROZEN
 
     least: int
     median: float
@@ -32,10 +29,8 @@ class Spread(BaseModel):
     most: int
 
 
-class Figures(BaseModel):
+class Figures(Frozen):
     """Samples in figures."""
-
-    model_config = _FROZEN
 
     samples: int = 0
     journeys: int = 0
@@ -56,10 +51,8 @@ class Figures(BaseModel):
     """Tokens that the model wrote in a journey, as the engine counted them; None without samples."""
 
 
-class SetSettings(BaseModel):
+class SetSettings(Frozen):
     """What decides a set, beside its runs."""
-
-    model_config = _FROZEN
 
     style: StyleName
     format: FormName = "messages"
@@ -70,19 +63,15 @@ class SetSettings(BaseModel):
     gate: GateConfig = GateConfig()
 
 
-class Uncompiled(BaseModel):
+class Uncompiled(Frozen):
     """An accepted traversal that cannot be told in the style."""
-
-    model_config = _FROZEN
 
     trace: str
     why: str
 
 
-class Rewriting(BaseModel):
+class Rewriting(Frozen):
     """The rewriting of the texts by a model."""
-
-    model_config = _FROZEN
 
     model: str
     adapter: str | None
@@ -100,19 +89,15 @@ class Rewriting(BaseModel):
     tries: int
 
 
-class SetFile(BaseModel):
+class SetFile(Frozen):
     """A file of the set."""
-
-    model_config = _FROZEN
 
     sha256: str
     bytes: int
 
 
-class SetManifest(BaseModel):
+class SetManifest(Frozen):
     """A set of journeys. It holds no time and no path: the same input, settings and code give the same bytes."""
-
-    model_config = _FROZEN
 
     version: Literal[1] = SET_VERSION
     code_version: str

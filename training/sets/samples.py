@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from ddxgraph.common.errors import SampleFileError, fault_of
+from ddxgraph.common.frozen import Frozen
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.training.gate.reasons import Note
 from ddxgraph.training.sets.forms import form_of
-from ddxgraph.training.styles.compile import Message, Meta, Sample, StyleName
+from ddxgraph.training.styles.compile import Message, Meta, Origin, Sample
 
 if TYPE_CHECKING:  # these need the extra `journeys`; samples are read without it
     from ddxgraph.training.gate.config import Side
@@ -37,13 +38,10 @@ _TRIGGERS: Final[tuple[Trigger, ...]] = get_args(Trigger)
 _SHAREGPT: Final = {"system": "system", "user": "human", "assistant": "gpt"}
 _CHAT: Final = {name: role for role, name in _SHAREGPT.items()}
 _ARROW: Final = {str: "string", bool: "bool", int: "int64"}
-_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
 
 
-class Tokens(BaseModel):
-    """What the engine counted over the trace. For the sample's own length, tokenise it."""
-
-    model_config = _FROZEN
+class Tokens(Frozen):
+    """What the engine counted over a trace."""
 
     calls: int
     prompt: int
@@ -52,50 +50,19 @@ class Tokens(BaseModel):
     """Estimated from the text's length, because the engine did not count."""
 
 
-class SampleMeta(BaseModel):
-    """Where a sample comes from, as a line holds it. The gold answer is no part of it."""
+class SampleMeta(Origin[Tokens]):
+    """Where a sample comes from, as a line holds it: without nulls."""
 
-    model_config = _FROZEN
-
-    trace: str
-    """The trace's id."""
-    case: str
-    """The case's id."""
-    sample: int
-    """Which sample of the case the trace was, from 0."""
-    source: str
-    """Of the case; may be empty."""
-    split: str
-    """Of the case in its source, not of this set; may be empty."""
-    style: StyleName
-    seed: int
-    """Of the wording."""
     tries: int
     """Most tries of each on-path node that the text tells; 0: all of them."""
-    part: int
-    """Which of the trace's conversations, from 0; always 0 but for `graph` after a compaction."""
-    prompt_hash: str
-    """Of the prompt set that the sample answers."""
-    model: str
-    """The model that made the journey."""
     adapter: str
-    """Empty where there was none."""
+    """Empty if there was none."""
     adapter_sha256: str
-    """Empty where there was none."""
-    triggers: Mapping[Trigger, int]
-    """Trigger to the number of moves that it made; every trigger is listed. `gold` or `label` above 0: an answer
-    key had a part in the trace."""
-    backtracks: int
-    """Backtracks of the trace."""
-    told_backtracks: int
-    """Backtracks that the text tells."""
-    tokens: Tokens
-    answer: str
-    """The answer of the journey: an option's letter, or text in a free-form case."""
+    """Empty if there was none."""
     wording: WordingBy
     """Whether the text is the template's, or a model's rewriting that passed the check."""
     notes: Mapping[Note, bool]
-    """Which of the gate's notes the journey has; every note is listed."""
+    """Which of the gate's notes the journey has; every note is listed, as is every trigger."""
 
 
 @dataclass(frozen=True)
@@ -127,23 +94,19 @@ class Form:
     """Reads a line. Raises `pydantic.ValidationError` if it is no line of this form."""
 
 
-class _ChatLine(BaseModel):
-    model_config = _FROZEN
-
+class _ChatLine(Frozen):
     messages: tuple[Message, ...] = Field(min_length=1)
     meta: SampleMeta
 
 
-class _Turn(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+class _Turn(Frozen):
+    model_config = ConfigDict(serialize_by_alias=True)
 
     by: Literal["system", "human", "gpt"] = Field(alias="from")
     value: str
 
 
-class _ShareGptLine(BaseModel):
-    model_config = _FROZEN
-
+class _ShareGptLine(Frozen):
     conversations: tuple[_Turn, ...] = Field(min_length=1)
     meta: SampleMeta
 

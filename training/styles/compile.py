@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator
 
 from ddxgraph.common.errors import CompileError
+from ddxgraph.common.frozen import Frozen
 from ddxgraph.graph.conversation import assemble
 from ddxgraph.graph.generation import generation_prompts
 from ddxgraph.graph.routing import Trigger
@@ -24,57 +25,61 @@ __all__ = ["CompileError", "Sample", "StyleName", "compile_journey", "compile_sa
 StyleName = Annotated[str, AfterValidator(lambda name: style_of(name).name)]
 """Name of a registered style."""
 
-_FROZEN: Final = ConfigDict(extra="forbid", frozen=True)
+
+TokensT = TypeVar("TokensT")
 
 
-class Message(BaseModel):
+class Message(Frozen):
     """A message of a chat, as TRL reads it."""
-
-    model_config = _FROZEN
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Meta(BaseModel):
+class Origin(Frozen, Generic[TokensT]):
     """Where a sample comes from. The gold answer is no part of it."""
-
-    model_config = _FROZEN
 
     trace: str
     """The trace's id."""
     case: str
     """The case's id."""
     sample: int
-    """Which sample of the case the trace was."""
+    """Which sample of the case the trace was, from 0."""
     source: str
+    """Of the case; may be empty."""
     split: str
+    """Of the case in its source, not of a set; may be empty."""
     style: StyleName
     seed: int
+    """Of the wording."""
     tries: int | None
-    """Most tries of each on-path node; None: all of them."""
+    """Most tries of each on-path node that the text tells; None: all of them."""
     part: int
     """Which of the trace's conversations, from 0; always 0 but for `graph` after a compaction."""
     prompt_hash: str
     """Of the prompt set that the sample answers: that of its style's strategy; for `graph` the trace's own."""
     model: str
+    """The model that made the journey."""
     adapter: str | None
     adapter_sha256: str | None
     triggers: Mapping[Trigger, int]
-    """Who made the trace's moves, and how many: `gold` or `label` mean that an answer key had a part in it."""
+    """Trigger to the number of moves that it made. `gold` or `label`: an answer key had a part in the trace."""
     backtracks: int
     """Backtracks of the trace."""
     told_backtracks: int
     """Backtracks that the text tells: fewer under the tree rule, none in a control."""
-    tokens: Usage
-    """What the trace counted; for the sample's own length, tokenise it."""
+    tokens: TokensT
+    """What the engine counted over the trace. For the sample's own length, tokenise it."""
     answer: str
+    """The answer of the journey: an option's letter, or text in a free-form case."""
 
 
-class Sample(BaseModel):
+class Meta(Origin[Usage]):
+    """Where a sample comes from, as the compiler says it."""
+
+
+class Sample(Frozen):
     """One training sample: `messages` in TRL's chat format, and where they come from."""
-
-    model_config = _FROZEN
 
     messages: tuple[Message, ...]
     meta: Meta

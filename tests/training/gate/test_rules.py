@@ -9,6 +9,7 @@ from journeys import AT_ONCE
 
 from ddxgraph import Budget, GraphStrategy, Sampling, Trace
 from ddxgraph.eval.scoring.rule import Verdict
+from ddxgraph.graph.replay import standpoint
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.generate_differential import Refutation
 from ddxgraph.nodes.review_history import Finding
@@ -23,7 +24,7 @@ from ddxgraph.training.gate.config import (
     ProvenanceRule,
 )
 from ddxgraph.training.gate.reasons import MEANING, Note, Reason, Rule
-from ddxgraph.training.gate.rules import Standing, first_rejection, hypothesis_of_answer, notes_on
+from ddxgraph.training.gate.rules import Examined, Standing, first_rejection, hypothesis_of_answer, notes_on
 from ddxgraph.training.review.review import Review, content_digest
 
 RIGHT = Standing(Verdict.CORRECT)
@@ -74,7 +75,7 @@ def reviewed(trace: Trace, verdict: str = "accept", **fields) -> Standing:
 
 
 def reason(trace: Trace, config: GateConfig = PLAIN, standing: Standing = RIGHT) -> Reason | None:
-    found = first_rejection(trace, config, standing)
+    found = first_rejection(Examined(trace, config, standing))
     return found.reason if found else None
 
 
@@ -117,7 +118,7 @@ def test_an_experts_word_goes_before_the_gold_answer(good):
     assert reason(good, standing=reviewed(good, answer="C")) is Reason.EXPERT_CORRECTED
     rejected = reviewed(good, "reject", reason="invented_finding")._replace(verdict=Verdict.CORRECT)
     assert reason(good, standing=rejected) is Reason.EXPERT_REJECTED
-    assert "Dr A rejected it: invented_finding" in first_rejection(good, PLAIN, rejected).detail
+    assert "Dr A rejected it: invented_finding" in first_rejection(Examined(good, PLAIN, rejected)).detail
 
 
 def test_a_review_can_be_asked_for(good):
@@ -132,8 +133,8 @@ def test_a_move_by_an_answer_key_is_rejected_unless_asked_for_and_then_marked(ba
     assert reason(keyed) is Reason.ANSWER_KEY
     allowed = GateConfig(provenance=ProvenanceRule(allow_answer_key=True))
     assert reason(keyed, allowed) is None
-    assert notes_on(keyed, allowed, RIGHT) == (Note.ANSWER_KEY,)
-    assert notes_on(back, allowed, RIGHT) == ()
+    assert notes_on(Examined(keyed, allowed, RIGHT)) == (Note.ANSWER_KEY,)
+    assert notes_on(Examined(back, allowed, RIGHT)) == ()
 
 
 @pytest.mark.parametrize("trigger", ["self", "verifier", "engine"])
@@ -142,8 +143,10 @@ def test_other_triggers_pass(back, trigger):
 
 
 def test_notes_say_what_the_answer_rests_on(good):
-    assert notes_on(good, PLAIN, reviewed(good)) == (Note.EXPERT_APPROVED,)
-    assert notes_on(good, GateConfig(correct=Correct(enabled=False)), Standing()) == (Note.NOT_SCORED,)
+    assert notes_on(Examined(good, PLAIN, reviewed(good))) == (Note.EXPERT_APPROVED,)
+    assert notes_on(Examined(good, GateConfig(correct=Correct(enabled=False)), Standing())) == (
+        Note.NOT_SCORED,
+    )
 
 
 def test_what_a_budget_ended_is_rejected_unless_allowed():
@@ -225,7 +228,7 @@ def test_an_answer_without_evidence_or_hypothesis_is_rejected(good):
     )
     assert reason(bare) is Reason.NO_EVIDENCE
     nameless = with_step(good, "generate_differential", output={"hypotheses": ()})
-    assert hypothesis_of_answer(nameless) is None
+    assert hypothesis_of_answer(nameless, standpoint(nameless.steps)) is None
     assert reason(nameless) is Reason.ANSWER_NOT_CONSIDERED
 
 
@@ -239,7 +242,7 @@ def test_a_free_form_answer_is_known_by_its_name(good):
             "answer": f"The {hypotheses[1].label.upper()}.",
         }
     )
-    assert hypothesis_of_answer(free).id == "B"
+    assert hypothesis_of_answer(free, standpoint(free.steps)).id == "B"
     assert reason(free) is None
 
 
@@ -259,5 +262,5 @@ def test_findings_must_stand_in_the_case(good):
 
 def test_the_first_rule_that_fails_is_the_one(good):
     worst = moved(good.model_copy(update={"ended": "budget_calls"}), "reflect", trigger="gold")
-    assert first_rejection(worst, PLAIN, Standing(Verdict.INCORRECT)).rule is Rule.CORRECT
-    assert first_rejection(worst, PLAIN, RIGHT).rule is Rule.PROVENANCE
+    assert first_rejection(Examined(worst, PLAIN, Standing(Verdict.INCORRECT))).rule is Rule.CORRECT
+    assert first_rejection(Examined(worst, PLAIN, RIGHT)).rule is Rule.PROVENANCE
