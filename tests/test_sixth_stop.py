@@ -41,7 +41,8 @@ from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.gate.config import Decontamination
 from ddxgraph.training.gate.reasons import Reason
 from ddxgraph.training.styles.compile import compile_samples
-from ddxgraph.training.styles.journey import Thought, journey_of
+from ddxgraph.training.styles.events import Thought
+from ddxgraph.training.styles.journey import journey_of
 from ddxgraph.training.styles.recover import recover
 from ddxgraph.training.styles.registry import style_names
 from ddxgraph.view.charts.networkx import journey_graph

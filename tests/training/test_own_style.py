@@ -27,7 +27,8 @@ from ddxgraph.training.sft.config import Data
 from ddxgraph.training.sft.job import TrainingJob, data_hashes
 from ddxgraph.training.sft.supervision import IGNORED
 from ddxgraph.training.sft.tokens import read_journeys, token_side
-from ddxgraph.training.styles.journey import Noted, ParsedTrace, Refuted
+from ddxgraph.training.styles.events import Noted, Refuted
+from ddxgraph.training.styles.journey import ParsedTrace
 from ddxgraph.training.styles.quoting import answer_line
 from ddxgraph.training.styles.registry import Style, UnknownStyle, registered, style_names, style_of
 

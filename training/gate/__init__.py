@@ -13,16 +13,12 @@ from ddxgraph.common import lazy
 if TYPE_CHECKING:
     from ddxgraph.training.gate.config import GateConfig as GateConfig
     from ddxgraph.training.gate.config import read_config as read_config
-    from ddxgraph.training.gate.decontamination import HeldOut as HeldOut
     from ddxgraph.training.gate.decontamination import HeldOutSets as HeldOutSets
     from ddxgraph.training.gate.decontamination import load_held_out as load_held_out
     from ddxgraph.training.gate.gated import Accepted as Accepted
     from ddxgraph.training.gate.gated import Gated as Gated
     from ddxgraph.training.gate.gated import Rejected as Rejected
-    from ddxgraph.training.gate.reasons import Note as Note
     from ddxgraph.training.gate.reasons import Reason as Reason
-    from ddxgraph.training.gate.reasons import Rejection as Rejection
-    from ddxgraph.training.gate.reasons import Rule as Rule
     from ddxgraph.training.gate.report import GateReport as GateReport
     from ddxgraph.training.gate.screen import RunSource as RunSource
     from ddxgraph.training.gate.screen import gate as gate
@@ -34,20 +30,16 @@ else:
             "GateConfig": "ddxgraph.training.gate.config",
             "GateReport": "ddxgraph.training.gate.report",
             "Gated": "ddxgraph.training.gate.gated",
-            "HeldOut": "ddxgraph.training.gate.decontamination",
             "HeldOutSets": "ddxgraph.training.gate.decontamination",
-            "Note": "ddxgraph.training.gate.reasons",
             "Reason": "ddxgraph.training.gate.reasons",
             "Rejected": "ddxgraph.training.gate.gated",
-            "Rejection": "ddxgraph.training.gate.reasons",
-            "Rule": "ddxgraph.training.gate.reasons",
             "RunSource": "ddxgraph.training.gate.screen",
             "gate": "ddxgraph.training.gate.screen",
             "load_held_out": "ddxgraph.training.gate.decontamination",
             "read_config": "ddxgraph.training.gate.config",
         },
         extras=dict.fromkeys(
-            ("Accepted", "Gated", "HeldOut", "HeldOutSets", "Rejected", "RunSource", "gate", "load_held_out"),
+            ("Accepted", "Gated", "HeldOutSets", "Rejected", "RunSource", "gate", "load_held_out"),
             "journeys",
         ),
     )

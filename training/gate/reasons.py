@@ -1,118 +1,85 @@
 """What the gate decides of a traversal: the rules in the order in which they apply, and their reasons."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:  # it needs the extra `journeys`; reasons and notes are read without it
     from ddxgraph.training.gate.duplicates import Signature
 
 
-class Rule(StrEnum):
-    """A rule of the gate. Each has a section of its name in the configuration."""
+class _Worded(StrEnum):
+    """A name with a few words for a reader."""
 
-    ANSWERED = "answered"
-    CORRECT = "correct"
-    PROVENANCE = "provenance"
-    ENDED = "ended"
-    LENGTH = "length"
-    EVIDENCE = "evidence"
-    FINDINGS = "findings"
-    REPETITION = "repetition"
-    DECONTAMINATION = "decontamination"
-    EXACT_DUPLICATES = "exact_duplicates"
-    NEAR_DUPLICATES = "near_duplicates"
-    PER_CASE = "per_case"
-    BALANCE = "balance"
+    words: str
+
+    def __new__(cls, name: str, words: str) -> Self:
+        member = str.__new__(cls, name)
+        member._value_, member.words = name, words
+        return member
 
 
-class Reason(StrEnum):
-    """Why a traversal is rejected; each reason belongs to one rule."""
+class Rule(_Worded):
+    """A rule of the gate, with what it requires. Each has a section of its name in the configuration."""
 
-    OTHER_STRATEGY = "other_strategy"
-    """Not a traversal of the graph."""
-    NOT_ANSWERED = "not_answered"
-
-    WRONG_ANSWER = "wrong_answer"
-    UNSCORED = "unscored"
-    """Whether the answer is correct is unknown, for instance because no judge has decided."""
-    EXPERT_REJECTED = "expert_rejected"
-    EXPERT_CORRECTED = "expert_corrected"
-    """The expert gave another answer."""
-    NOT_REVIEWED = "not_reviewed"
-
-    ANSWER_KEY = "answer_key"
-    """An answer key made a move (trigger `gold` or `label`)."""
-
-    NOT_CONCLUDED = "not_concluded"
-    """It was ended by a budget, or by anything else but its own conclusion."""
-    FAILED_STEPS = "failed_steps"
-
-    TOO_SHORT = "too_short"
-    TOO_LONG = "too_long"
-    TOO_FEW_BACKTRACKS = "too_few_backtracks"
-    TOO_MANY_BACKTRACKS = "too_many_backtracks"
-
-    ANSWER_NOT_CONSIDERED = "answer_not_considered"
-    """The answer is not among the hypotheses."""
-    ANSWER_REFUTED = "answer_refuted"
-    NO_EVIDENCE = "no_evidence"
-    """No finding was weighed for or against the answer."""
-    ANSWER_NOT_LEADING = "answer_not_leading"
-    EVIDENCE_AGAINST = "evidence_against"
-
-    NO_FINDINGS = "no_findings"
-    FINDINGS_NOT_QUOTED = "findings_not_quoted"
-
-    REPETITIVE = "repetitive"
-
-    TEST_QUESTION = "test_question"
-    """The case is, up to rewording, a question of a test set."""
-    TEST_QUESTION_IN_REASONING = "test_question_in_reasoning"
-
-    SAME_ID = "same_id"
-    """Another trace with another course has its id."""
-    SAME_COURSE = "same_course"
-    SIMILAR_REASONING = "similar_reasoning"
-    CASE_IS_FULL = "case_is_full"
-    LETTER_SHARE = "letter_share"
-    BACKTRACKING_SHARE = "backtracking_share"
+    ANSWERED = "answered", "the graph gave an answer"
+    CORRECT = "correct", "the answer is correct by the strict rule, or an expert approved it"
+    PROVENANCE = "provenance", "no answer key made a move"
+    ENDED = "ended", "ended by its own conclusion, every reply readable"
+    LENGTH = "length", "the length is within limits"
+    EVIDENCE = "evidence", "the answer is supported by its own evidence"
+    FINDINGS = "findings", "findings are quoted from the case"
+    REPETITION = "repetition", "the reasoning does not repeat itself"
+    DECONTAMINATION = "decontamination", "neither the question nor the reasoning is from a test set"
+    EXACT_DUPLICATES = "exact_duplicates", "no two traversals of a case take the same course"
+    NEAR_DUPLICATES = "near_duplicates", "no two traversals reason in nearly the same words"
+    PER_CASE = "per_case", "no case has too many traversals"
+    BALANCE = "balance", "answer letters and backtracks are in proportion"
 
 
-MEANING: Final[Mapping[Reason, str]] = {
-    Reason.OTHER_STRATEGY: "another strategy than the graph made it",
-    Reason.NOT_ANSWERED: "it has no answer",
-    Reason.WRONG_ANSWER: "the answer is not the gold one",
-    Reason.UNSCORED: "whether the answer is correct is unknown",
-    Reason.EXPERT_REJECTED: "an expert rejected it",
-    Reason.EXPERT_CORRECTED: "an expert gives another answer",
-    Reason.NOT_REVIEWED: "no expert has accepted it",
-    Reason.ANSWER_KEY: "an answer key made a move",
-    Reason.NOT_CONCLUDED: "it was ended by a budget, not by its own conclusion",
-    Reason.FAILED_STEPS: "it has replies that could not be read",
-    Reason.TOO_SHORT: "it is too short",
-    Reason.TOO_LONG: "it is too long",
-    Reason.TOO_FEW_BACKTRACKS: "it has too few backtracks",
-    Reason.TOO_MANY_BACKTRACKS: "it has too many backtracks",
-    Reason.ANSWER_NOT_CONSIDERED: "the answer is not among its hypotheses",
-    Reason.ANSWER_REFUTED: "it refuted what it answers",
-    Reason.NO_EVIDENCE: "no finding was weighed for or against the answer",
-    Reason.ANSWER_NOT_LEADING: "its evidence favours another hypothesis",
-    Reason.EVIDENCE_AGAINST: "its evidence speaks against the answer",
-    Reason.NO_FINDINGS: "no finding is quoted from the case",
-    Reason.FINDINGS_NOT_QUOTED: "too many of its findings are not in the case",
-    Reason.REPETITIVE: "it repeats itself",
-    Reason.TEST_QUESTION: "its case is a test question",
-    Reason.TEST_QUESTION_IN_REASONING: "its reasoning quotes a test question",
-    Reason.SAME_ID: "its id is taken",
-    Reason.SAME_COURSE: "the same course was accepted already",
-    Reason.SIMILAR_REASONING: "nearly the same reasoning was accepted already",
-    Reason.CASE_IS_FULL: "its case has enough journeys",
-    Reason.LETTER_SHARE: "its answer letter is too frequent",
-    Reason.BACKTRACKING_SHARE: "its kind, straight or backtracking, is too frequent",
-}
-"""Reason to a sentence about the traversal, without its full stop."""
+class Reason(_Worded):
+    """Why a traversal is rejected, with a sentence about it. Each reason belongs to one rule."""
+
+    OTHER_STRATEGY = "other_strategy", "another strategy than the graph made it"
+    NOT_ANSWERED = "not_answered", "it has no answer"
+
+    WRONG_ANSWER = "wrong_answer", "the answer is not the gold one"
+    UNSCORED = "unscored", "whether the answer is correct is unknown"
+    EXPERT_REJECTED = "expert_rejected", "an expert rejected it"
+    EXPERT_CORRECTED = "expert_corrected", "an expert gives another answer"
+    NOT_REVIEWED = "not_reviewed", "no expert has accepted it"
+
+    ANSWER_KEY = "answer_key", "an answer key made a move"
+
+    NOT_CONCLUDED = "not_concluded", "it was ended by a budget, not by its own conclusion"
+    FAILED_STEPS = "failed_steps", "it has replies that could not be read"
+
+    TOO_SHORT = "too_short", "it is too short"
+    TOO_LONG = "too_long", "it is too long"
+    TOO_FEW_BACKTRACKS = "too_few_backtracks", "it has too few backtracks"
+    TOO_MANY_BACKTRACKS = "too_many_backtracks", "it has too many backtracks"
+
+    ANSWER_NOT_CONSIDERED = "answer_not_considered", "the answer is not among its hypotheses"
+    ANSWER_REFUTED = "answer_refuted", "it refuted what it answers"
+    NO_EVIDENCE = "no_evidence", "no finding was weighed for or against the answer"
+    ANSWER_NOT_LEADING = "answer_not_leading", "its evidence favours another hypothesis"
+    EVIDENCE_AGAINST = "evidence_against", "its evidence speaks against the answer"
+
+    NO_FINDINGS = "no_findings", "no finding is quoted from the case"
+    FINDINGS_NOT_QUOTED = "findings_not_quoted", "too many of its findings are not in the case"
+
+    REPETITIVE = "repetitive", "it repeats itself"
+
+    TEST_QUESTION = "test_question", "its case is a test question"
+    TEST_QUESTION_IN_REASONING = "test_question_in_reasoning", "its reasoning quotes a test question"
+
+    SAME_ID = "same_id", "its id is taken"
+    SAME_COURSE = "same_course", "the same course was accepted already"
+    SIMILAR_REASONING = "similar_reasoning", "nearly the same reasoning was accepted already"
+    CASE_IS_FULL = "case_is_full", "its case has enough journeys"
+    LETTER_SHARE = "letter_share", "its answer letter is too frequent"
+    BACKTRACKING_SHARE = "backtracking_share", "its kind, straight or backtracking, is too frequent"
 
 
 class Rejection(NamedTuple):

@@ -12,7 +12,7 @@ from ddxgraph.common.errors import GateError
 from ddxgraph.common.frozen import Frozen
 from ddxgraph.common.templates import markdown_environment
 from ddxgraph.training.gate.config import GateConfig
-from ddxgraph.training.gate.reasons import MEANING, Candidate, Reason, Rule, remaining
+from ddxgraph.training.gate.reasons import Candidate, Reason, Rule, remaining
 
 if TYPE_CHECKING:  # these need the extra `journeys`; reports are read without it
     from ddxgraph.training.gate.decontamination import HeldOutSets
@@ -24,23 +24,6 @@ JSON: Final = "gate.json"
 _TEMPLATE: Final = "report.md.jinja"
 _EXAMPLES: Final = 2
 _EXAMPLE_CHARS: Final = 120
-
-TITLES: Final[Mapping[Rule, str]] = {
-    Rule.ANSWERED: "the graph gave an answer",
-    Rule.CORRECT: "the answer is correct by the strict rule, or an expert approved it",
-    Rule.PROVENANCE: "no answer key made a move",
-    Rule.ENDED: "ended by its own conclusion, every reply readable",
-    Rule.LENGTH: "the length is within limits",
-    Rule.EVIDENCE: "the answer is supported by its own evidence",
-    Rule.FINDINGS: "findings are quoted from the case",
-    Rule.REPETITION: "the reasoning does not repeat itself",
-    Rule.DECONTAMINATION: "neither the question nor the reasoning is from a test set",
-    Rule.EXACT_DUPLICATES: "no two traversals of a case take the same course",
-    Rule.NEAR_DUPLICATES: "no two traversals reason in nearly the same words",
-    Rule.PER_CASE: "no case has too many traversals",
-    Rule.BALANCE: "answer letters and backtracks are in proportion",
-}
-"""Rule to what it requires, in words."""
 
 
 class _Setting(NamedTuple):
@@ -188,7 +171,7 @@ class GateReport(Frozen):
         environment = markdown_environment(Path(__file__).parent)
         environment.filters["share"] = _share
         template = environment.get_template(_TEMPLATE)
-        return template.render(report=self, meaning=MEANING, settings=self._settings())
+        return template.render(report=self, settings=self._settings())
 
     def write(self, folder: Path) -> None:
         """Write `gate.md` and `gate.json` into a folder, which is made if it is missing.
@@ -271,7 +254,7 @@ def rule_reports(candidates: Sequence[Candidate], config: GateConfig) -> list[Ru
         reports.append(
             RuleReport(
                 rule=rule,
-                title=TITLES[rule],
+                title=rule.words,
                 enabled=getattr(config, rule).enabled,
                 before=before,
                 after=after,

@@ -18,7 +18,7 @@ from ddxgraph.graph.strategy import GraphStrategy, Strategy, strategy_of
 from ddxgraph.nodes.failure import Patience
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.training.gate.decontamination import HeldOutSets
-from ddxgraph.training.gate.reasons import MEANING, Reason
+from ddxgraph.training.gate.reasons import Reason
 from ddxgraph.training.loop.cases import LoopCases
 from ddxgraph.training.loop.config import CaseWork, Evaluate, LoopConfig
 from ddxgraph.training.loop.folder import LoopFolder, RoundFolder
@@ -257,7 +257,7 @@ def _is_trainable(folder: Path) -> bool:
 def _nothing_to_train_on(place: RoundFolder, made: SetManifest, rejected: Mapping[Reason, int]) -> str:
     report = place.journeys / "gate.md"
     if not made.accepted:
-        reasons = [f"{count} because {MEANING[reason]}" for reason, count in rejected.items()]
+        reasons = [f"{count} because {reason.words}" for reason, count in rejected.items()]
         main = ", ".join(reasons[:_REASONS])
         return (
             f"{_where(place)}: no journey of {made.read} was accepted: {main}; {report} says it of each. Change "

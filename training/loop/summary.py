@@ -17,7 +17,6 @@ from ddxgraph.eval.report.figures import FROZEN, Accuracy, RunResult
 from ddxgraph.eval.report.runresult import run_result
 from ddxgraph.eval.scoring.run import ScoredRun, score_run
 from ddxgraph.graph.trace import code_version
-from ddxgraph.training.gate.reasons import MEANING
 from ddxgraph.training.gate.report import JSON as GATE
 from ddxgraph.training.gate.report import GateReport
 from ddxgraph.training.loop.cases import LoopCases
@@ -210,7 +209,7 @@ def _gathered(folder: Path) -> Gathered | None:
     return Gathered(
         traversals=made.read,
         accepted=made.accepted,
-        rejected={MEANING[reason]: count for reason, count in gate.rejected.items()} if gate else {},
+        rejected={reason.words: count for reason, count in gate.rejected.items()} if gate else {},
         train=made.train.samples,
         validation=made.validation.samples,
         backtracks_told=made.train.telling + made.validation.telling,

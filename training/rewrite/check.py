@@ -23,7 +23,7 @@ from ddxgraph.nodes.statement import Statement, stated
 from ddxgraph.prompts.library import disarm
 from ddxgraph.training.rewrite.cues import Key, Sighting, phrases, sightings
 from ddxgraph.training.rewrite.mentions import Namer, plain
-from ddxgraph.training.styles.journey import (
+from ddxgraph.training.styles.events import (
     Checked,
     Concluded,
     Event,

@@ -25,7 +25,8 @@ from ddxgraph.prompts.library import PromptSet
 from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind, check_rewrite, milestones
 from ddxgraph.training.rewrite.store import RewriteKey, RewriteLog, RewriteTry, rewriter_digest, text_digest
 from ddxgraph.training.styles.compile import Message, Sample
-from ddxgraph.training.styles.journey import Journey, journey_of
+from ddxgraph.training.styles.events import Journey
+from ddxgraph.training.styles.journey import journey_of
 from ddxgraph.training.styles.registry import rewritten_styles
 
 PROMPTS: Final = ("rewrite",)

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 from ddxgraph.common import lazy
 
 if TYPE_CHECKING:
-    from ddxgraph.training.sets.forms import UnknownForm as UnknownForm
     from ddxgraph.training.sets.forms import form_names as form_names
     from ddxgraph.training.sets.forms import form_of as form_of
-    from ddxgraph.training.sets.inspection import Inspection as Inspection
     from ddxgraph.training.sets.inspection import inspect_set as inspect_set
     from ddxgraph.training.sets.make import JourneySet as JourneySet
     from ddxgraph.training.sets.make import make_journeys as make_journeys
     from ddxgraph.training.sets.make import write_journeys as write_journeys
     from ddxgraph.training.sets.manifest import SetManifest as SetManifest
-    from ddxgraph.training.sets.manifest import SetSettings as SetSettings
     from ddxgraph.training.sets.manifest import read_set as read_set
     from ddxgraph.training.sets.samples import Form as Form
     from ddxgraph.training.sets.samples import Record as Record
@@ -30,12 +27,9 @@ else:
         __name__,
         {
             "Form": "ddxgraph.training.sets.samples",
-            "Inspection": "ddxgraph.training.sets.inspection",
             "JourneySet": "ddxgraph.training.sets.make",
             "Record": "ddxgraph.training.sets.samples",
             "SetManifest": "ddxgraph.training.sets.manifest",
-            "SetSettings": "ddxgraph.training.sets.manifest",
-            "UnknownForm": "ddxgraph.training.sets.forms",
             "form_names": "ddxgraph.training.sets.forms",
             "form_of": "ddxgraph.training.sets.forms",
             "inspect_set": "ddxgraph.training.sets.inspection",

@@ -2,7 +2,7 @@
 
 - registry: the styles by name, and what else must be known of each; a style is added here
 - compile: one traversal into the training samples of a style
-- journey: a traversal parsed once for all styles, and the events of the journey that it tells
+- journey: a traversal parsed once for all styles; events: what happens in the journey that it tells
 - longstep, longmonolog, shortcut, graph: the texts of the styles; shortcut holds `cot` too
 - tree_rule: which tries of a node a text keeps
 - voice, phrases: sentences that tell events, and their wordings (`phrases.toml`)
@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     from ddxgraph.training.styles.compile import Sample as Sample
     from ddxgraph.training.styles.compile import compile_journey as compile_journey
     from ddxgraph.training.styles.compile import compile_samples as compile_samples
-    from ddxgraph.training.styles.journey import Journey as Journey
     from ddxgraph.training.styles.journey import ParsedTrace as ParsedTrace
     from ddxgraph.training.styles.journey import parse as parse
-    from ddxgraph.training.styles.recover import RecoveryError as RecoveryError
     from ddxgraph.training.styles.registry import Style as Style
-    from ddxgraph.training.styles.registry import UnknownStyle as UnknownStyle
     from ddxgraph.training.styles.registry import registered as registered
     from ddxgraph.training.styles.registry import style_names as style_names
     from ddxgraph.training.styles.registry import style_of as style_of
@@ -32,13 +29,10 @@ else:
     __getattr__, __dir__, __all__ = lazy.face(
         __name__,
         {
-            "Journey": "ddxgraph.training.styles.journey",
             "Message": "ddxgraph.training.styles.compile",
             "ParsedTrace": "ddxgraph.training.styles.journey",
-            "RecoveryError": "ddxgraph.training.styles.recover",
             "Sample": "ddxgraph.training.styles.compile",
             "Style": "ddxgraph.training.styles.registry",
-            "UnknownStyle": "ddxgraph.training.styles.registry",
             "compile_journey": "ddxgraph.training.styles.compile",
             "compile_samples": "ddxgraph.training.styles.compile",
             "parse": "ddxgraph.training.styles.journey",

@@ -17,7 +17,8 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.generate import SYSTEM
 from ddxgraph.nodes.usage import Usage
 from ddxgraph.prompts.library import PromptSet
-from ddxgraph.training.styles.journey import ParsedTrace, WentBack, parse
+from ddxgraph.training.styles.events import WentBack
+from ddxgraph.training.styles.journey import ParsedTrace, parse
 from ddxgraph.training.styles.registry import Style, check_tries, style_of
 
 __all__ = ["CompileError", "Sample", "StyleName", "compile_journey", "compile_samples"]

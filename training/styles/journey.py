@@ -4,157 +4,33 @@ A journey is the events in the order walked, without prompts, costs or credences
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal
+from typing import Final
 
 from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.replay import standpoint
 from ddxgraph.graph.routing import BACKTRACKS, Move, rule_of
 from ddxgraph.graph.trace import Step, Trace
-from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, WHOLE_CASE, EvidenceCheck, Strength
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, WHOLE_CASE, EvidenceCheck
 from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL, Differential, Hypothesis, name_key
 from ddxgraph.nodes.reflect import REFLECT, Reflection
 from ddxgraph.nodes.registry import END
 from ddxgraph.nodes.review_history import (
     REVIEW_HISTORY,
-    Asks,
     Finding,
-    FindingKind,
     History,
-    Polarity,
-    Salience,
 )
 from ddxgraph.nodes.statement import STATEMENT_CHARS, stated
 from ddxgraph.nodes.stop import Standpoint
+from ddxgraph.training.styles import events
+from ddxgraph.training.styles.events import Event, Journey, Thought, Why
 from ddxgraph.training.styles.quoting import ModelWords, Name, answer_line, fold
 from ddxgraph.training.styles.tree_rule import Taken, all_taken, with_few_tries
 
 GRAPH: Final = "graph"
 """Name of the strategy whose traces are journeys."""
-
-Why = Literal["doubt", "all_refuted", "too_close", "nothing_to_recheck"]
-"""What sent the journey back: the model's own doubt, or a rule of the graph."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the question asks for."""
-
-    asks: Asks
-
-
-@dataclass(frozen=True, slots=True)
-class Thought:
-    """A thought: the reasoning at a stop, a reflection's critique, or the justification at the end."""
-
-    stop: str
-    """Its name."""
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """A finding is noted."""
-
-    quote: str
-    polarity: Polarity
-    kind: FindingKind | None = field(default=None, compare=False)
-    """Told by `longstep` alone, as is the salience."""
-    salience: Salience | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A hypothesis joins the differential, or gets another prior or rationale."""
-
-    hypothesis: Name
-    percent: int
-    """Prior as stated, 1 to 99; relative to the others."""
-    rationale: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Revived:
-    """All hypotheses had been refuted: they stand again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The evidence on a hypothesis is taken up; the weights that follow are about it."""
-
-    hypothesis: Name
-
-
-@dataclass(frozen=True, slots=True)
-class Weighed:
-    """What a finding says about the hypothesis under test."""
-
-    finding: str
-    """The finding's quote; empty for the case as a whole."""
-    strength: Strength
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """What would settle the hypothesis under test."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refuted:
-    """A hypothesis is given up."""
-
-    hypothesis: Name
-    because: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WentBack:
-    """A backtrack."""
-
-    to: str
-    """Name of the stop."""
-    targets: tuple[Name, ...] = ()
-    """The hypotheses whose evidence is rechecked."""
-    why: Why = "doubt"
-
-
-@dataclass(frozen=True, slots=True)
-class Halted:
-    """The budget ended the journey."""
-
-    limit: Literal["backtracks", "room"]
-    """Backtracks were spent, or tokens or calls."""
-
-
-@dataclass(frozen=True, slots=True)
-class Concluded:
-    """The answer."""
-
-    answer: str
-    """An option's letter; words in a free-form case."""
-
-
-Event = (
-    Asked
-    | Thought
-    | Noted
-    | Named
-    | Revived
-    | Checked
-    | Weighed
-    | Missing
-    | Refuted
-    | WentBack
-    | Halted
-    | Concluded
-)
-Journey = tuple[Event, ...]
-"""Every text in it is folded (`quoting`)."""
 
 _WITH_EVENTS: Final = (History, Differential, EvidenceCheck, Reflection, Conclusion)
 """Outputs that have events of their own; of others, the model's own words are told as thoughts."""
@@ -260,15 +136,15 @@ def journey_of(trace: Trace, tries: int | None = None) -> Journey:
     return parse(trace, tries).journey
 
 
-def noted(finding: Finding, words: ModelWords) -> Noted:
+def noted(finding: Finding, words: ModelWords) -> events.Noted:
     """A finding as an event."""
-    return Noted(words.finding(finding), finding.polarity, finding.kind, finding.salience)
+    return events.Noted(words.finding(finding), finding.polarity, finding.kind, finding.salience)
 
 
-def named(hypothesis: Hypothesis, words: ModelWords) -> Named:
+def named(hypothesis: Hypothesis, words: ModelWords) -> events.Named:
     """A hypothesis as an event."""
     percent = min(max(round(hypothesis.prior * 100), 1), 99)
-    return Named(words.names[hypothesis.id], percent, words.note(hypothesis.rationale))
+    return events.Named(words.names[hypothesis.id], percent, words.note(hypothesis.rationale))
 
 
 class _Reader:
@@ -284,7 +160,7 @@ class _Reader:
         self._findings: dict[str, Finding] = {}
         self._hypotheses: dict[str, Hypothesis] = {}
         self._noted: set[str] = {WHOLE_CASE}
-        self._introduced: dict[str, Named] = {}
+        self._introduced: dict[str, events.Named] = {}
         self._held_back: set[str] = set()
         """Hypotheses that a skipped step brought in: introduced once they are spoken of."""
         self._refuted: set[str] = set()
@@ -328,7 +204,7 @@ class _Reader:
                 yield from self._budget(step.move)
                 if step.text:  # without a call, the justification is the graph's and not the model's
                     yield from self._thought(step.node, conclusion.justification)
-                yield Concluded(self._answer)
+                yield events.Concluded(self._answer)
                 return
             case _:
                 for text in step.words:
@@ -340,7 +216,7 @@ class _Reader:
     def _history(self, history: History, *, asked: bool) -> Iterator[Event]:
         if asked and not self._asked:
             self._asked = True
-            yield Asked(history.asks)
+            yield events.Asked(history.asks)
         yield from self._thought(REVIEW_HISTORY.name, history.reasoning)
         self._findings.update({finding.id: finding for finding in history.findings})
         for finding in history.findings:
@@ -351,7 +227,7 @@ class _Reader:
             self._reopened = False
             self._refuted.clear()
             self._owed.clear()
-            yield Revived()
+            yield events.Revived()
         yield from self._thought(GENERATE_DIFFERENTIAL.name, differential.reasoning)
         self._hypotheses.update({h.id: h for h in differential.hypotheses})
         unspoken = self._refuted | self._held_back | self._owed.keys()
@@ -363,15 +239,15 @@ class _Reader:
         name = yield from self._name(check.hypothesis)
         for weight in check.weights:
             yield from self._finding(weight.finding)
-        yield Checked(name)
+        yield events.Checked(name)
         yield from self._thought(CHECK_EVIDENCE.name, check.reasoning)
         for weight in check.weights:
             whole = weight.finding == WHOLE_CASE
             quote = "" if whole else self._words.finding(self._findings[weight.finding])
-            yield Weighed(quote, weight.strength, self._words.note(weight.reason))
+            yield events.Weighed(quote, weight.strength, self._words.note(weight.reason))
         missing = self._words.note(check.missing)
         if missing:
-            yield Missing(missing)
+            yield events.Missing(missing)
 
     def _reflection(self, reflection: Reflection) -> Iterator[Event]:
         yield from self._thought(REFLECT.name, reflection.critique)
@@ -381,12 +257,12 @@ class _Reader:
         for key, because in given_up.items():
             name = yield from self._name(key)
             self._refuted.add(key)
-            yield Refuted(name, self._words.note(because))
+            yield events.Refuted(name, self._words.note(because))
 
     def _budget(self, move: Move) -> Iterator[Event]:
         if move.trigger == "budget" and not self._halted:
             self._halted = True
-            yield Halted("backtracks" if move.limit == "backtracks" else "room")
+            yield events.Halted("backtracks" if move.limit == "backtracks" else "room")
 
     def _back(self, move: Move) -> Iterator[Event]:
         if move.to == END:
@@ -399,7 +275,7 @@ class _Reader:
         for key in move.targets if move.to == CHECK_EVIDENCE.name else ():
             name = yield from self._name(key)
             targets.append(name)
-        yield WentBack(move.to, tuple(targets), _why(move))
+        yield events.WentBack(move.to, tuple(targets), _why(move))
 
     def _finding(self, key: str) -> Iterator[Event]:
         """Tell a finding, unless it has been told."""

@@ -6,22 +6,7 @@ from typing import Final
 
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
 from ddxgraph.nodes.review_history import REVIEW_HISTORY
-from ddxgraph.training.styles.journey import (
-    Asked,
-    Checked,
-    Concluded,
-    Event,
-    Halted,
-    Journey,
-    Missing,
-    Named,
-    Noted,
-    Refuted,
-    Revived,
-    Thought,
-    Weighed,
-    WentBack,
-)
+from ddxgraph.training.styles import events
 from ddxgraph.training.styles.quoting import Name, names_of
 from ddxgraph.training.styles.voice import Teller, answer_line, finding
 
@@ -33,7 +18,7 @@ _HESITATES: Final = 0.25
 """How often a monologue pauses before the next check."""
 
 
-def monologue(journey: Journey, options: Mapping[str, str], seed: str) -> str:
+def monologue(journey: events.Journey, options: Mapping[str, str], seed: str) -> str:
     """Tell a journey as a stream of thought.
 
     Args:
@@ -60,76 +45,79 @@ class _Monologue:
         self._awaited = ""
         """The remark to make if nothing follows of what was announced."""
 
-    def tell(self, journey: Journey) -> str:
+    def tell(self, journey: events.Journey) -> str:
         for kind, run in groupby(journey, key=type):
-            events = tuple(run)
-            self._remark_absence(events[0])
-            if kind is Noted:
-                self._findings([event for event in events if isinstance(event, Noted)])
+            alike = tuple(run)
+            self._remark_absence(alike[0])
+            if kind is events.Noted:
+                self._findings([event for event in alike if isinstance(event, events.Noted)])
                 continue
-            if kind is Named:
+            if kind is events.Named:
                 self._list()
-            for place, event in enumerate(events):
+            for place, event in enumerate(alike):
                 if place:
                     self._remark_absence(event)
                 self._event(event)
         self._close()
         return "\n\n".join(self._done)
 
-    def _event(self, event: Event) -> None:
+    def _event(self, event: events.Event) -> None:
         match event:
-            case Thought():
+            case events.Thought():
                 self._think(event)
-            case Revived():
+            case events.Revived():
                 self._close()
                 self._say(self._teller.sentence("revived"))
-            case Checked(hypothesis=name):
+            case events.Checked(hypothesis=name):
                 self._check(name)
-            case WentBack():
+            case events.WentBack():
                 self._say(self._teller.went_back(event))
                 self._close()
                 self._awaited = "nothing_new" if event.to == REVIEW_HISTORY.name else ""
-            case Concluded(answer=answer):
+            case events.Concluded(answer=answer):
                 self._conclude(answer)
-            case Noted():
+            case events.Noted():
                 self._findings([event])
             case _:
                 self._say(self._in_a_sentence(event))
 
-    def _in_a_sentence(self, event: Asked | Named | Weighed | Missing | Refuted | Halted) -> str:
+    def _in_a_sentence(
+        self,
+        event: events.Asked | events.Named | events.Weighed | events.Missing | events.Refuted | events.Halted,
+    ) -> str:
         """An event that takes one sentence of the current paragraph."""
         tell = self._teller
         match event:
-            case Asked(asks=asks):
+            case events.Asked(asks=asks):
                 return tell.sentence(f"asked:{asks}")
-            case Named(hypothesis=name, percent=percent, rationale=why):
+            case events.Named(hypothesis=name, percent=percent, rationale=why):
                 return tell.sentence("named", [tell.introduced(name)], why, percent)
-            case Weighed():
+            case events.Weighed():
                 return tell.weighed(event)
-            case Missing(text=text):
+            case events.Missing(text=text):
                 return tell.sentence("missing", note=text)
-            case Refuted():
+            case events.Refuted():
                 return tell.refuted(event)
-            case Halted():
+            case events.Halted():
                 return tell.halted(event)
 
-    def _think(self, thought: Thought) -> None:
+    def _think(self, thought: events.Thought) -> None:
         """Write a thought; it runs to the end of its paragraph."""
         if thought.stop not in _OPENS:
             self._close()
         self._say(self._teller.lead(thought))
         self._close()
 
-    def _remark_absence(self, event: Event) -> None:
+    def _remark_absence(self, event: events.Event) -> None:
         """Say that there is nothing, once an event shows that nothing will follow."""
-        if not self._awaited or (isinstance(event, Thought) and event.stop in _OPENS):
+        if not self._awaited or (isinstance(event, events.Thought) and event.stop in _OPENS):
             return
-        if not isinstance(event, Noted | Weighed):
+        if not isinstance(event, events.Noted | events.Weighed):
             self._say(self._teller.remark(self._awaited))
         self._awaited = ""
 
-    def _findings(self, events: Iterable[Noted]) -> None:
-        for polarity, run in groupby(events, key=lambda event: event.polarity):
+    def _findings(self, noted: Iterable[events.Noted]) -> None:
+        for polarity, run in groupby(noted, key=lambda event: event.polarity):
             waiting = [finding(event.quote) for event in run]
             while waiting:
                 size = next(size for size, odds in _TOGETHER if self._teller.chance(odds))

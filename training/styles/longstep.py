@@ -9,22 +9,7 @@ from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
 from ddxgraph.nodes.reflect import REFLECT
 from ddxgraph.nodes.registry import STOPS, title
 from ddxgraph.nodes.review_history import REVIEW_HISTORY
-from ddxgraph.training.styles.journey import (
-    Asked,
-    Checked,
-    Concluded,
-    Event,
-    Halted,
-    Journey,
-    Missing,
-    Named,
-    Noted,
-    Refuted,
-    Revived,
-    Thought,
-    Weighed,
-    WentBack,
-)
+from ddxgraph.training.styles import events
 from ddxgraph.training.styles.quoting import Name
 from ddxgraph.training.styles.voice import Teller, answer_line, finding
 
@@ -58,8 +43,8 @@ _TITLES: Final[Mapping[str, tuple[str, str]]] = {
 """Title of the first and of each later section of a stop, where these are not the stop's own."""
 
 _NEEDLESS: Final[Mapping[str, tuple[type, ...]]] = {
-    "nothing": (Thought, Weighed, Missing),
-    "nothing_new": (Thought, Noted),
+    "nothing": (events.Thought, events.Weighed, events.Missing),
+    "nothing_new": (events.Thought, events.Noted),
 }
 """Remark to the events after which it is not made."""
 
@@ -79,7 +64,7 @@ def _going_back(stop: str) -> str:
     return f"Going back to the {title(stop).lower()}"
 
 
-def steps_told(journey: Journey, options: Mapping[str, str], seed: str) -> str:
+def steps_told(journey: events.Journey, options: Mapping[str, str], seed: str) -> str:
     """Tell a journey in titled steps.
 
     Args:
@@ -104,57 +89,57 @@ class _Steps:
         """The remark to make if nothing follows under the last title."""
         self._seen: set[str | Name] = set()
 
-    def tell(self, journey: Journey) -> str:
+    def tell(self, journey: events.Journey) -> str:
         for event in journey:
             self._event(event)
         return "\n".join(self._lines).strip()
 
-    def _event(self, event: Event) -> None:
+    def _event(self, event: events.Event) -> None:
         self._remark_absence(event)
         match event:
-            case Checked(hypothesis=name):
+            case events.Checked(hypothesis=name):
                 self._evidence(name)
                 self._awaited = "nothing"
-            case WentBack():
+            case events.WentBack():
                 self._title(_going_back(event.to))
                 self._lines.append(self._teller.went_back(event))
                 self._awaited = "nothing_new" if event.to == REVIEW_HISTORY.name else ""
-            case Concluded(answer=answer):
+            case events.Concluded(answer=answer):
                 self._open(CONCLUDE.name)
                 self._lines += ["", answer_line(answer)]
             case _:
                 self._line(event)
 
-    def _remark_absence(self, event: Event) -> None:
+    def _remark_absence(self, event: events.Event) -> None:
         """Say that there is nothing, once the next event shows that there is nothing."""
         if self._awaited and not isinstance(event, _NEEDLESS[self._awaited]):
             self._lines.append(self._teller.remark(self._awaited))
         self._awaited = ""
 
-    def _line(self, event: Event) -> None:
+    def _line(self, event: events.Event) -> None:
         """Write an event that takes one line of its section."""
         tell = self._teller
         match event:
-            case Asked(asks=asks):
+            case events.Asked(asks=asks):
                 self._add(REVIEW_HISTORY.name, tell.sentence(f"asked:{asks}"))
-            case Thought(stop=stop):
+            case events.Thought(stop=stop):
                 self._add(stop, tell.lead(event))
-            case Noted():
+            case events.Noted():
                 self._add(REVIEW_HISTORY.name, _noted(event))
-            case Named(hypothesis=name, percent=percent, rationale=why):
+            case events.Named(hypothesis=name, percent=percent, rationale=why):
                 item = f"- {tell.introduced(name)}, about {percent} percent"
                 self._add(GENERATE_DIFFERENTIAL.name, _because(item, why))
-            case Revived():
+            case events.Revived():
                 self._add(GENERATE_DIFFERENTIAL.name, tell.sentence("revived"))
-            case Weighed(finding=quote, strength=strength, reason=reason):
+            case events.Weighed(finding=quote, strength=strength, reason=reason):
                 subject = finding(quote)
                 item = f"- {subject[:1].upper()}{subject[1:]} {STRENGTHS[strength]}"
                 self._add(CHECK_EVIDENCE.name, _because(item, reason))
-            case Missing(text=text):
+            case events.Missing(text=text):
                 self._add(CHECK_EVIDENCE.name, f"{SETTLE}{text}")
-            case Refuted(hypothesis=name, because=because):
+            case events.Refuted(hypothesis=name, because=because):
                 self._add(REFLECT.name, _because(f"- {tell.written(name)} {RULED_OUT}", because))
-            case Halted():
+            case events.Halted():
                 self._add(REFLECT.name, tell.halted(event))
             case _:
                 pass
@@ -180,7 +165,7 @@ class _Steps:
         self._lines += ["", f"## {heading}"]
 
 
-def _noted(event: Noted) -> str:
+def _noted(event: events.Noted) -> str:
     if event.kind is None or event.salience is None:
         return f"- {finding(event.quote)} ({POLARITIES[event.polarity]})"
     about = f"{KINDS[event.kind]}, {POLARITIES[event.polarity]}; {SALIENCES[event.salience]}"

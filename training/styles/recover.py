@@ -15,24 +15,8 @@ from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, Strength
 from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
 from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.statement import stated
-from ddxgraph.training.styles.journey import (
-    Asked,
-    Checked,
-    Concluded,
-    Event,
-    Halted,
-    Journey,
-    Missing,
-    Named,
-    Noted,
-    ParsedTrace,
-    Refuted,
-    Revived,
-    Thought,
-    Weighed,
-    WentBack,
-    Why,
-)
+from ddxgraph.training.styles import events
+from ddxgraph.training.styles.journey import ParsedTrace
 from ddxgraph.training.styles.longstep import (
     EVIDENCE_TITLES,
     KINDS,
@@ -65,7 +49,7 @@ class _Slots(NamedTuple):
     percent: int
 
 
-def recover(text: str, options: Mapping[str, str]) -> Journey:
+def recover(text: str, options: Mapping[str, str]) -> events.Journey:
     """The journey that a text tells.
 
     Args:
@@ -86,8 +70,8 @@ def recover(text: str, options: Mapping[str, str]) -> Journey:
         )
     lines = text.rstrip().split("\n")[:-1]
     reader = _Reader(options)
-    events = [event for line in lines if line for event in reader.line(line)]
-    return (*events, Concluded(statement.answer))
+    told = [event for line in lines if line for event in reader.line(line)]
+    return (*told, events.Concluded(statement.answer))
 
 
 def recoverable(text: str, parsed: ParsedTrace) -> str:
@@ -118,27 +102,27 @@ class _Reader:
     def __init__(self, options: Mapping[str, str]) -> None:
         self._mentions = Mentions(options, our_words())
 
-    def line(self, line: str) -> Iterator[Event]:
+    def line(self, line: str) -> Iterator[events.Event]:
         if line.startswith("## "):
             yield from self._title(line)
         elif line.startswith("- "):
             yield self._item(line)
         elif line.startswith(SETTLE):
-            yield Missing(line[len(SETTLE) :])
+            yield events.Missing(line[len(SETTLE) :])
         else:
             yield from self._sentences(line)
 
-    def _title(self, line: str) -> Iterator[Event]:
+    def _title(self, line: str) -> Iterator[events.Event]:
         title = line[3:]
         if tells_nothing(title):
             return
         for begins in EVIDENCE_TITLES:
             if title.startswith(begins):
-                yield Checked(self._mentions.name(title[len(begins) :]))
+                yield events.Checked(self._mentions.name(title[len(begins) :]))
                 return
         raise _foreign(line)
 
-    def _item(self, line: str) -> Event:
+    def _item(self, line: str) -> events.Event:
         subject = self._mentions.pattern.match(line, 2)
         rest = _items().fullmatch(line, subject.end()) if subject else None
         if subject is None or rest is None:
@@ -150,11 +134,13 @@ class _Reader:
             case "named":
                 return self._named(mention, int(rest["percent"]), rest["why"] or "")
             case "weighed":
-                return Weighed(finding_of(mention), _STRENGTH_OF[rest["strength"]], rest["reason"] or "")
+                return events.Weighed(
+                    finding_of(mention), _STRENGTH_OF[rest["strength"]], rest["reason"] or ""
+                )
             case _:
-                return Refuted(self._mentions.name(mention), rest["because"] or "")
+                return events.Refuted(self._mentions.name(mention), rest["because"] or "")
 
-    def _sentences(self, line: str) -> Iterator[Event]:
+    def _sentences(self, line: str) -> Iterator[events.Event]:
         bare = _Bare(line, self._mentions)
         place = 0
         while place < len(bare.text):
@@ -163,49 +149,49 @@ class _Reader:
                 raise _foreign(line)
             kind = _kinds(_leads())[sentence.group()]
             if kind in STOPS:
-                yield Thought(kind, line[bare.whence(sentence.end()) + 1 :])
+                yield events.Thought(kind, line[bare.whence(sentence.end()) + 1 :])
                 return
             if kind != _REMARK:
                 yield from self._events(kind, bare.slots(sentence))
             place = sentence.end() + 1
 
-    def _events(self, whole_kind: str, slots: _Slots) -> Iterator[Event]:
+    def _events(self, whole_kind: str, slots: _Slots) -> Iterator[events.Event]:
         """The events of a sentence."""
         kind, _, about = whole_kind.partition(":")
         match kind:
             case "asked":
-                yield Asked(cast(Any, about))
+                yield events.Asked(cast(Any, about))
             case "noted":
                 for mention in slots.mentions:
-                    yield Noted(finding_of(mention), cast(Any, about))
+                    yield events.Noted(finding_of(mention), cast(Any, about))
             case "named":
                 yield self._named(slots.mentions[0], slots.percent, slots.note)
             case "revived":
-                yield Revived()
+                yield events.Revived()
             case "weighed":
-                yield Weighed(finding_of(slots.mentions[0]), cast(Strength, int(about)), slots.note)
+                yield events.Weighed(finding_of(slots.mentions[0]), cast(Strength, int(about)), slots.note)
             case "missing":
-                yield Missing(slots.note)
+                yield events.Missing(slots.note)
             case "halted":
-                yield Halted(cast(Any, about))
+                yield events.Halted(cast(Any, about))
             case _:
                 yield self._of_hypotheses(kind, about, slots)
 
-    def _of_hypotheses(self, kind: str, about: str, slots: _Slots) -> Event:
+    def _of_hypotheses(self, kind: str, about: str, slots: _Slots) -> events.Event:
         """What happens to hypotheses that have been named."""
         names = tuple(map(self._mentions.name, slots.mentions))
         match kind:
             case "refuted":
-                return Refuted(names[0], slots.note)
+                return events.Refuted(names[0], slots.note)
             case "back":
                 return _went_back(about, names)
             case _:
-                return Checked(names[0])
+                return events.Checked(names[0])
 
-    def _named(self, mention: str, percent: int, why: str) -> Named:
+    def _named(self, mention: str, percent: int, why: str) -> events.Named:
         name = self._mentions.name(mention)
         self._mentions.learn(name)
-        return Named(name, percent, why)
+        return events.Named(name, percent, why)
 
 
 class _Bare:
@@ -249,7 +235,7 @@ class _Bare:
         )
 
 
-def _went_back(about: str, names: tuple[Name, ...]) -> WentBack:
+def _went_back(about: str, names: tuple[Name, ...]) -> events.WentBack:
     to = {
         "all_refuted": GENERATE_DIFFERENTIAL.name,
         "nothing_to_recheck": GENERATE_DIFFERENTIAL.name,
@@ -257,7 +243,7 @@ def _went_back(about: str, names: tuple[Name, ...]) -> WentBack:
         "all_evidence": CHECK_EVIDENCE.name,
     }
     ruled = about in {"all_refuted", "nothing_to_recheck", "too_close"}
-    return WentBack(to.get(about, about), names, cast(Why, about) if ruled else "doubt")
+    return events.WentBack(to.get(about, about), names, cast(events.Why, about) if ruled else "doubt")
 
 
 _STRENGTH_OF: Final[Mapping[str, Strength]] = {words: cast(Strength, s) for s, words in STRENGTHS.items()}
@@ -265,9 +251,9 @@ _KIND_OF: Final = {words: kind for kind, words in KINDS.items()}
 _SALIENCE_OF: Final = {words: salience for salience, words in SALIENCES.items()}
 
 
-def _noted(mention: str, about: re.Match[str]) -> Noted:
+def _noted(mention: str, about: re.Match[str]) -> events.Noted:
     kind, salience = about["kind"], about["salience"]
-    return Noted(
+    return events.Noted(
         finding_of(mention),
         cast(Any, about["polarity"]),
         cast(Any, _KIND_OF[kind] if kind else None),

@@ -10,17 +10,8 @@ from ddxgraph.nodes.conclude import CONCLUDE, Conclusion
 from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.registry import title
 from ddxgraph.nodes.review_history import Finding, History
-from ddxgraph.training.styles.journey import (
-    Asked,
-    Checked,
-    Event,
-    Journey,
-    ParsedTrace,
-    Thought,
-    Weighed,
-    named,
-    noted,
-)
+from ddxgraph.training.styles.events import Asked, Checked, Event, Journey, Thought, Weighed
+from ddxgraph.training.styles.journey import ParsedTrace, named, noted
 from ddxgraph.training.styles.longstep import steps_told
 from ddxgraph.training.styles.phrases import ASKS
 from ddxgraph.training.styles.quoting import ModelWords, Name, answer_line, joined

@@ -5,7 +5,7 @@ from random import Random
 from typing import Final
 
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
-from ddxgraph.training.styles.journey import Halted, Refuted, Thought, Weighed, WentBack
+from ddxgraph.training.styles.events import Halted, Refuted, Thought, Weighed, WentBack
 from ddxgraph.training.styles.phrases import ASIDES, EVENTS, SLOT, Pool, lead_ins, our_words
 from ddxgraph.training.styles.quoting import WHOLE, Mentions, Name, answer_line, aside, joined, quoted
 

@@ -23,7 +23,7 @@ from ddxgraph.training.gate.config import (
     Length,
     ProvenanceRule,
 )
-from ddxgraph.training.gate.reasons import MEANING, Note, Reason, Rule
+from ddxgraph.training.gate.reasons import Note, Reason, Rule
 from ddxgraph.training.gate.rules import Examined, Standing, first_rejection, hypothesis_of_answer, notes_on
 from ddxgraph.training.review.review import Review, content_digest
 
@@ -87,7 +87,7 @@ def test_a_sound_journey_passes(good, back):
 
 
 def test_every_reason_says_what_it_means():
-    assert set(MEANING) == set(Reason)
+    assert len({reason.words for reason in Reason}) == len(Reason)
 
 
 def test_only_answers_of_the_graph_are_taken(good):

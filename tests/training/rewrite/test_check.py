@@ -13,7 +13,7 @@ from ddxgraph.common.errors import CompileError
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.rewrite.check import FaultKind, check_rewrite
 from ddxgraph.training.styles.compile import compile_journey
-from ddxgraph.training.styles.journey import (
+from ddxgraph.training.styles.events import (
     Checked,
     Concluded,
     Event,
@@ -26,8 +26,8 @@ from ddxgraph.training.styles.journey import (
     Thought,
     Weighed,
     WentBack,
-    journey_of,
 )
+from ddxgraph.training.styles.journey import journey_of
 from ddxgraph.training.styles.longmonolog import monologue
 from ddxgraph.training.styles.phrases import EVENTS
 from ddxgraph.training.styles.quoting import Name

@@ -6,7 +6,7 @@ from walks import plain_walk, walked
 
 from ddxgraph import Budget, Policy
 from ddxgraph.training.styles.compile import compile_journey
-from ddxgraph.training.styles.journey import (
+from ddxgraph.training.styles.events import (
     Asked,
     Checked,
     Concluded,

@@ -15,17 +15,8 @@ from ddxgraph.nodes.check_evidence import EvidenceCheck
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
 from ddxgraph.training.styles.compile import compile_journey
-from ddxgraph.training.styles.journey import (
-    Checked,
-    Concluded,
-    Journey,
-    Noted,
-    Refuted,
-    Weighed,
-    WentBack,
-    journey_of,
-    parse,
-)
+from ddxgraph.training.styles.events import Checked, Concluded, Journey, Noted, Refuted, Weighed, WentBack
+from ddxgraph.training.styles.journey import journey_of, parse
 from ddxgraph.training.styles.longstep import tells_nothing
 from ddxgraph.training.styles.phrases import ASIDES
 from ddxgraph.training.styles.quoting import label

@@ -12,16 +12,8 @@ from ddxgraph import Budget
 from ddxgraph.common.errors import CompileError
 from ddxgraph.nodes.statement import stated
 from ddxgraph.training.styles.compile import compile_journey
-from ddxgraph.training.styles.journey import (
-    Checked,
-    Named,
-    Noted,
-    Refuted,
-    Revived,
-    Thought,
-    WentBack,
-    parse,
-)
+from ddxgraph.training.styles.events import Checked, Named, Noted, Refuted, Revived, Thought, WentBack
+from ddxgraph.training.styles.journey import parse
 from ddxgraph.training.styles.quoting import Name
 from ddxgraph.training.styles.recover import recover
 from ddxgraph.training.styles.shortcut import Detours, path_of

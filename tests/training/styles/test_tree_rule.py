@@ -11,7 +11,8 @@ from walks import doubting, traces, walked
 from ddxgraph import Budget, Step, Trace
 from ddxgraph.common.errors import CompileError
 from ddxgraph.training.styles.compile import compile_journey
-from ddxgraph.training.styles.journey import Checked, Journey, Named, Refuted, WentBack, journey_of
+from ddxgraph.training.styles.events import Checked, Journey, Named, Refuted, WentBack
+from ddxgraph.training.styles.journey import journey_of
 from ddxgraph.training.styles.tree_rule import all_taken, with_few_tries
 
 

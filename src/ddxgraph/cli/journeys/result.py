@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 def print_gate(report: "GateReport") -> None:
     """Print how many traversals each rule of the gate rejected, and why."""
-    from ddxgraph.training.gate.reasons import MEANING
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("gate")
@@ -30,7 +29,7 @@ def print_gate(report: "GateReport") -> None:
         for place, (reason, count) in enumerate(rule.reasons.items()):
             last = place == len(rule.reasons) - 1
             name = "" if place else rule.rule.value.replace("_", " ")
-            table.add_row(name, str(count), str(rule.after) if last else "", Text(MEANING[reason]))
+            table.add_row(name, str(count), str(rule.after) if last else "", Text(reason.words))
     table.add_row("accepted", "", str(report.accepted.journeys), style="bold")
     STDOUT.print(table, soft_wrap=False)
     off = [rule.rule.value.replace("_", " ") for rule in report.rules if not rule.enabled]
