@@ -25,21 +25,21 @@ class Split:
     """A split of a benchmark."""
 
     size: int
-    """Cases, as published: the denominator of every score of the split. 0: as many as an import brings."""
+    """Published number of cases: the denominator of every score of the split. 0: as many as were imported."""
     file: RawFile
     five_options: RawFile | None = None
-    """The same cases with five options, where the source has them."""
+    """The same cases with five options, if the source has them."""
     excluded: Exclusion | None = None
     note: str = ""
 
     @property
     def imported(self) -> bool:
-        """Whether users bring the file, so that its hash is that of their import."""
+        """Whether users import the file, so that its hash is not known in advance."""
         return not self.file.sha256
 
 
 class Import(Protocol):
-    """What an import found. It is kept beside the imported files, which are checked against it."""
+    """The record of an import. It is kept beside the imported files, which are checked against it."""
 
     @property
     def source(self) -> str:
@@ -57,7 +57,16 @@ class Import(Protocol):
         """Cases of a split that were imported."""
 
     def problems(self, split: str, raw: RawFile, content: bytes) -> list[Problem]:
-        """How a split's file differs from what was imported; empty where it does not."""
+        """How a split's file differs from what was imported.
+
+        Args:
+            split: the split.
+            raw: its file.
+            content: of the file.
+
+        Returns:
+            The differences; none if it is as it was imported.
+        """
 
     def lines(self) -> Iterator[str]:
         """The import in words, a line at a time."""

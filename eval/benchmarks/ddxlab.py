@@ -1,4 +1,4 @@
-"""The laboratory benchmark: cases generated from DDXPlus, the same on every machine, a subset a level."""
+"""The laboratory benchmark: cases generated from DDXPlus, the same on every machine, one subset for each level."""
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -14,35 +14,19 @@ from ddxgraph.lab.level import LEVELS
 
 NAME: Final = "ddxlab"
 SOURCE: Final = "ddxplus"
-"""The data that its cases are made of, by which they can be fetched too."""
+"""The data that its cases are made from; a second name to fetch them by."""
 CASES_A_LEVEL: Final = {"train": 2000, "dev": 100, "test": 250}
-"""Of each split. The generator goes on without end: see `ddxgraph.lab.labcase`."""
+"""In each split. The generator is endless: see `ddxgraph.lab.labcase`."""
 
 _SEED: Final = 0
 _CONDITIONS: Final = 49
 
 
-def ddxlab_file(split: SplitName) -> RawFile:
-    """The file that a split's cases are made of; it is the same for all."""
-    return RawFile(
-        path=f"{SOURCE}/{CONDITIONS_FILE}",
-        rows=_CONDITIONS,
-        sha256="8173e95870b81d0295f0febd27ec6c700c69e96ecddc39a18efdfbe5f23708bb",
-        read=partial(ddxlab_rows, split),
-        prefix=f"{NAME}-{split}-",
-    )
-
-
-def size(split: SplitName) -> int:
-    """Cases of a split."""
-    return CASES_A_LEVEL[split] * len(LEVELS)
-
-
 def ddxlab_rows(split: SplitName, content: bytes) -> Iterator[Row]:
-    """The cases of a split, level by level, each level a subset of its own (`level-1`).
+    """The cases of a split, level by level; each level is a subset (`level-1`).
 
     Args:
-        split: which.
+        split: the split.
         content: of `release_conditions.json`.
 
     Raises:
@@ -53,7 +37,7 @@ def ddxlab_rows(split: SplitName, content: bytes) -> Iterator[Row]:
 
 @lru_cache(maxsize=len(SPLITS))
 def _rows(split: SplitName, content: bytes) -> tuple[Row, ...]:
-    """Kept, since a split is asked for level by level, and drawing one takes seconds."""
+    """Cached, since a split is read once for each level, and drawing it takes seconds."""
     try:
         knowledge = read_knowledge(content)
     except KnowledgeError as error:
@@ -80,11 +64,22 @@ def _row(number: int, drawn: LabCase, split: SplitName) -> Row:
     )
 
 
+def _split(name: SplitName) -> Split:
+    raw = RawFile(
+        path=f"{SOURCE}/{CONDITIONS_FILE}",
+        rows=_CONDITIONS,
+        sha256="8173e95870b81d0295f0febd27ec6c700c69e96ecddc39a18efdfbe5f23708bb",
+        read=partial(ddxlab_rows, name),
+        prefix=f"{NAME}-{name}-",
+    )
+    return Split(CASES_A_LEVEL[name] * len(LEVELS), raw)
+
+
 BENCHMARK: Final = Benchmark(
     name=NAME,
     label=NAME,
     title="laboratory cases in four levels, generated from DDXPlus (arXiv 2205.09148); no medicine",
-    splits={split: Split(size(split), ddxlab_file(split)) for split in SPLITS},
+    splits={name: _split(name) for name in SPLITS},
     held_out=False,
     licence="CC BY 4.0 (DDXPlus)",
     home="https://github.com/mila-iqia/ddxplus",

@@ -1,6 +1,6 @@
-"""JAMA Clinical Challenge: its text is copyrighted, so users bring a file of their own.
+"""JAMA Clinical Challenge: its text is copyrighted, so users import a file of their own.
 
-Of that file the test items are kept, and apart from them what may be trained on. The test items are those of the
+An import keeps the test items and, apart from them, what may be trained on. The test items are those of the
 paper's list of addresses (arXiv 2501.06458; published as `JAMA_test_urls.json`), of which only digests ship.
 """
 
@@ -10,7 +10,6 @@ import io
 import json
 import math
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -18,6 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.common.errors import BenchmarkError
+from ddxgraph.common.files import CACHE_VARIABLE, write_whole
 from ddxgraph.eval.benchmarks.benchmark import TEST, Benchmark, Importer, Split
 from ddxgraph.eval.benchmarks.rawfile import (
     Problem,
@@ -67,7 +67,7 @@ class Rejected(BaseModel):
     """Place in the file, from 0."""
     link: str
     words: str
-    """How its question begins."""
+    """The beginning of its question."""
     why: str
 
     def __str__(self) -> str:
@@ -76,23 +76,23 @@ class Rejected(BaseModel):
 
 
 class Stored(BaseModel):
-    """A split as it was imported."""
+    """An imported split."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int
     sha256: str
     published: str
-    """Digest and article number of each row, a row a line."""
+    """Digest and article number of each row, one row a line."""
 
 
 class Import(BaseModel):
-    """What an import found: kept beside the imported files, and what these are checked against."""
+    """What an import found. It is kept beside the imported files, which are checked against it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str
-    """Name of the file that was imported."""
+    """Name of the imported file."""
     source_sha256: str
     rows: int
     """Rows of that file."""
@@ -100,26 +100,25 @@ class Import(BaseModel):
     """Test items that were found and can be used."""
     missing: int
     missing_urls: Sequence[str] | None
-    """None where the list of addresses is not at hand."""
+    """None if the list of addresses is not at hand."""
     test_with_figure: int
-    """Test items whose text speaks of a figure; kept, since the paper's list keeps them."""
+    """Test items whose text mentions a figure; kept, since the paper's list keeps them."""
     train: int
     excluded_for_image: int
     """Items outside the test set that need an image."""
     dropped_as_test_text: int
-    """Items outside the test set whose question is a test item's."""
+    """Items outside the test set that repeat a test item's question."""
     repeated: int
-    """Rows that stand in the file more than once."""
+    """Duplicate rows."""
     rejected: Sequence[Rejected]
-    """Rows that cannot be used, and why."""
     stored: Mapping[SplitName, Stored]
 
     def cases(self, split: str) -> int:
-        """Cases of a split that were imported."""
+        """See `benchmark.Import`."""
         return self.present if split == TEST else self.train
 
     def problems(self, split: str, raw: RawFile, content: bytes) -> list[Problem]:
-        """How a split's file differs from what was imported; empty where it does not."""
+        """See `benchmark.Import`."""
         stored = next((kept for name, kept in self.stored.items() if name == split), None)
         if stored is None:
             return [Problem(None, "", "", f"the last import has no split {split}")]
@@ -134,7 +133,7 @@ class Import(BaseModel):
         return [Problem(row.number, raw.prefix + row.key, "", misplaced) for row in _outside(split, content)]
 
     def lines(self) -> Iterator[str]:
-        """The import in words, a line at a time."""
+        """See `benchmark.Import`."""
         yield f"test: {self.present} of {TEST_SIZE} items, {self.missing} missing"
         yield f"  {self.test_with_figure} of them speak of a figure (kept, as in the published list)"
         for url in self.missing_urls or ():
@@ -149,7 +148,7 @@ class Import(BaseModel):
             yield f"  {rejected}"
 
     def to_json(self) -> str:
-        """The import as JSON, without the digests of its rows."""
+        """See `benchmark.Import`."""
         return self.model_dump_json(exclude={"stored"})
 
 
@@ -167,7 +166,7 @@ class _Item(NamedTuple):
 
 
 class _Sorted(NamedTuple):
-    """Where the items of a file belong."""
+    """The items of a file by split."""
 
     test: list[_Item]
     train: list[_Item]
@@ -186,62 +185,68 @@ def url_digest(link: str) -> str:
 
 
 def listed_urls() -> frozenset[str]:
-    """The test items, as digests of their addresses."""
+    """The digests of the test items' addresses."""
     return frozenset(shipped_digests(_TEST_URLS).split())
 
 
 def import_jama(source: Path, folder: Path, urls: Path | None = None) -> Import:
-    """Keep the test items, and what may be trained on, of a file that the public scraper wrote.
+    """Import a file that the public scraper wrote: its test items, and what may be trained on.
 
     Args:
-        source: `jama_raw.csv` or `jama_raw.json`: columns link, question, opa to opd, answer_idx and answer; a
-            column image or has_image (yes, no) is heeded where there is one.
+        source: `jama_raw.csv` or `jama_raw.json`, with the columns link, question, opa to opd, answer_idx and
+            answer, and optionally image or has_image (yes, no).
         folder: the data folder.
-        urls: the list of test addresses, so that missing items can be named; else the fetched one, if any.
+        urls: the list of test addresses, to name missing items; by default the fetched one, if any.
 
     Returns:
-        What was found. An import with less than the 646 test items is kept, and says so wherever it is used.
+        What was found. An import with fewer than the 646 test items is kept, and every score reports it.
 
     Raises:
-        BenchmarkError: the file cannot be read, holds no usable item, or two items of one address.
+        BenchmarkError: the file cannot be read, has no usable item, or has two different items of one address.
     """
     content = _bytes_of(source)
     listed = _test_list(urls or folder / FOLDER / URLS_FILE, required=urls is not None)
     given, rejected = list(_records(content, source)), list[Rejected]()
     items, repeated = _once(_items(given, rejected), source)
-    found = _sorted(items)
-    if not found.test and not found.train:
+    by_split = _sorted(items)
+    if not by_split.test and not by_split.train:
         why = f" ({rejected[0]})" if rejected else ""
         raise BenchmarkError(f"{source}: none of its {len(given)} rows can be used{why}; import {OBTAIN}")
-    present = {item.url for item in found.test}
-    splits: Mapping[SplitName, list[_Item]] = {"test": found.test, "train": found.train}
-    texts = {split: _text_of(items) for split, items in splits.items()}
+    present = {item.url for item in by_split.test}
+    texts: dict[SplitName, str] = {"test": _text_of(by_split.test), "train": _text_of(by_split.train)}
     report = Import(
         source=source.name,
         source_sha256=sha256_of(content),
         rows=len(given),
         present=len(present),
         missing=TEST_SIZE - len(present),
-        missing_urls=None
-        if listed is None
-        else [url for url in listed if normalised_url(url) not in present],
-        test_with_figure=sum(item.figure for item in found.test),
-        train=len(found.train),
-        excluded_for_image=found.excluded_for_image,
-        dropped_as_test_text=found.dropped_as_test_text,
+        missing_urls=listed and [url for url in listed if normalised_url(url) not in present],
+        test_with_figure=sum(item.figure for item in by_split.test),
+        train=len(by_split.train),
+        excluded_for_image=by_split.excluded_for_image,
+        dropped_as_test_text=by_split.dropped_as_test_text,
         repeated=repeated,
         rejected=rejected,
-        stored={split: _stored(text) for split, text in texts.items()},
+        stored={split: _stored(text.encode()) for split, text in texts.items()},
     )
-    _write(folder / FOLDER, texts, report)
+    place = folder / FOLDER
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for split, text in texts.items():
+            write_whole(place / f"{split}.jsonl", text)
+        write_whole(place / IMPORT_FILE, report.model_dump_json(indent=1))
+    except OSError as error:
+        raise BenchmarkError(
+            f"cannot write to {place}: {error.strerror or error}; set {CACHE_VARIABLE} to a folder with room"
+        ) from error
     return report
 
 
 def read_import(folder: Path) -> Import | None:
-    """What was imported last into a data folder; None where nothing was.
+    """The last import into a data folder; None if there was none.
 
     Raises:
-        BenchmarkError: the record of it is damaged.
+        BenchmarkError: its record is damaged.
     """
     path = folder / FOLDER / IMPORT_FILE
     try:
@@ -255,7 +260,7 @@ def read_import(folder: Path) -> Import | None:
 
 
 def jama_rows(content: bytes) -> Iterator[Row]:
-    """Rows of an imported split: a JSON object a line."""
+    """Rows of an imported split: one JSON object a line."""
     for number, line in enumerate(content.splitlines()):
         try:
             record = json.loads(line)
@@ -265,7 +270,7 @@ def jama_rows(content: bytes) -> Iterator[Row]:
 
 
 def _outside(split: str, content: bytes) -> Iterator[Row]:
-    """Rows of an imported split that do not belong to it by the list of test items."""
+    """Rows of an imported split that belong to the other one."""
     known = listed_urls()
     for row, line in zip(jama_rows(content), content.splitlines(), strict=True):
         if (url_digest(json.loads(line)["link"]) in known) != (split == "test"):
@@ -314,7 +319,7 @@ def _records(content: bytes, source: Path) -> Iterator[dict[str, Any]]:
 
 
 def _cell(value: Any) -> Any:
-    """A cell as text; what pandas writes for an empty one is empty."""
+    """A cell as text; pandas writes NaN for an empty one."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return str(value).strip() if isinstance(value, str | int) else value
@@ -334,13 +339,13 @@ def _items(given: Iterable[Mapping[str, Any]], rejected: list[Rejected]) -> Iter
 
 
 def _article(link: str) -> str:
-    """The article's number, with which its address ends."""
-    found = _ARTICLE.fullmatch(normalised_url(link))
-    return found[1] if found else ""
+    """The article number at the end of an address."""
+    match = _ARTICLE.fullmatch(normalised_url(link))
+    return match[1] if match else ""
 
 
 def _unlabelled(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record whose options do not begin with their own letters, as some pages print them."""
+    """A record without the letters that some pages print before each option."""
     options = {name: text for name, text in record.items() if re.fullmatch("op[a-e]", name)}
     rest = {name: value for name, value in record.items() if name not in options}
     if not any(options.values()):
@@ -378,8 +383,8 @@ def _sorted(items: Iterable[_Item]) -> _Sorted:
     return _Sorted(test, train, len(apart) - len(train), len(others) - len(apart))
 
 
-def _text_of(items: Iterable[_Item]) -> bytes:
-    """Items as JSON lines, by article number, so that it does not matter how the file was ordered."""
+def _text_of(items: Iterable[_Item]) -> str:
+    """Items as JSON lines, ordered by article number, whatever the order of the file."""
     lines = (
         json.dumps(
             {
@@ -394,27 +399,12 @@ def _text_of(items: Iterable[_Item]) -> bytes:
         )
         for item in sorted(items, key=lambda item: int(item.row.key))
     )
-    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+    return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace").decode()
 
 
 def _stored(text: bytes) -> Stored:
     rows = list(jama_rows(text))
     return Stored(rows=len(rows), sha256=sha256_of(text), published=print_published(rows, keys=True))
-
-
-def _write(folder: Path, texts: Mapping[SplitName, bytes], report: Import) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".import-") as temporary:
-            for split, text in texts.items():
-                (Path(temporary) / f"{split}.jsonl").write_bytes(text)
-            (Path(temporary) / IMPORT_FILE).write_text(report.model_dump_json(indent=1), encoding="utf-8")
-            for name in (*(f"{split}.jsonl" for split in texts), IMPORT_FILE):
-                (Path(temporary) / name).replace(folder / name)
-    except OSError as error:
-        raise BenchmarkError(
-            f"cannot write to {folder}: {error.strerror or error}; set DDXGRAPH_CACHE to a folder with room"
-        ) from error
 
 
 def _split(name: SplitName, size: int, note: str = "") -> Split:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Exclusion, Split
-from ddxgraph.eval.benchmarks.rawfile import RawFile, Row, unread
+from ddxgraph.eval.benchmarks.rawfile import RawFile, Row
 
 _HOME: Final = "https://github.com/jind11/MedQA"
 _COPIES: Final = (
@@ -28,9 +28,11 @@ def medqa_rows(content: bytes) -> Iterator[Row]:
             group, name = (_text(row.get(name) or "") for name in ("meta_info", "id"))
             yield Row(number, key, question, options, letter, answer, group, name)
         except (ValueError, RecursionError) as error:
-            yield unread(number, key, f"broken JSON ({error})")
+            yield Row(number, key, "", {}, "", broken=f"broken JSON ({error})")
         except (KeyError, TypeError, AttributeError):
-            yield unread(number, key, "it has not the fields question, options, answer_idx and answer")
+            yield Row(
+                number, key, "", {}, "", broken="it lacks the fields question, options, answer_idx and answer"
+            )
 
 
 def near_duplicates(content: bytes) -> frozenset[str]:

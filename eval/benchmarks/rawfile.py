@@ -1,4 +1,4 @@
-"""A benchmark's raw file: how its rows are read, and whether each of them is the published one."""
+"""Raw files of benchmarks: their rows, and whether each row is the published one."""
 
 import hashlib
 import json
@@ -28,45 +28,38 @@ class Row(NamedTuple):
     number: int
     """Place in the file, from 0."""
     key: str
-    """What the case's id ends in."""
+    """The end of the case's id."""
     question: str
     options: Mapping[str, str]
     letter: str
     """Of the gold option."""
     answer: str = ""
-    """Text of the gold option, where the file gives it."""
+    """Text of the gold option, if the file gives it."""
     group: str = ""
     """The subset that the row belongs to."""
     name: str = ""
-    """What the file itself calls the row."""
+    """The file's own name for the row."""
     asked: str = ""
-    """What is asked, where the source keeps it apart from the vignette."""
+    """The question, if the source separates it from the vignette."""
     broken: str = ""
-    """Why the row could not be read; empty where it could."""
+    """Why the row could not be read; empty if it could."""
 
     @property
     def digest(self) -> str:
         """First 12 hex digits of SHA-256 over the JSON of question, options and gold letter."""
-        told = [self.question, dict(self.options), self.letter]
-        text = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        content = [self.question, dict(self.options), self.letter]
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARS]
 
     @property
     def fault(self) -> str:
-        """Why no score could rest on the row; empty where it can."""
+        """Why the row cannot be scored; empty if it can."""
         if self.broken or not self.question.strip():
             return self.broken or "the question is empty"
-        return self._options_fault or self._answer_fault
-
-    @property
-    def _options_fault(self) -> str:
         if not self.options:
             return "it has no options"
-        empty = next((letter for letter, text in self.options.items() if not text.strip()), "")
-        return f"option {empty} is empty" if empty else ""
-
-    @property
-    def _answer_fault(self) -> str:
+        if empty := [letter for letter, text in self.options.items() if not text.strip()]:
+            return f"option {empty[0]} is empty"
         if self.letter not in self.options:
             return f"the answer {self.letter!r} is none of the options {', '.join(self.options)}"
         if self.answer and words_of(self.answer) != words_of(self.options[self.letter]):
@@ -75,22 +68,22 @@ class Row(NamedTuple):
 
 
 class Published(NamedTuple):
-    """What is known of a row as published: never its text."""
+    """What is known of a published row; never its text."""
 
     digest: str
     key: str = ""
-    """Empty where a row is known by its place alone."""
+    """Empty if a row is known only by its place."""
 
 
 class Problem(NamedTuple):
-    """Where a file is not the published one."""
+    """A difference between a file and the published one."""
 
     row: int | None
-    """From 0; None where the whole file is meant."""
+    """From 0; None for the whole file."""
     case: str
-    """The case's id, where it has one."""
+    """The case's id, if it has one."""
     words: str
-    """How the question begins."""
+    """The beginning of the question."""
     what: str
 
     def __str__(self) -> str:
@@ -110,25 +103,25 @@ Reader = Callable[[bytes], Iterator[Row]]
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file as its publisher made it."""
+    """A file as published."""
 
     path: str
     """Below the data folder."""
     rows: int
     sha256: str
     read: Reader | None = None
-    """None for a file of which only the hash is checked."""
+    """None if only the file's hash is checked."""
     prefix: str = ""
-    """What the ids of its cases begin with."""
+    """The beginning of its cases' ids."""
     digests: str = ""
     """Name of the file in `digests/` that holds a `Published` a line; empty where only the whole file's hash is
     known."""
     also: Sequence[str] = ()
-    """Names that it goes by elsewhere, in folders and in archives."""
+    """Its names in other folders and in archives."""
     urls: Sequence[str] = ()
-    """Public addresses of byte-identical copies; empty where none was confirmed."""
+    """Public addresses of byte-identical copies; empty if none was confirmed."""
     optional: bool = field(default=False, kw_only=True)
-    """Not every user can have it."""
+    """Not every user can get it."""
 
     @property
     def name(self) -> str:
@@ -142,44 +135,30 @@ def sha256_of(content: bytes) -> str:
 
 
 def problems_of(raw: RawFile, content: bytes) -> list[Problem]:
-    """What is wrong with a raw file, row by row; empty where it is the published one."""
-    found = sha256_of(content)
-    if found == raw.sha256:
+    """The faults of a raw file, row by row; empty if it is the published one."""
+    sha256 = sha256_of(content)
+    if sha256 == raw.sha256:
         return []
-    differing = _differing(raw, content)
-    return differing or [
-        Problem(
-            None,
-            "",
-            "",
-            f"its SHA-256 is {found}, not {raw.sha256}"
-            + (
-                "; every row is the published one, so that it differs in layout or in other fields"
-                * bool(raw.digests)
-            ),
-        )
-    ]
-
-
-def _differing(raw: RawFile, content: bytes) -> list[Problem]:
-    """The rows that differ, where rows are known one by one."""
-    if raw.read is None or not raw.digests:
-        return []
-    return list(differences(raw.prefix, list(raw.read(content)), published(raw)))
+    what = f"its SHA-256 is {sha256}, not {raw.sha256}"
+    if raw.read and raw.digests:
+        if differing := list(differences(raw.prefix, list(raw.read(content)), published(raw))):
+            return differing
+        what += "; every row is the published one, so that it differs in layout or in other fields"
+    return [Problem(None, "", "", what)]
 
 
 def published(raw: RawFile) -> list[Published]:
-    """The rows of a raw file as published, from the digests that ship."""
+    """The published rows of a raw file, from the shipped digests."""
     return parse_published(shipped_digests(raw.digests))
 
 
 def shipped_digests(name: str) -> str:
-    """The text of a file of digests that ships."""
+    """The text of a shipped file of digests."""
     return (Path(__file__).parent / "digests" / name).read_text(encoding="ascii")
 
 
 def parse_published(text: str) -> list[Published]:
-    """One `Published` a line: digest, and the key where a row has one of its own."""
+    """One `Published` a line: the digest, and the key if the row has its own."""
     return [Published(*line.split()) for line in text.splitlines()]
 
 
@@ -189,8 +168,17 @@ def print_published(rows: Iterable[Row], *, keys: bool) -> str:
 
 
 def differences(prefix: str, rows: Sequence[Row], wanted: Sequence[Published]) -> Iterator[Problem]:
-    """Rows that are changed, missing, too many, or cannot be scored."""
-    have, want = [row.digest for row in rows], [one.digest for one in wanted]
+    """Rows that are changed, missing, superfluous, or cannot be scored.
+
+    Args:
+        prefix: the beginning of the cases' ids.
+        rows: of the file.
+        wanted: the published ones.
+
+    Yields:
+        A problem for each, by row.
+    """
+    have, want = [row.digest for row in rows], [known.digest for known in wanted]
     counted, known, keys = Counter(have), Counter(want), dict[str, int]()
 
     def problem(row: Row, otherwise: str) -> Problem:
@@ -202,28 +190,23 @@ def differences(prefix: str, rows: Sequence[Row], wanted: Sequence[Published]) -
     matcher = SequenceMatcher(None, want, have, autojunk=False)
     for _, start, end, at, until in matcher.get_opcodes():
         paired = min(end - start, until - at)
-        for row, one in zip(rows[at : at + paired], wanted[start : start + paired], strict=True):
-            if row.digest != one.digest:
+        for row, original in zip(rows[at : at + paired], wanted[start : start + paired], strict=True):
+            if row.digest != original.digest:
                 yield problem(row, "its question, options or answer are not the published ones")
-            elif one.key and row.key != one.key:
-                yield problem(row, f"its id is not the published one, {prefix}{one.key}")
+            elif original.key and row.key != original.key:
+                yield problem(row, f"its id is not the published one, {prefix}{original.key}")
             else:
                 keys.setdefault(row.key, row.number)
         for number in range(start + paired, end):
             if counted[want[number]] < known[want[number]]:
-                yield _missing(prefix, number, wanted[number], rows[at - 1] if at else None)
+                before = f'it came after "{first_words(rows[at - 1].question)}"' if at else "it was the first"
+                case = prefix + (wanted[number].key or str(number))
+                yield Problem(number, case, "", f"it is missing; {before}")
         for row in rows[at + paired : until]:
+            moved = row.digest in known
             yield problem(
-                row,
-                "it stands twice, or out of its place"
-                if row.digest in known
-                else "no such row was published",
+                row, "it stands twice, or out of its place" if moved else "no such row was published"
             )
-
-
-def _missing(prefix: str, number: int, one: Published, before: Row | None) -> Problem:
-    place = f'it came after "{first_words(before.question)}"' if before else "it was the first"
-    return Problem(number, prefix + (one.key or str(number)), "", f"it is missing; {place}")
 
 
 def refusal(problems: Sequence[Problem]) -> str:
@@ -234,19 +217,19 @@ def refusal(problems: Sequence[Problem]) -> str:
 
 
 def first_words(text: str) -> str:
-    """How a text begins, to know a row by."""
+    """The beginning of a text, to identify a row."""
     words = text.split()
     return " ".join(words[:_SHOWN_WORDS]) + ("..." if len(words) > _SHOWN_WORDS else "")
 
 
 def words_of(text: str) -> str:
-    """A text by its words alone: case, accents, punctuation and white space do not count."""
+    """The words of a text without case, accents, punctuation and white space."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return _NOT_WORD.sub(" ", bare.casefold()).strip()
 
 
 def records_of(content: bytes) -> Iterator[dict[str, Any]]:
-    """Records of a JSON text: a list of objects, or one object of columns.
+    """Records of a JSON text, which is a list of objects or one object of columns.
 
     Raises:
         BenchmarkError: it is neither.
@@ -266,17 +249,22 @@ def records_of(content: bytes) -> Iterator[dict[str, Any]]:
 
 
 def lettered_row(number: int, key: str, record: Mapping[str, Any], group: str = "") -> Row:
-    """The row of a record with the columns question, opa, opb, ..., answer_idx and answer."""
-    options = {letter: record.get(f"op{letter.lower()}") for letter in LETTERS}
-    given = {letter: text for letter, text in options.items() if f"op{letter.lower()}" in record}
-    texts = [record.get("question"), record.get("answer_idx"), record.get("answer"), *given.values()]
-    if not all(isinstance(text, str | None) for text in texts):
-        return unread(number, key, "a field is not text")
-    said = {letter: text or "" for letter, text in given.items()}
-    question, letter, answer = (str(record.get(name) or "") for name in ("question", "answer_idx", "answer"))
-    return Row(number, key, question, said, letter, answer, group)
+    """The row of a record with the columns question, opa, opb, ..., answer_idx and answer.
 
+    Args:
+        number: place in the file, from 0.
+        key: the end of the case's id.
+        record: by column.
+        group: the subset that the row belongs to.
 
-def unread(number: int, key: str, why: str) -> Row:
-    """A row that could not be read, and why."""
-    return Row(number, key, "", {}, "", broken=why)
+    Returns:
+        The row; broken if a field is not text.
+    """
+    options = {letter: record[column] for letter in LETTERS if (column := f"op{letter.lower()}") in record}
+    fields = [record.get(name) for name in ("question", "answer_idx", "answer")]
+    if not all(isinstance(text, str | None) for text in (*fields, *options.values())):
+        return Row(number, key, "", {}, "", broken="a field is not text")
+    question, letter, answer = (text or "" for text in fields)
+    return Row(
+        number, key, question, {name: text or "" for name, text in options.items()}, letter, answer, group
+    )

@@ -56,9 +56,9 @@ NAMED = '(mini-test-4, "A 24-year-old patient has joint pain on 4...")'
         ({"options": {}}, "it has no options"),
         ({"question": " "}, "the question is empty"),
         ({"answer": "Measles"}, None),
-        ({"answer_idx": 4}, "has not the fields question, options, answer_idx and answer"),
-        ({"options": ["Gout"]}, "has not the fields"),
-        ({"options": {"A": 1, "B": "b"}}, "has not the fields"),
+        ({"answer_idx": 4}, "lacks the fields question, options, answer_idx and answer"),
+        ({"options": ["Gout"]}, "lacks the fields"),
+        ({"options": {"A": 1, "B": "b"}}, "lacks the fields"),
     ],
 )
 def test_a_row_that_is_not_as_published_is_named_alone(fields, said, tmp_path):
