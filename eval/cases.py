@@ -1,4 +1,4 @@
-"""Case files: one JSON object a case, its gold answer kept apart from what the model may see."""
+"""Cases with their gold answers, kept apart from what the model may see: files, samples, order of the options."""
 
 import hashlib
 import heapq
@@ -30,7 +30,7 @@ class Gold(BaseModel):
 
 
 class CaseEntry(NamedTuple):
-    """A case and, where the file gives it, its gold answer."""
+    """A case and, if the file gives it, its gold answer."""
 
     case: Case
     gold: Gold | None
@@ -38,7 +38,7 @@ class CaseEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class CaseFile:
-    """A case file that can be read again and again, a case at a time (see `read_cases`)."""
+    """A case file that can be iterated repeatedly, one case at a time (see `read_cases`)."""
 
     path: Path
 
@@ -101,7 +101,7 @@ def _parse_lines(source: TextIO, where: str) -> Iterator[CaseEntry]:
         for number, line in chain((first, second), lines):
             yield parse_case(line, f"{where}, line {number}")
     else:
-        # One object, over as many lines as it likes; blank lines are put back, so that errors count right.
+        # One object over any number of lines; blank lines are restored, so that errors name the right line.
         blank = "\n" * (first[0] - 1)
         gap = "\n" * (second[0] - first[0] - 1) if second else ""
         yield parse_case(blank + first[1] + gap + (second[1] if second else "") + source.read(), where)
@@ -126,7 +126,7 @@ def parse_case(text: str, where: str) -> CaseEntry:
 
 
 def case_entry(data: Any, where: str) -> CaseEntry:
-    """One case from its fields, the gold answer taken out.
+    """One case from its fields, with the gold answer taken out.
 
     Raises:
         CaseFileError: see `read_cases`.
@@ -174,15 +174,19 @@ def _is_object(line: str) -> bool:
 
 
 def sample(entries: Iterable[CaseEntry], limit: int, seed: int = 0) -> list[CaseEntry]:
-    """The cases of the `limit` ids whose hash with the seed is smallest, in that order.
+    """A sample that is the same on every machine: the `limit` ids whose hash with the seed is smallest, in that
+    order.
 
-    Which they are depends on the ids and the seed alone, not on the order of the cases or a library's generator;
-    the first 20 of a sample of 40 are the sample of 20.
+    It depends only on the ids and the seed, not on the order of the cases or a library's generator; the first 20
+    of a sample of 40 are the sample of 20.
 
     Args:
-        entries: is read twice, and may hold more than fits into memory; an entry that stands twice is kept twice.
+        entries: iterated twice, and possibly larger than memory; a duplicate entry is kept twice.
         limit: most ids.
         seed: draws another sample.
+
+    Returns:
+        The sampled entries.
     """
     ids = {entry.case.id for entry in entries}
     chosen = heapq.nsmallest(limit, ids, key=lambda case: hashlib.sha256(f"{seed}\0{case}".encode()).digest())
@@ -193,25 +197,23 @@ def sample(entries: Iterable[CaseEntry], limit: int, seed: int = 0) -> list[Case
 def shuffled(entry: CaseEntry, seed: int) -> CaseEntry:
     """The case with its options' texts moved among its letters; the gold letter moves with its text.
 
-    The order depends on `seed` and the case's id alone: on no other case, and on no library's generator. A case
-    without options stays as it is.
+    The order depends only on `seed` and the case's id, not on other cases or a library's generator. A case
+    without options is unchanged.
     """
     case, gold = entry
-    order = sorted(case.letters, key=lambda letter: _drawn(seed, case.id, letter))
-    moved = dict(zip(order, case.letters, strict=True))  # where each text was -> where it is now
-    options = {letter: case.options[was] for was, letter in sorted(moved.items(), key=lambda pair: pair[1])}
+    order = sorted(
+        case.letters, key=lambda letter: hashlib.sha256(f"{seed}\0{case.id}\0{letter}".encode()).digest()
+    )
+    moved = dict(zip(order, case.letters, strict=True))  # old letter -> new letter
+    options = {new: case.options[old] for old, new in sorted(moved.items(), key=lambda pair: pair[1])}
     if gold is not None and case.options:
         gold = Gold(case=gold.case, answer=moved[gold.answer])
     return CaseEntry(case.model_copy(update={"options": options}), gold)
 
 
 def withheld(entry: CaseEntry) -> CaseEntry:
-    """The case without its options; the gold answer is then the option's text. The question stays as it is."""
+    """The case without its options; the gold answer becomes the option's text. The question is unchanged."""
     case, gold = entry
     if gold is not None and case.options:
         gold = Gold(case=gold.case, answer=case.options[gold.answer])
     return CaseEntry(case.model_copy(update={"options": {}}), gold)
-
-
-def _drawn(seed: int, case: str, letter: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0{case}\0{letter}".encode()).digest()

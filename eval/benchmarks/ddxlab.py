@@ -1,4 +1,5 @@
-"""The laboratory benchmark: cases generated from DDXPlus, the same on every machine, one subset for each level."""
+"""The laboratory benchmark: cases generated from DDXPlus, the same on every machine, one subset for each
+level."""
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
