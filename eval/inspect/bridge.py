@@ -1,4 +1,5 @@
-"""Inspect AI's model as a chat model, through Inspect's agent bridge; what the bridge would drop is put back."""
+"""Inspect AI's model as a chat model, through Inspect's agent bridge, with what the bridge would drop
+restored."""
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from inspect_ai.model import (
     ModelOutput,
 )
 
-# Inspect has no public way to ask for the settings of the evaluation that is running.
+# Inspect has no public way to read the settings of the running evaluation.
 from inspect_ai.model._generate_config import active_generate_config
 from inspect_ai.tool import ToolChoice, ToolInfo
 from inspect_ai.util import span
@@ -31,10 +32,10 @@ from ddxgraph.nodes.reply import cut_off
 from ddxgraph.nodes.settings import Sampling
 
 WHOLE_SCHEMAS: Final = frozenset({"llama-cpp-python", "mockllm", "ollama", "openai-api", "sglang", "vllm"})
-"""Inspect's providers whose servers are given a form's whole JSON schema.
+"""Inspect's providers whose servers get a form's whole JSON schema.
 
-Inspect's own schema type knows neither `minItems`, `maxItems` nor `$ref`, and to most of these providers it sends
-no lengths and ranges either. The others get what it keeps, with references written out.
+Inspect's own schema type lacks `minItems`, `maxItems` and `$ref`, and for most of these providers it drops
+lengths and ranges too. Other providers get what it keeps, with references inlined.
 """
 SHAPING: Final = (
     *Sampling.model_fields,
@@ -52,32 +53,32 @@ SHAPING: Final = (
     "verbosity",
     "extra_body",
 )
-"""Inspect's generation settings that decide what a model replies. Headers may hold keys, and are left out."""
+"""Inspect's generation settings that affect a model's reply. Headers are left out, since they may hold keys."""
 
 _UNKNOWN: Final = ("minItems", "maxItems")
 """Keywords of our forms that Inspect's schema type does not know."""
 _SENT: Final = ("max_tokens", "logprobs", "top_logprobs", "stop")
-"""What is sent of a call's settings; the others are Inspect's own, which it applies itself."""
+"""Settings of a call that are sent; Inspect applies the others itself."""
 
 
 class InspectSampling(Sampling):
-    """The settings of an evaluation that decide what the model replies; None and absent: the model's own."""
+    """The settings of an evaluation that affect the model's reply; None or absent: the model's default."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
 def sampling_of(model: Model) -> InspectSampling:
-    """What the user has set for the evaluation that is running, such as by `--temperature`."""
+    """The user's settings for the running evaluation, such as `--temperature`."""
     config = model.config.merge(active_generate_config())
-    told = {key: getattr(config, key) for key in SHAPING}
-    return InspectSampling(**{key: value for key, value in told.items() if value is not None})
+    settings = {key: getattr(config, key) for key in SHAPING}
+    return InspectSampling(**{key: value for key, value in settings.items() if value is not None})
 
 
 class _Asked(NamedTuple):
-    """What of a call does not come through the bridge by itself."""
+    """The parts of a call that the bridge drops."""
 
     form: Mapping[str, Any] | None = None
-    """OpenAI's `response_format`, whole."""
+    """OpenAI's whole `response_format`."""
     seed: int | None = None
     """Of this sample; Inspect would send the same seed in every epoch."""
 
@@ -87,13 +88,13 @@ _TROUBLES: ContextVar[list[Exception] | None] = ContextVar("ddxgraph_troubles", 
 
 
 class BridgedChatModel(ChatOpenAI):
-    """Inspect's model; works within `bridged` alone, and asynchronously alone.
+    """Inspect's model; works only within `bridged`, and only asynchronously.
 
-    Each call stands in Inspect's transcript under a span with the node's name.
+    Inspect's transcript shows each call in a span with the node's name.
     """
 
     takes_whole_schemas: bool = False
-    """Its provider is one of `WHOLE_SCHEMAS`."""
+    """Whether its provider is one of `WHOLE_SCHEMAS`."""
 
     async def _agenerate(
         self,
@@ -106,7 +107,7 @@ class BridgedChatModel(ChatOpenAI):
         form = kwargs.get("response_format")
         sent: dict[str, Any] = {key: kwargs[key] for key in _SENT if key in kwargs}
         if form:
-            # What is put back whole need not be complained of.
+            # The whole schema is restored later, so Inspect need not complain about it here.
             sent["response_format"] = written_out(form, without=_UNKNOWN if self.takes_whole_schemas else ())
         place = _ASKED.set(_Asked(form, kwargs.get("seed")))
         try:
@@ -122,12 +123,7 @@ class BridgedChatModel(ChatOpenAI):
 
 
 def bridged_model(model: Model, *, brief: bool) -> BridgedChatModel:
-    """A chat model that stands for Inspect's.
-
-    Args:
-        model: Inspect's.
-        brief: it is so small that it does best with `Limits.brief()`.
-    """
+    """A chat model that calls Inspect's `model`; `brief` for one that does best with `Limits.brief()`."""
     return BridgedChatModel(
         model="inspect",
         api_key=SecretStr("none"),
@@ -144,13 +140,13 @@ def bridged_model(model: Model, *, brief: bool) -> BridgedChatModel:
 
 @asynccontextmanager
 async def bridged(*, logprobs: bool = True) -> AsyncIterator[Sequence[Exception]]:
-    """Within, `BridgedChatModel` reaches Inspect's model.
+    """Connect `BridgedChatModel` to Inspect's model.
 
     Args:
-        logprobs: ask for log-probabilities where a node wants them; some providers refuse such a request.
+        logprobs: whether nodes may ask for log-probabilities; some providers refuse such a request.
 
     Yields:
-        What its calls have raised so far, Inspect's limits included.
+        The exceptions of its calls so far, Inspect's limits included.
     """
     troubles: list[Exception] = []
 
@@ -177,7 +173,17 @@ async def bridged(*, logprobs: bool = True) -> AsyncIterator[Sequence[Exception]
 
 
 def completed(config: GenerateConfig, provider: str, asked: _Asked, logprobs: bool) -> GenerateConfig:
-    """A call's settings with what the bridge had dropped. Pure."""
+    """A call's settings with what the bridge had dropped. Pure.
+
+    Args:
+        config: the settings.
+        provider: Inspect's name of the model's provider.
+        asked: what was dropped.
+        logprobs: whether log-probabilities may be asked for.
+
+    Returns:
+        The settings to send.
+    """
     update: dict[str, Any] = {}
     if asked.seed is not None:
         update["seed"] = asked.seed
@@ -189,18 +195,15 @@ def completed(config: GenerateConfig, provider: str, asked: _Asked, logprobs: bo
 
 
 def written_out(form: Mapping[str, Any], without: Collection[str] = ()) -> dict[str, Any]:
-    """A `response_format` as Inspect's schema type can hold it: no references, an `enum` instead of a `const`.
+    """OpenAI's `response_format` as Inspect's schema type can hold it: without references, with `enum` for
+    `const`.
 
-    Args:
-        form: OpenAI's `response_format`.
-        without: keywords to leave out.
+    `without` names further keywords to leave out.
     """
-    told = form["json_schema"]
-    defs = told["schema"].get("$defs", {})
-    return {
-        **form,
-        "json_schema": {**told, "schema": _inlined(told["schema"], defs, {"$defs", "const", *without})},
-    }
+    named = form["json_schema"]
+    schema = named["schema"]
+    inlined = _inlined(schema, schema.get("$defs", {}), {"$defs", "const", *without})
+    return {**form, "json_schema": {**named, "schema": inlined}}
 
 
 def _inlined(schema: Any, defs: Mapping[str, Any], without: Collection[str]) -> Any:
@@ -227,7 +230,7 @@ async def _without_thoughts(
     output: ModelOutput,
     asked: GenerateInput,  # noqa: ARG001
 ) -> ModelOutput | None:
-    """A reasoning model's reply without its thoughts, as servers give it; they stay in Inspect's transcript."""
+    """A reasoning model's reply without its thoughts, as servers return it; Inspect's transcript keeps them."""
     if all(isinstance(choice.message.content, str) for choice in output.choices):
         return None
     for choice in output.choices:

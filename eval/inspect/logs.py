@@ -1,15 +1,15 @@
-"""Logs of Inspect AI as run folders: the traces of this package's tasks, taken out of them."""
+"""Logs of Inspect AI as run folders: imports the traces of this package's tasks."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log, read_eval_log_samples
 from pydantic import ValidationError
 
-from ddxgraph.batch.folder import ERRORS, RunFolder, open_run
+from ddxgraph.batch.folder import ERRORS, open_run
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_records
 from ddxgraph.common.errors import InspectLogError, fault_of
@@ -17,15 +17,15 @@ from ddxgraph.eval.inspect.tasks import ORIGIN_KEY, TRACE_KEY, Origin
 from ddxgraph.graph.trace import Trace, plan_digest
 
 _SKIPPED: Final = {"attachments", "events", "messages", "output", "timelines"}
-"""Parts of a sample that hold no trace, and most of its bytes."""
+"""Parts of a sample without a trace, which make up most of its bytes."""
 _BATCH: Final = 64
-"""Traces that are written at once."""
-_SAID_CHARS: Final = 120
+"""Traces written at once."""
+_ERROR_CHARS: Final = 120
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of some logs."""
+    """The result of an import."""
 
     folder: Path
     traces: int
@@ -33,18 +33,19 @@ class Imported:
     errors: int
     """Failed traces, new in the folder."""
     before: int
-    """Traces of these logs that the folder had already."""
+    """Traces of these logs that were already in the folder."""
     missing: int
-    """Traces of the whole run that the folder has not: failed, or in none of the logs."""
+    """Traces of the whole run that the folder lacks: failed, or in none of the logs."""
     remarks: Sequence[str]
     """What the logs lack, one sentence each."""
 
 
 class _Attempt(NamedTuple):
-    """One attempt at a traversal; a trace that failed may have several."""
+    """One attempt at a traversal; a failed one may be followed by others."""
 
     trace_id: str
-    started_at: str
+    started_at: str | None
+    """None for the one that came to an end."""
 
 
 class _Log(NamedTuple):
@@ -56,25 +57,28 @@ class _Log(NamedTuple):
 
     @property
     def epochs(self) -> int:
-        """Samples of each case, in the words of this package."""
+        """Epochs, which are this package's samples of a case."""
         return self.header.eval.config.epochs or 1
 
     @property
     def cases(self) -> int:
-        """Cases that Inspect was to take."""
+        """Cases that Inspect was told to take."""
         return len(self.header.eval.dataset.sample_ids or ())
 
 
 def import_logs(logs: Sequence[Path | str], out: Path | str) -> Imported:
-    """Take the traces of Inspect logs over into a run folder, made where it is missing.
+    """Import the traces of Inspect logs into a run folder, which is created if it is missing.
 
-    The logs are those of one run: the same cases, model, settings and strategy, such as a log and those of its
-    `inspect eval-retry`. Where a trace stands in several, the first that came to an end counts. Doing it again
-    changes nothing.
+    The logs must be of one run (the same cases, model, settings and strategy), such as a log and those of its
+    `inspect eval-retry`. If a trace is in several, the first that came to an end counts. Importing again changes
+    nothing.
 
     Args:
-        logs: `.eval` or `.json` files, one at least.
+        logs: `.eval` or `.json` files, at least one.
         out: the folder.
+
+    Returns:
+        What was imported.
 
     Raises:
         InspectLogError: a log is unreadable or of another task, has no traces, or belongs to another run than the
@@ -84,23 +88,44 @@ def import_logs(logs: Sequence[Path | str], out: Path | str) -> Imported:
     opened = [_open(Path(path)) for path in logs]
     surveys = [_survey(log) for log in opened]
     wanted = _common(opened, [survey.first for survey in surveys])
-    held: set[str] = set()
-    with open_run(Path(out), wanted, seen=lambda record: held.add(record["id"])) as folder:
-        filing = _Filing(folder, held, _failures_in(folder.path / ERRORS))
-        for log in opened:
-            for sample in _samples(log):
-                trace = _trace(log, sample)
-                if trace is not None:
-                    filing.add(trace)
-        filing.write()
-        return Imported(
-            folder=folder.path,
-            traces=filing.counts["traces"],
-            errors=filing.counts["errors"],
-            before=filing.counts["before"],
-            missing=wanted.total - len(held),
-            remarks=[remark for survey in surveys for remark in survey.remarks],
-        )
+    held: set[_Attempt] = set()
+    counts: Counter[str] = Counter()
+    with open_run(Path(out), wanted, seen=lambda record: held.add(_Attempt(record["id"], None))) as folder:
+        errors = folder.path / ERRORS
+        failed = read_records(errors) if errors.exists() else ()
+        held.update(_Attempt(record["id"], record["provenance"]["started_at"]) for record in failed)
+        waiting: list[Trace] = []
+        for trace in _new_traces(opened, held, counts):
+            waiting.append(trace)
+            if len(waiting) == _BATCH:
+                folder.append(waiting)
+                waiting = []
+        folder.append(waiting)
+    return Imported(
+        folder=folder.path,
+        traces=counts["traces"],
+        errors=counts["errors"],
+        before=counts["before"],
+        missing=wanted.total - sum(attempt.started_at is None for attempt in held),
+        remarks=[remark for survey in surveys for remark in survey.remarks],
+    )
+
+
+def _new_traces(logs: Sequence[_Log], held: set[_Attempt], counts: Counter[str]) -> Iterator[Trace]:
+    """The traces that the folder lacks; each is counted and then held."""
+    for log in logs:
+        for sample in _samples(log):
+            trace = _trace(log, sample)
+            if trace is None:
+                continue
+            failed = trace.outcome == "error"
+            attempt = _Attempt(trace.id, trace.provenance.started_at if failed else None)
+            if attempt in held:
+                counts["before"] += 1
+                continue
+            held.add(attempt)
+            counts["errors" if failed else "traces"] += 1
+            yield trace
 
 
 def _open(path: Path) -> _Log:
@@ -114,14 +139,14 @@ def _open(path: Path) -> _Log:
             f"{path} cannot be read as a log of Inspect's ({_in_short(error)}); give a .eval or .json file that "
             "`inspect eval` has written, or mend it with `inspect log recover`"
         ) from None
-    told = (header.eval.metadata or {}).get(ORIGIN_KEY)
-    if told is None:
+    origin = (header.eval.metadata or {}).get(ORIGIN_KEY)
+    if origin is None:
         raise InspectLogError(
             f"{path} is a log of the task {header.eval.task!r}, which is none of ddxgraph's: "
             "run one of those, such as `inspect eval ddxgraph/medqa`, and import its log"
         )
     try:
-        return _Log(path, header, Origin.model_validate(told))
+        return _Log(path, header, Origin.model_validate(origin))
     except ValidationError as error:
         raise InspectLogError(
             f"{path} was written by another version of ddxgraph ({fault_of(error)})"
@@ -129,7 +154,7 @@ def _open(path: Path) -> _Log:
 
 
 def _samples(log: _Log) -> Iterator[EvalSample]:
-    """The samples of a log that it has, one in memory at a time (of a `.json` log, all)."""
+    """The samples that a log has, one in memory at a time (for a `.json` log, all)."""
     try:
         if log.path.suffix == ".json":
             yield from read_eval_log(log.path).samples or ()
@@ -144,17 +169,17 @@ def _samples(log: _Log) -> Iterator[EvalSample]:
 
 
 def _trace(log: _Log, sample: EvalSample) -> Trace | None:
-    """A sample's trace; None where it has none, or was declared invalid.
+    """A sample's trace; None if it has none, or was declared invalid.
 
     Raises:
-        InspectLogError: what is there is no trace, or that of another sample.
+        InspectLogError: the stored value is not a trace, or that of another sample.
     """
-    told = sample.store.get(TRACE_KEY)
-    if told is None or sample.invalidation is not None:
+    stored = sample.store.get(TRACE_KEY)
+    if stored is None or sample.invalidation is not None:
         return None
     where = f"{log.path}, sample {sample.id} of epoch {sample.epoch}"
     try:
-        trace = Trace.model_validate(told)
+        trace = Trace.model_validate(stored)
     except ValidationError as error:
         raise InspectLogError(
             f"{where}: not a trace of version 1 ({fault_of(error)}); nothing was changed"
@@ -167,15 +192,15 @@ def _trace(log: _Log, sample: EvalSample) -> Trace | None:
 
 
 class _Survey(NamedTuple):
-    """What a log holds."""
+    """The content of a log."""
 
     first: Trace
     remarks: Sequence[str]
-    """What it lacks."""
+    """What the log lacks."""
 
 
 def _survey(log: _Log) -> _Survey:
-    """Read a log through, before anything is written.
+    """Read a whole log before anything is written.
 
     Raises:
         InspectLogError: it has no trace, or its traces are not of one strategy on one model.
@@ -192,14 +217,14 @@ def _survey(log: _Log) -> _Survey:
             continue
         counts["failed"] += trace.outcome == "error"
         first = first or trace
-        if _plan(trace) != _plan(first):
+        if plan_digest(trace.strategy, trace.provenance) != plan_digest(first.strategy, first.provenance):
             raise InspectLogError(
                 f"{log.path} holds traces of more than one strategy or model: nothing was changed"
             )
     if first is None:
-        said = f" ({why})" if why else ""
+        cause = f" ({why})" if why else ""
         raise InspectLogError(
-            f"{log.path} holds no trace{said}; mend that, and take its samples again with `inspect eval-retry`"
+            f"{log.path} holds no trace{cause}; mend that, and take its samples again with `inspect eval-retry`"
         )
     return _Survey(first, list(_remarks(log, counts, why)))
 
@@ -229,20 +254,30 @@ def _remarks(log: _Log, counts: Counter[str], why: str) -> Iterator[str]:
 
 
 def _reason(sample: EvalSample) -> str:
-    """Why a sample has no trace, as far as the log tells."""
+    """Why a sample has no trace, if the log says."""
     if sample.error is not None:
         return _in_short(sample.error.message)
     return f"the {sample.limit.type} limit" if sample.limit is not None else ""
 
 
 def _common(logs: Sequence[_Log], firsts: Sequence[Trace]) -> Manifest:
-    """The manifest of the run that all logs are of.
+    """The manifest of the run that all logs belong to.
 
     Raises:
-        InspectLogError: one is of another run than the first.
+        InspectLogError: a log is of another run than the first.
     """
     samples = max(log.epochs for log in logs)
-    manifests = [_manifest(log, first, samples) for log, first in zip(logs, firsts, strict=True)]
+    manifests = [
+        Manifest(
+            cases=log.origin.cases,
+            samples=samples,
+            selection=log.origin.selection,
+            strategy=first.strategy,
+            provenance=first.provenance.model_copy(update={"started_at": ""}),
+            created_at=log.header.eval.created,
+        )
+        for log, first in zip(logs, firsts, strict=True)
+    ]
     for log, other in zip(logs[1:], manifests[1:], strict=True):
         if changes := manifests[0].changes(other):
             raise InspectLogError(
@@ -252,63 +287,5 @@ def _common(logs: Sequence[_Log], firsts: Sequence[Trace]) -> Manifest:
     return manifests[0]
 
 
-def _manifest(log: _Log, first: Trace, samples: int) -> Manifest:
-    return Manifest(
-        cases=log.origin.cases,
-        samples=samples,
-        selection=log.origin.selection,
-        strategy=first.strategy,
-        provenance=first.provenance.model_copy(update={"started_at": ""}),
-        created_at=log.header.eval.created,
-    )
-
-
-@dataclass
-class _Filing:
-    """Puts the traces into the folder that it has not."""
-
-    folder: RunFolder
-    held: set[str]
-    """Ids of the traces that it has."""
-    failures: set[_Attempt]
-    """Failed traces that it has."""
-    counts: Counter[str] = field(default_factory=Counter)
-    waiting: list[Trace] = field(default_factory=list)
-
-    def add(self, trace: Trace) -> None:
-        """Put a trace into the folder, unless it is there."""
-        failed = trace.outcome == "error"
-        if _attempt(trace) in self.failures if failed else trace.id in self.held:
-            self.counts["before"] += 1
-            return
-        if failed:
-            self.failures.add(_attempt(trace))
-        else:
-            self.held.add(trace.id)
-        self.counts["errors" if failed else "traces"] += 1
-        self.waiting.append(trace)
-        if len(self.waiting) == _BATCH:
-            self.write()
-
-    def write(self) -> None:
-        """Save what waits."""
-        self.folder.append(self.waiting)
-        self.waiting = []
-
-
-def _attempt(trace: Trace) -> _Attempt:
-    return _Attempt(trace.id, trace.provenance.started_at)
-
-
-def _failures_in(errors: Path) -> set[_Attempt]:
-    if not errors.exists():
-        return set()
-    return {_Attempt(told["id"], told["provenance"]["started_at"]) for told in read_records(errors)}
-
-
-def _plan(trace: Trace) -> str:
-    return plan_digest(trace.strategy, trace.provenance)
-
-
-def _in_short(said: object) -> str:
-    return " ".join(str(said).split())[:_SAID_CHARS]
+def _in_short(error: object) -> str:
+    return " ".join(str(error).split())[:_ERROR_CHARS]

@@ -1,12 +1,12 @@
-"""The benchmarks as tasks of Inspect AI: the same graph and the same strict rule on Inspect's models.
+"""The benchmarks as tasks of Inspect AI: the same strategies and the same strict rule on Inspect's models.
 
-Inspect finds them by the package's entry point: `inspect eval ddxgraph/medqa --model ...`.
+Inspect finds them through the package's entry point: `inspect eval ddxgraph/medqa --model ...`.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol
 
 from inspect_ai import Task, task
 from inspect_ai._util.error import PrerequisiteError  # Inspect shows it without a traceback
@@ -42,14 +42,14 @@ from ddxgraph.nodes.settings import Sampling
 from ddxgraph.nodes.strategies import GRAPH, UnknownStrategy
 
 ORIGIN_KEY: Final = "ddxgraph"
-"""In a log's metadata: the `Origin` of its samples."""
+"""Key in a log's metadata: the `Origin` of its samples."""
 CASE_KEY: Final = "case"
-"""In a sample's metadata: the case as the model may see it."""
+"""Key in a sample's metadata: the case as the model may see it."""
 TRACE_KEY: Final = "ddxgraph:trace"
-"""In a sample's store: its trace, whole."""
+"""Key in a sample's store: its whole trace."""
 
 ONCE: Final = Patience(away_s=0, attempts=1)
-"""Inspect itself makes a failed call again; what still fails is not tried a third time."""
+"""Inspect itself repeats a failed call; what still fails is not tried a third time."""
 _BUDGET: Final = Budget()
 _LOG: Final = logging.getLogger(__name__)
 
@@ -62,17 +62,17 @@ class Origin(BaseModel):
     version: int = 1
     selection: Selection | None = None
     cases: CaseSet
-    """All cases of the task, whether or not Inspect was told to take only some."""
+    """All cases of the task, even if Inspect takes only some."""
     absent: int = 0
-    """Cases of the benchmark that the user's data lack: not among them, and unscored in every score."""
+    """Cases of the benchmark that the user's data lack: not in `cases`, and unscored in every score."""
 
 
 class Items(Protocol):
-    """Cases with their gold answers, as `ddxgraph.eval.benchmarks.load` gives them."""
+    """Cases with their gold answers, such as those from `ddxgraph.eval.benchmarks.load`."""
 
     @property
     def selection(self) -> Selection | None:
-        """Which cases of which benchmark; None for cases of one's own."""
+        """Which cases of which benchmark; None for cases of your own."""
 
     @property
     def entries(self) -> Sequence[CaseEntry]:
@@ -82,13 +82,16 @@ class Items(Protocol):
 def task_of(items: Items, way: Solver, *, name: str | None = None) -> Task:
     """A task that takes cases by a strategy and scores them by the strict rule.
 
-    Every sample is taken even where others fail; a log with failed samples then has the status `error`, and
-    `inspect eval-retry` takes those alone.
+    A failed sample does not stop the others. A log with failed samples has the status `error`, and
+    `inspect eval-retry` repeats only those.
 
     Args:
         items: the cases.
         way: from `journey`.
-        name: the task's name; the benchmark's where None.
+        name: the task's name; by default the benchmark's.
+
+    Returns:
+        The task.
 
     Raises:
         BadInput: a case has no gold answer, or two different cases have the same id.
@@ -122,7 +125,7 @@ def _samples(entries: Sequence[CaseEntry]) -> Iterator[Sample]:
 
 
 def benchmark_task(name: str) -> Callable[..., Task]:
-    """The task of a registered benchmark, known to Inspect from now on."""
+    """Register a benchmark's task with Inspect."""
 
     @task(name=name)
     def benchmark(  # Inspect's -T options
@@ -180,7 +183,7 @@ def benchmark_task(name: str) -> Callable[..., Task]:
 
 
 TASKS: Final[Mapping[str, Callable[..., Task]]] = {name: benchmark_task(name) for name in BENCHMARKS}
-"""Name of a benchmark to its task."""
+"""Benchmark to its task."""
 
 
 @solver
@@ -197,22 +200,28 @@ def journey(
 ) -> Solver:
     """Take each case by a strategy, through Inspect's model.
 
-    Epoch k is sample k - 1. The trace stands whole in the sample's store. A trace that failed is kept there too,
-    and the failure is raised, so that Inspect counts the sample as failed, never as wrong.
+    Epoch k is sample k - 1. The sample's store holds the whole trace. A failed trace is kept there too, and its
+    failure is raised, so that Inspect counts the sample as failed, never as wrong.
 
     Args:
         strategy: `graph`, `vanilla`, `cot`, `longstep` or `longmonolog`.
         max_tokens: budget: prompt and completion tokens over a whole traversal.
         max_calls: budget: calls.
         max_backtracks: budget of the graph: moves back.
-        reply_tokens: most tokens of the reply of a strategy that generates once; its default where None.
-        context_window: tokens that the model's context holds; None: unbounded.
-        brief: the model is so small that it does best with `Limits.brief()`.
-        logprobs: ask for the log-probabilities of the answer; some providers refuse such a request.
+        reply_tokens: most tokens of a reply, for strategies that generate once; None for the strategy's default.
+        context_window: size of the model's context, in tokens; None if unbounded.
+        brief: whether the model is so small that it does best with `Limits.brief()`.
+        logprobs: whether to ask for the log-probabilities of the answer; some providers refuse such a request.
+
+    Returns:
+        The solver.
+
+    Raises:
+        PrerequisiteError: there is no such strategy.
     """
     budget = Budget(max_tokens=max_tokens, max_calls=max_calls, max_backtracks=max_backtracks)
-    settings = _Settings(strategy, budget, reply_tokens, context_window)
-    settings.strategy_with(Sampling())  # so that a name that is none is told before anything is loaded
+    made = partial(_strategy, strategy, budget, reply_tokens, context_window)
+    made(Sampling())  # refuses an unknown name before anything is loaded
     roads: list[_Road] = []
 
     async def take(state: TaskState, generate: Generate) -> TaskState:  # noqa: ARG001 - Inspect's interface
@@ -222,7 +231,7 @@ def journey(
         sampling = sampling_of(model)
         road = next((known for known in roads if known.model is model and known.sampling == sampling), None)
         if road is None:
-            road = _Road(model, sampling, bridged_model(model, brief=brief), settings.strategy_with(sampling))
+            road = _Road(model, sampling, bridged_model(model, brief=brief), made(sampling))
             roads.append(road)
         case = Case.model_validate(state.metadata[CASE_KEY])
         async with bridged(logprobs=logprobs) as troubles:
@@ -236,36 +245,23 @@ def journey(
     return take
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """What the user has chosen of a strategy."""
-
-    name: str
-    budget: Budget
-    reply_tokens: int | None
-    context_window: int | None
-
-    def strategy_with(self, sampling: Sampling) -> Strategy:
-        """The strategy.
-
-        Raises:
-            PrerequisiteError: there is none of that name.
-        """
-        try:
-            return strategy_of(
-                self.name,
-                budget=self.budget,
-                sampling=sampling,
-                context_window=self.context_window,
-                patience=ONCE,
-                reply_tokens=None if self.name == GRAPH else self.reply_tokens,
-            )
-        except UnknownStrategy as error:
-            raise PrerequisiteError(f"{error} (-T strategy=...)") from error
+def _strategy(
+    name: str, budget: Budget, reply_tokens: int | None, context_window: int | None, sampling: Sampling
+) -> Strategy:
+    try:
+        return strategy_of(
+            name,
+            budget=budget,
+            sampling=sampling,
+            context_window=context_window,
+            patience=ONCE,
+            reply_tokens=None if name == GRAPH else reply_tokens,
+        )
+    except UnknownStrategy as error:
+        raise PrerequisiteError(f"{error} (-T strategy=...)") from error
 
 
-@dataclass(frozen=True)
-class _Road:
+class _Road(NamedTuple):
     """A strategy on a model with its settings, made once."""
 
     model: Model
@@ -275,7 +271,7 @@ class _Road:
 
 
 def _stopped(trace: Trace, limit: LimitExceededError) -> Trace:
-    """The trace of a sample that one of Inspect's limits ended: that is no failure of the engine."""
+    """The trace of a sample that one of Inspect's limits ended, which is not a failure of the engine."""
     failure = Failure(
         boundary="user",
         kind=FailureKind.INTERRUPTED,
@@ -292,7 +288,7 @@ def _failure_of(trace: Trace) -> EngineFailed:
 
 
 def _show(state: TaskState, trace: Trace) -> None:
-    """Put a trace where the log keeps it and where Inspect's viewer shows it."""
+    """Store a trace where the log keeps it and Inspect's viewer shows it."""
     state.store.set(TRACE_KEY, trace.model_dump(mode="json"))
     state.messages = [_message(message) for message in trace.messages()]
     state.output = ModelOutput.from_content(str(state.model), trace.answer or "")
@@ -308,13 +304,13 @@ def _message(message: Any) -> ChatMessage:
 
 @scorer(metrics=[accuracy(), stderr()])
 def strict() -> Scorer:
-    """The strict rule of `ddxgraph.eval.scoring.rule`; what failed is unscored, never wrong."""
+    """The strict rule of `ddxgraph.eval.scoring.rule`; a failed sample is unscored, never wrong."""
 
     async def score(state: TaskState, target: Target) -> Score:
-        told = state.store.get(TRACE_KEY)
-        if told is None:
+        stored = state.store.get(TRACE_KEY)
+        if stored is None:
             return Score.unscored(reason="error", explanation="The sample has no trace.")
-        trace = Trace.model_validate(told)
+        trace = Trace.model_validate(stored)
         verdict = verdict_of(trace.outcome, trace.answer, target.text, trace.case.options)
         metadata = {
             "verdict": verdict.value,
