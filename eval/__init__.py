@@ -1,10 +1,9 @@
-"""How good it was: cases with gold answers, scores, statistics, reports.
+"""Evaluation: cases with gold answers, scores, statistics, reports.
 
-- cases: casefile, casesample, optionorder; benchmark, benchmarkfile, benchmarkcheck, benchmarkstore, jama
-- scores: score, scoredrun; looserule, freeform; judge, judgements
-- statistics, pure: interval, paired, baseline, vote, calibration, shuffle, scaling, published
-- report: evaluation, runresult, comparison, configuration, curves, summarytable, modelaccuracy, promptgain,
-  modelsize; plots, accuracyplots, modelplot, gainplot, curveplots, calibrationplots, axes, picture; wording,
-  report
-- Inspect AI: inspecttasks, inspectbridge, inspectlog
+- `cases`: case files, samples, the order of options.
+- `benchmarks`: the registry of benchmarks, their files and their cases.
+- `scoring`: what a trace's answer is worth; judges of free-form answers.
+- `statistics`: intervals, paired tests, votes, calibration, scaling; pure functions of plain numbers.
+- `report`: runs compared, as data, pages and plots.
+- `inspect`: the benchmarks as tasks of Inspect AI, and its logs as runs.
 """

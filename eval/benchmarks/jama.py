@@ -118,7 +118,16 @@ class Import(BaseModel):
         return self.present if split == TEST else self.train
 
     def problems(self, split: str, raw: RawFile, content: bytes) -> list[Problem]:
-        """See `benchmark.Import`."""
+        """How a split's file differs from what was imported.
+
+        Args:
+            split: the split.
+            raw: its file.
+            content: of the file.
+
+        Returns:
+            The differences; none if it is as it was imported.
+        """
         stored = next((kept for name, kept in self.stored.items() if name == split), None)
         if stored is None:
             return [Problem(None, "", "", f"the last import has no split {split}")]

@@ -66,7 +66,16 @@ class Band(Figures):
 
     @classmethod
     def of(cls, label: str, tokens: Estimate, accuracy: Estimate) -> Self:
-        """A band from its estimates."""
+        """A band from its estimates.
+
+        Args:
+            label: of the band.
+            tokens: of its cases.
+            accuracy: of its cases.
+
+        Returns:
+            The band.
+        """
         low, high = accuracy.interval
         return cls(
             label=label, cases=accuracy.n, tokens=tokens.value, accuracy=accuracy.value, low=low, high=high

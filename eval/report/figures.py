@@ -43,6 +43,9 @@ class Accuracy(Figures):
             low: with what is unscored counted as wrong.
             high: with what is unscored counted as right.
             incomplete: whether anything is unscored.
+
+        Returns:
+            The accuracy, with bounds if it is incomplete.
         """
         assert low is not None  # noqa: S101 - a scored run has cases
         assert high is not None  # noqa: S101

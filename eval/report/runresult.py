@@ -27,6 +27,9 @@ def run_result(run: ScoredRun, number: int, name: str, *, seed: int) -> RunResul
         number: its place in the report, from 1.
         name: what the report calls it.
         seed: of the bootstrap.
+
+    Returns:
+        The figures.
     """
     settings, made = run.manifest.strategy, run.manifest.provenance
     selection = run.manifest.selection
@@ -73,7 +76,7 @@ def run_result(run: ScoredRun, number: int, name: str, *, seed: int) -> RunResul
 
 
 def items_in_words(run: ScoredRun) -> str:
-    """Which cases a run took, such as `MedQA dev, 40 of 1,272` or `MedQA test`."""
+    """The cases of a run, such as `MedQA dev, 40 of 1,272` or `MedQA test`."""
     size, selection = run.size, run.manifest.selection
     if selection is None:
         return f"case file {run.manifest.cases.sha256[:_DIGEST_CHARS]}, {size:,} cases"

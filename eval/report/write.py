@@ -1,4 +1,4 @@
-"""The report: an evaluation as Markdown, as one HTML page that needs nothing else, as plots and as JSON."""
+"""The report of an evaluation: Markdown, one self-contained HTML page, plots and JSON."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ PLOTS: Final = "plots"
 
 _HERE: Final = Path(__file__).parent
 _PAIRS: Final = 6
-"""Pairs that are named one by one with the reason why they are not compared."""
+"""Pairs listed for each reason why runs are not compared."""
 _AT_COVERAGE: Final = (0.25, 0.5, 0.75, 1.0)
 """Coverages in the table; the plot has more."""
 
@@ -33,9 +33,9 @@ def write_report(evaluation: Evaluation, folder: Path, *, progress: Progress | N
     """Write a report; the same evaluation gives the same bytes.
 
     Args:
-        evaluation: what it says.
-        folder: made where it is missing; an earlier report in it is replaced.
-        progress: told after each plot, which is most of the work.
+        evaluation: its content.
+        folder: created if it is missing; an earlier report in it is replaced.
+        progress: called after each plot, which is most of the work.
 
     Returns:
         The HTML page.
@@ -47,9 +47,9 @@ def write_report(evaluation: Evaluation, folder: Path, *, progress: Progress | N
         check_folder(folder)
         _empty(folder / PLOTS)
         drawn = plots(evaluation, progress)
-        for one in drawn:
-            (folder / PLOTS / f"{one.name}.svg").write_text(one.svg, encoding="utf-8")
-            (folder / PLOTS / f"{one.name}.png").write_bytes(one.png)
+        for picture in drawn:
+            (folder / PLOTS / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
+            (folder / PLOTS / f"{picture.name}.png").write_bytes(picture.png)
         (folder / MARKDOWN).write_text(markdown(evaluation, drawn), encoding="utf-8")
         (folder / PAGE).write_text(page(evaluation, drawn), encoding="utf-8")
         (folder / DATA).write_text(to_json(evaluation), encoding="utf-8")
@@ -59,12 +59,12 @@ def write_report(evaluation: Evaluation, folder: Path, *, progress: Progress | N
 
 
 def to_json(evaluation: Evaluation) -> str:
-    """The evaluation for machines, with a newline at its end."""
+    """The evaluation as JSON, with a final newline."""
     return evaluation.model_dump_json(indent=1) + "\n"
 
 
 def markdown(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
-    """The report as Markdown (GitHub's tables); its pictures lie in `plots/`."""
+    """The report as Markdown (with GitHub's tables) that shows the pictures in `plots/`."""
     return _rendered("report.md.jinja", markdown_environment(_HERE), _given(evaluation, pictures))
 
 
@@ -74,7 +74,7 @@ def page(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
 
 
 def check_folder(folder: Path) -> None:
-    """See that a report may be written to a folder, before the work is done.
+    """Check that a report may be written to a folder, before the work is done.
 
     Raises:
         EvaluationError: something other than a report is there.
@@ -86,7 +86,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _empty(plots_of_before: Path) -> None:
-    """Make the folder of the plots; an earlier report's go, for the new one may have fewer."""
+    """Make the folder of the plots, without those of an earlier report: the new one may have fewer."""
     plots_of_before.mkdir(parents=True, exist_ok=True)
     for old in plots_of_before.iterdir():
         if old.suffix in {".svg", ".png"}:
@@ -113,10 +113,10 @@ def _at_coverage(run: RunResult, wanted: float) -> str:
 
 
 def _not_compared(evaluation: Evaluation) -> Mapping[str, Sequence[str]]:
-    """Why runs are not compared, and which; the JSON has all of them."""
+    """Reason to pairs of runs that are not compared; the JSON has all of them."""
     found: dict[str, list[str]] = {}
-    for one in evaluation.comparisons.not_made:
-        found.setdefault(one.why, []).append(f"{one.a} and {one.b}")
+    for pair in evaluation.comparisons.not_made:
+        found.setdefault(pair.why, []).append(f"{pair.a} and {pair.b}")
     return {
         why: pairs if len(pairs) <= _PAIRS else [*pairs[:_PAIRS], f"and {len(pairs) - _PAIRS} pairs more"]
         for why, pairs in found.items()

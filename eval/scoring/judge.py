@@ -1,7 +1,7 @@
-"""The judge: a model that says whether a free-form answer is equivalent to the gold answer.
+"""The judge: a model that decides whether a free-form answer is equivalent to the gold answer.
 
-It is the one place where a gold answer is put to a model, after the run and in a conversation of its own; no
-strategy sees it. Answers that are letters are never judged, nor those that the normalised match finds equal.
+Only here does a model see a gold answer: after the run, in a separate conversation; no strategy sees it. Letters
+are never judged, nor answers that the normalised match finds equal.
 """
 
 import asyncio
@@ -34,17 +34,17 @@ from ddxgraph.prompts.library import PromptSet
 PROMPTS: Final = ("judge", "repair")
 """The judge's prompt set."""
 
-_NODE: Final = "judge"  # no node of a trace: only the call's label
+_NODE: Final = "judge"  # only the call's label, not a node of a trace
 _REASON_CHARS: Final = 300
 _REPLY_TOKENS: Final = 512
 _ONE_REPAIR: Final = Allowance(calls=2, tokens=1 << 40)
 _FORM: Final = form("Judge", reason=text(_REASON_CHARS), equivalent=bool)
 _LEAST_STREAK: Final = 16
-"""Failures in a row that may end the judging, however few questions are put at a time."""
+"""Fewest failures in a row that end the judging."""
 
 
 class Question(NamedTuple):
-    """What a judge is asked."""
+    """A question to a judge."""
 
     digest: str
     case: Case
@@ -63,23 +63,22 @@ class JudgeModel:
     digest: str
 
     async def judge(self, question: Question) -> Judgement:
-        """Put a question to the model; what fails is in the judgement, which then says neither yes nor no."""
-        asking = self.wording.prompts.render(
-            "judge", case=question.case, gold=question.gold, answer=question.answer
-        )
+        """Ask the model; a failure is recorded in the judgement, which then has no verdict."""
+        render = self.wording.prompts.render
+        asking = render("judge", case=question.case, gold=question.gold, answer=question.answer)
         line = Consultation(
             wording=self.wording,
-            messages=lambda said: [HumanMessage(said)],
+            messages=lambda prompt: [HumanMessage(prompt)],
             allowance=_ONE_REPAIR,
             config={},
             conversation=question.digest,
         )
         turn: Turn[Any] = Turn(_NODE, asking, _FORM, _REPLY_TOKENS)
         output: Any = None
-        with suppress(EngineFailed):  # the reply has it
+        with suppress(EngineFailed):  # the reply records it
             output = await line.ask(turn)
         reply = line.reply
-        assert reply is not None  # noqa: S101 - `ask` leaves one, whatever happens
+        assert reply is not None  # noqa: S101 - `ask` leaves one in any case
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         return Judgement(
             judge=self.digest,
@@ -105,10 +104,13 @@ def judge_model(
     """A judge on a chat model.
 
     Args:
-        model: the chat model; better another one than was judged, since models favour their own answers.
+        model: the chat model; preferably not the judged one, since models favour their own answers.
         sampling: greedy by default.
-        prompts: a set that holds `judge` and `repair`; the shipped ones by default.
+        prompts: a set with `judge` and `repair`; the shipped ones by default.
         patience: see `Patience`.
+
+    Returns:
+        The judge.
     """
     prompts = prompts or PromptSet(names=PROMPTS)
     sampling = sampling or Sampling(temperature=0.0, seed=0)
@@ -120,12 +122,16 @@ def judge_model(
 def questions_of(
     folder: Path, cases: Iterable[CaseEntry] | None = None, *, check_matches: bool = False
 ) -> list[Question]:
-    """What a run leaves to a judge: each answer that the normalised match does not find equal, once.
+    """The questions that a run leaves to a judge: each answer that the normalised match does not find equal,
+    once.
 
     Args:
         folder: the run's folder.
         cases: see `score_run`.
-        check_matches: also what the match finds equal, to see whether the judge agrees; it is not overruled.
+        check_matches: also ask about matches, to see whether the judge agrees; they are not overruled.
+
+    Returns:
+        The questions.
 
     Raises:
         See `score_run`.
@@ -155,9 +161,9 @@ async def judge_run(
     stop: asyncio.Event | None = None,
     grace_s: float = GRACE_S,
 ) -> AsyncGenerator[Judgement, None]:
-    """Put to a judge what it was not asked yet, or failed at; yields each judgement once it is on the disk.
+    """Ask a judge the questions that it has not answered yet.
 
-    Whoever does not take the iterator to its end should close it (`contextlib.aclosing`).
+    If you stop early, close the generator (`contextlib.aclosing`).
 
     Args:
         questions: see `questions_of`.
@@ -165,11 +171,14 @@ async def judge_run(
         log: the run's file of judgements, open.
         concurrency: questions at a time.
         stop: once set, nothing new is asked.
-        grace_s: seconds that the questions in flight then have.
+        grace_s: seconds that the questions in flight then have to finish.
+
+    Yields:
+        Each judgement, once it is on the disk.
 
     Raises:
         JudgementError: the file cannot be written.
-        TooManyFailures: the judge fails whatever it is asked.
+        TooManyFailures: every question fails.
     """
     todo, limit, failures = _todo(questions, judge, log), max(_LEAST_STREAK, 2 * concurrency), 0
     pool = batches(todo, judge.judge, concurrency=concurrency, stop=stop or asyncio.Event(), grace_s=grace_s)
@@ -188,5 +197,5 @@ async def judge_run(
 
 def _todo(questions: Iterable[Question], judge: JudgeModel, log: JudgementLog) -> Iterator[Question]:
     known = log.known.get(judge.digest)
-    said = judge_of(known) if known else None
-    return (one for one in questions if said is None or said.settled(one.digest) is None)
+    earlier = judge_of(known) if known else None
+    return (question for question in questions if not earlier or earlier.settled(question.digest) is None)

@@ -76,7 +76,15 @@ def marks(axes: Axes, xs: Any, ys: Any, sign: Sign, *, incomplete: bool = False,
 
 
 def tag(axes: Axes, text: str, x: float, y: float, sign: Sign) -> None:
-    """A run's number beside its mark."""
+    """Write a run's number beside its mark.
+
+    Args:
+        axes: to draw on.
+        text: the number.
+        x: place of the mark.
+        y: place of the mark.
+        sign: of the run.
+    """
     axes.annotate(
         text, (x, y), xytext=(7, 5), textcoords="offset points", fontsize=9, fontweight="bold", color=sign.colour,
         zorder=4,
@@ -84,7 +92,7 @@ def tag(axes: Axes, text: str, x: float, y: float, sign: Sign) -> None:
 
 
 def inside(sign: Sign, incomplete: bool) -> str:
-    """The colour inside a mark: hollow stands for incomplete, so that it is seen in grey too."""
+    """The colour inside a mark: hollow means incomplete, which is visible in grey too."""
     return PAGE if incomplete else sign.colour
 
 
@@ -96,6 +104,9 @@ def handle(axes: Axes, sign: Sign, joined: bool, incomplete: bool = False) -> ob
         sign: of the series.
         joined: whether a line joins its marks.
         incomplete: whether its marks are hollow.
+
+    Returns:
+        The mark.
     """
     return axes.plot(
         [], [], color=sign.colour, marker=sign.marker, markerfacecolor=inside(sign, incomplete),
@@ -111,6 +122,9 @@ def entry(axes: Axes, number: int, name: str, incomplete: bool) -> Entry:
         number: of the run.
         name: of the run.
         incomplete: whether the run is.
+
+    Returns:
+        Its mark and its name.
     """
     mark = handle(axes, sign_of(number), joined=True, incomplete=incomplete)
     return mark, f"{number}  {short(name)}{note(incomplete)}"
@@ -122,7 +136,13 @@ def published_handle(axes: Axes) -> object:
 
 
 def name_rows(axes: Axes, labels: Sequence[str], **text: Any) -> None:
-    """Make the y axis one of rows, the first on top."""
+    """Make the y axis one of rows, the first on top.
+
+    Args:
+        axes: of the plot.
+        labels: one a row.
+        text: further arguments of `Axes.set_yticks`.
+    """
     axes.set_ylim(0.4, len(labels) + 0.6)
     axes.set_yticks(range(len(labels), 0, -1), labels, **text)
     axes.tick_params(axis="y", labelcolor=INK)
@@ -158,7 +178,13 @@ def _ticks(low: float, high: float, steps: Iterable[int]) -> list[float]:
 
 
 def percent_axis(axes: Axes, lows: Sequence[float], highs: Sequence[float]) -> None:
-    """A y axis of per cent that holds all intervals."""
+    """Fit a y axis of per cent to all intervals.
+
+    Args:
+        axes: of the plot.
+        lows: their lower ends, in 0..1.
+        highs: their upper ends.
+    """
     axes.set_ylim(max(-3.0, 100 * min(lows) - 4), min(103.0, 100 * max(highs) + 4))
 
 

@@ -25,6 +25,9 @@ def reliability_plot(name: str, items: str, runs: Sequence[RunResult]) -> Pictur
         name: of its files.
         items: the cases, in words.
         runs: on these cases; those without distributions are left out.
+
+    Returns:
+        The picture.
     """
     _, axes = sheet(height=5.0)
     (ideal,) = axes.plot([0, 100], [0, 100], color=MUTED, linestyle=":", linewidth=1.2)
@@ -69,6 +72,9 @@ def coverage_plot(name: str, items: str, runs: Sequence[RunResult]) -> Picture:
         name: of its files.
         items: the cases, in words.
         runs: on these cases; those without distributions are left out.
+
+    Returns:
+        The picture.
     """
     _, axes = sheet()
     entries, rows, series, shown = [], [], [], []

@@ -35,6 +35,9 @@ def scaling_plot(name: str, curves: CurveSet, runs: Sequence[RunResult]) -> Pict
         name: of its files.
         curves: of the runs on one set of cases.
         runs: these runs.
+
+    Returns:
+        The picture.
     """
     _, axes = sheet()
     entries = []
@@ -140,6 +143,9 @@ def length_plot(name: str, curves: CurveSet, torn: Sequence[int]) -> Picture:
         name: of its files.
         curves: of the runs on one set of cases.
         torn: numbers of the incomplete runs.
+
+    Returns:
+        The picture.
     """
     _, axes = sheet()
     drawn = [profile for profile in curves.lengths if profile.by_length]

@@ -1,4 +1,4 @@
-"""A plot as a picture: SVG and PNG whose bytes depend on nothing but what is drawn, and its place in a page."""
+"""Plots as pictures: SVG and PNG whose bytes depend only on what is drawn, and their place in a page."""
 
 import io
 import re
@@ -20,7 +20,7 @@ MUTED: Final = "#5a626b"
 RULE: Final = "#d5dae0"
 PAGE: Final = "#ffffff"
 SERIES: Final = ("#0060a8", "#b8450f", "#00785a", "#8f3f88", "#8a6d00", "#4b5563")
-"""Colours of series, apart for colour-blind readers (after Okabe and Ito) and in grey print."""
+"""Colours of series, distinct for colour-blind readers (after Okabe and Ito) and in grey print."""
 _MARKERS: Final = "osD^vPX*"
 _LINES: Final = ("-", "--", "-.", ":")
 _DPI: Final = 160
@@ -29,7 +29,7 @@ _LONGEST: Final = 60
 _TITLE_LINE: Final = 78
 """Characters that fit on a line of a title."""
 _LEGEND_LINES: Final = 2
-"""Lines of a legend for which a figure has room."""
+"""Lines of a legend that fit into a figure."""
 _LEGEND_LINE: Final = 0.19
 """Height of a line of a legend, in inches."""
 
@@ -40,7 +40,7 @@ _VARIABLES: Final = {
     PAGE: "var(--page)",
     **{colour: f"var(--s{place})" for place, colour in enumerate(SERIES)},
 }
-"""Colours of the files to the page's own, which differ by light and dark."""
+"""Colours of the files to those of the page, which has a light and a dark scheme."""
 _COLOUR: Final = re.compile("|".join(_VARIABLES), re.IGNORECASE)
 _ID: Final = re.compile(r'(\bid="|href="#|url\(#)')
 _METADATA: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
@@ -75,7 +75,7 @@ _STYLE: Final[dict[Any, Any]] = {
 
 
 class Sign(NamedTuple):
-    """How a series is told from the others, in colour and without."""
+    """The look of a series, distinct with and without colour."""
 
     colour: str
     marker: str
@@ -91,20 +91,20 @@ class NumberTable(NamedTuple):
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot with what a reader needs who cannot see it."""
+    """A plot with its text alternative."""
 
     name: str
-    """Of its files, without ending."""
+    """Of its files, without suffix."""
     title: str
     alt: str
-    """What it shows, in words."""
+    """The text alternative."""
     table: NumberTable
     svg: str
     png: bytes
 
     @property
     def inline(self) -> str:
-        """The SVG as part of a page: in the page's colours, its ids its own, no wider than the page."""
+        """The SVG as part of a page: in the page's colours, with unique ids, no wider than the page."""
         body = self.svg[self.svg.index("<svg") :]
         body = _COLOUR.sub(lambda match: _VARIABLES[match[0].lower()], _METADATA.sub("", body))
         body = _ID.sub(rf"\g<1>{self.name}-", body)
@@ -115,20 +115,20 @@ class Picture:
 def sign_of(number: int) -> Sign:
     """The sign of a run, the same in every plot; its number counts from 1.
 
-    Colours come round after 6, but with other markers and lines.
+    Colours repeat after 6, but with other markers and lines.
     """
     place = number - 1
     return Sign(SERIES[place % len(SERIES)], _MARKERS[place % len(_MARKERS)], _LINES[place % len(_LINES)])
 
 
 def short(name: str, most: int = _LONGEST) -> str:
-    """A name as a plot has room for it."""
+    """A name shortened to fit a plot."""
     return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Draw in this style; what matplotlib was set to before comes back."""
+    """Draw in this style, and restore Matplotlib's settings afterwards."""
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Glyph .* missing"
@@ -143,7 +143,18 @@ def sheet(width: float = 7.0, height: float = 4.6) -> tuple[Figure, Axes]:
 
 
 def picture(name: str, title: str, alt: str, table: NumberTable, figure: Figure) -> Picture:
-    """Save a figure; equal figures give equal bytes."""
+    """Save a figure; equal figures give equal bytes.
+
+    Args:
+        name: of its files.
+        title: of the plot.
+        alt: its text alternative.
+        table: its numbers.
+        figure: the plot.
+
+    Returns:
+        The picture.
+    """
     return Picture(
         name=name,
         title=title,
@@ -155,13 +166,13 @@ def picture(name: str, title: str, alt: str, table: NumberTable, figure: Figure)
 
 
 def entitle(axes: Axes, title: str) -> None:
-    """Title a plot; a page that has the title beside it hides this one by its id."""
-    told = fill(short(title, 2 * _TITLE_LINE), _TITLE_LINE)
-    axes.figure.suptitle(told, x=0.01, ha="left", fontsize=mpl.rcParams["axes.titlesize"], gid="title")
+    """Title a plot; a page that shows the title beside the plot hides this one by its id."""
+    lines = fill(short(title, 2 * _TITLE_LINE), _TITLE_LINE)
+    axes.figure.suptitle(lines, x=0.01, ha="left", fontsize=mpl.rcParams["axes.titlesize"], gid="title")
 
 
 def legend(figure: Figure, entries: Sequence[tuple[Any, str]]) -> None:
-    """Name the series below the plot, which grows with them, so that the axes keep their height."""
+    """Name the series below the plot; the figure grows with them, so that the axes keep their height."""
     if not entries:
         return
     marks, names = zip(*entries, strict=True)
