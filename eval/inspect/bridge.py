@@ -8,14 +8,7 @@ from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
 from inspect_ai.agent import agent_bridge
-from inspect_ai.model import (
-    ChatMessage,
-    GenerateConfig,
-    GenerateInput,
-    Model,
-    ModelName,
-    ModelOutput,
-)
+from inspect_ai.model import ChatMessage, GenerateConfig, GenerateInput, Model, ModelName, ModelOutput
 
 # Inspect has no public way to read the settings of the running evaluation.
 from inspect_ai.model._generate_config import active_generate_config
@@ -130,11 +123,7 @@ def bridged_model(model: Model, *, brief: bool) -> BridgedChatModel:
         use_responses_api=False,
         max_retries=0,
         takes_whole_schemas=ModelName(model).api in WHOLE_SCHEMAS,
-        metadata={
-            "base_model": str(model),
-            "engine": f"inspect {version('inspect-ai')}",
-            BRIEF_KEY: brief,
-        },
+        metadata={"base_model": str(model), "engine": f"inspect {version('inspect-ai')}", BRIEF_KEY: brief},
     )
 
 

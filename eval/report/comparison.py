@@ -4,10 +4,11 @@ A configuration is one way to answer: model, adapter, strategy, settings.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
-from ddxgraph.eval.report.figures import Figures
+from ddxgraph.eval.report.figures import Figures, RunResult
 from ddxgraph.eval.report.published import CASES
 from ddxgraph.eval.scoring.run import ScoredRun
 from ddxgraph.eval.statistics.paired import Paired, holm, paired
@@ -88,8 +89,9 @@ class Comparisons(Figures):
     shuffles: tuple[ShuffleComparison, ...]
 
 
-class Entrant(NamedTuple):
-    """A run in a report."""
+@dataclass(frozen=True)
+class Entrant:
+    """A run to compare."""
 
     name: str
     items: str
@@ -109,7 +111,15 @@ class Entrant(NamedTuple):
         return selection.size if selection and selection.size else self.run.size
 
 
-Configuration: TypeAlias = Mapping[str, Entrant]
+@dataclass(frozen=True)
+class ReportedRun(Entrant):
+    """A run in a report."""
+
+    result: RunResult
+
+
+EntrantT = TypeVar("EntrantT", bound=Entrant)
+Configuration: TypeAlias = Mapping[str, ReportedRun]
 """Benchmark to the run on it, in the published table's order; '' stands for a case file."""
 
 
@@ -264,9 +274,9 @@ def alike(a: ScoredRun, b: ScoredRun, *, but_for: Sequence[str]) -> bool:
     return all(change.field.startswith(ignored) for change in a.manifest.changes(b.manifest))
 
 
-def families(entrants: Sequence[Entrant], *, but_for: Sequence[str]) -> list[list[Entrant]]:
+def families(entrants: Sequence[EntrantT], *, but_for: Sequence[str]) -> list[list[EntrantT]]:
     """Groups of runs that are `alike`, in the order given."""
-    groups: list[list[Entrant]] = []
+    groups: list[list[EntrantT]] = []
     for entrant in entrants:
         kin = next((group for group in groups if alike(group[0].run, entrant.run, but_for=but_for)), None)
         if kin is None:
@@ -276,19 +286,19 @@ def families(entrants: Sequence[Entrant], *, but_for: Sequence[str]) -> list[lis
     return groups
 
 
-def configurations(entrants: Sequence[Entrant]) -> list[Configuration]:
+def configurations(runs: Sequence[ReportedRun]) -> list[Configuration]:
     """Group runs that differ only in the benchmark.
 
     If one benchmark was run twice in the same way, the second run starts another configuration.
     """
-    found: list[dict[str, Entrant]] = []
-    for family in families(entrants, but_for=BENCHMARK):
-        lines: list[dict[str, Entrant]] = []
-        for entrant in family:
-            line = next((line for line in lines if entrant.benchmark not in line), None)
+    found: list[dict[str, ReportedRun]] = []
+    for family in families(runs, but_for=BENCHMARK):
+        lines: list[dict[str, ReportedRun]] = []
+        for run in family:
+            line = next((line for line in lines if run.benchmark not in line), None)
             if line is None:
                 lines.append(line := {})
-            line[entrant.benchmark] = entrant
+            line[run.benchmark] = run
         found += lines
     order = {name: place for place, name in enumerate(CASES)}
     return [dict(sorted(line.items(), key=lambda item: order.get(item[0], len(order)))) for line in found]

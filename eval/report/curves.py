@@ -1,10 +1,10 @@
 """Curves: accuracy against tokens, by votes and by budgets; and accuracy by length and difficulty of the
 cases."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal, Self
 
-from ddxgraph.eval.report.comparison import Entrant, families
+from ddxgraph.eval.report.comparison import ReportedRun, families
 from ddxgraph.eval.report.figures import Accuracy, Figures, RunResult
 from ddxgraph.eval.report.table import budget_in_words
 from ddxgraph.eval.scoring.rule import Score, normalised
@@ -126,32 +126,21 @@ class DifficultyLine(Figures):
     """Hardest first."""
 
 
-def curves(
-    entrants: Sequence[Entrant], results: Mapping[str, RunResult], *, seed: int = 0
-) -> tuple[CurveSet, ...]:
-    """Curves of all runs, grouped by the cases they took.
-
-    Args:
-        entrants: the runs.
-        results: their figures, by name.
-        seed: of the bootstrap.
-
-    Returns:
-        One set for each group of cases.
-    """
-    groups: dict[str, list[Entrant]] = {}
-    for entrant in entrants:
-        groups.setdefault(entrant.items, []).append(entrant)
-    return tuple(_curve_set(items, group, results, seed) for items, group in groups.items())
+def curves(runs: Sequence[ReportedRun], seed: int = 0) -> tuple[CurveSet, ...]:
+    """Curves of all runs, one set for each group of cases."""
+    groups: dict[str, list[ReportedRun]] = {}
+    for run in runs:
+        groups.setdefault(run.items, []).append(run)
+    return tuple(_curve_set(items, group, seed) for items, group in groups.items())
 
 
-def difficulty(entrants: Sequence[Entrant], results: Mapping[str, RunResult]) -> tuple[DifficultyLine, ...]:
+def difficulty(runs: Sequence[ReportedRun]) -> tuple[DifficultyLine, ...]:
     """Configurations that were run on several benchmarks."""
     lines = []
-    for family in families(entrants, but_for=["selection"]):
-        runs = [results[entrant.name] for entrant in family if results[entrant.name].cost]
-        if len({run.benchmark for run in runs}) > 1:
-            lines.append(_line(runs))
+    for family in families(runs, but_for=["selection"]):
+        results = [run.result for run in family if run.result.cost]
+        if len({result.benchmark for result in results}) > 1:
+            lines.append(_line(results))
     return tuple(lines)
 
 
@@ -167,66 +156,64 @@ def _line(runs: Sequence[RunResult]) -> DifficultyLine:
     return DifficultyLine(label=f"{runs[0].model}, {runs[0].strategy}", points=tuple(points))
 
 
-def _curve_set(items: str, group: Sequence[Entrant], results: Mapping[str, RunResult], seed: int) -> CurveSet:
+def _curve_set(items: str, group: Sequence[ReportedRun], seed: int) -> CurveSet:
     notes: list[str] = []
-    samples = {entrant.name: _samples(entrant) for entrant in group}
-    single = {name: point for name, own in samples.items() if (point := _single(results[name], own, seed))}
-    drawn = [*_votes(group, results, seed, notes), *_budgets(group, results, single)]
+    samples = [_samples(run) for run in group]
+    singles = [_single(run.result, own, seed) for run, own in zip(group, samples, strict=True)]
+    scored = [(run, point) for run, point in zip(group, singles, strict=True) if point]
+    drawn = [*_votes(group, seed, notes), *_budgets(scored)]
     shown = {number for curve in drawn for number in curve.runs}
     drawn += [
-        Curve(label=name, kind="single", runs=(results[name].number,), points=(point,))
-        for name, point in single.items()
-        if results[name].number not in shown
+        Curve(label=run.name, kind="single", runs=(run.result.number,), points=(point,))
+        for run, point in scored
+        if run.result.number not in shown
     ]
     return CurveSet(
         items=items,
         scaling=tuple(sorted(drawn, key=lambda curve: curve.runs)),
-        lengths=tuple(_lengths(samples, results, seed)),
+        lengths=tuple(_lengths(group, samples, seed)),
         notes=tuple(notes),
     )
 
 
-def _samples(entrant: Entrant) -> list[Sample]:
+def _samples(run: ReportedRun) -> list[Sample]:
     return [
         Sample(score.case, score.correct, score.completion_tokens)
-        for score in entrant.run.scores
+        for score in run.run.scores
         if score.correct is not None
     ]
 
 
 def _single(run: RunResult, samples: Sequence[Sample], seed: int) -> CurvePoint | None:
-    point = run_point(run.name, samples, seed)
+    point, accuracy = run_point(run.name, samples, seed), run.accuracy
     if point is None:
         return None
     return CurvePoint(
         label=point.label,
         tokens=point.tokens,
-        accuracy=run.accuracy.value,
-        low=run.accuracy.low,
-        high=run.accuracy.high,
+        accuracy=accuracy.value,
+        low=accuracy.low,
+        high=accuracy.high,
         incomplete=run.incomplete,
     )
 
 
-def _votes(
-    group: Sequence[Entrant], results: Mapping[str, RunResult], seed: int, notes: list[str]
-) -> Iterator[Curve]:
-    for entrant in group:
-        result = results[entrant.name]
-        if result.samples == 1:
+def _votes(group: Sequence[ReportedRun], seed: int, notes: list[str]) -> Iterator[Curve]:
+    for run in group:
+        if run.result.samples == 1:
             continue
-        if result.judge is not None:
+        if run.result.judge is not None:
             notes.append(
-                f"{entrant.name}: no votes, since a judge calls texts equal that a vote would tell apart"
+                f"{run.name}: no votes, since a judge calls texts equal that a vote would tell apart"
             )
             continue
-        curve = _vote(entrant, result, seed, notes)
+        curve = _vote(run, seed, notes)
         if curve.points:
             yield curve
 
 
-def _vote(entrant: Entrant, result: RunResult, seed: int, notes: list[str]) -> Curve:
-    run = entrant.run
+def _vote(reported: ReportedRun, seed: int, notes: list[str]) -> Curve:
+    run, result, name = reported.run, reported.result, reported.name
     scores = {
         case: [score for score in its if score.correct is not None] for case, its in run.by_case.items()
     }
@@ -238,7 +225,7 @@ def _vote(entrant: Entrant, result: RunResult, seed: int, notes: list[str]) -> C
     )
     if result.incomplete:
         notes.append(
-            f"{entrant.name}: {result.unscored_traces:,} of {result.traces:,} samples are unscored, so its votes "
+            f"{name}: {result.unscored_traces:,} of {result.traces:,} samples are unscored, so its votes "
             f"are over at most {counted.samples} samples of a case, leave out {counted.unscored + run.absent} "
             "cases without a scored sample, and are marked incomplete"
         )
@@ -251,9 +238,9 @@ def _vote(entrant: Entrant, result: RunResult, seed: int, notes: list[str]) -> C
             high=point.accuracy.interval.high,
             incomplete=result.incomplete,
         )
-        for point in vote_points(entrant.name, counted)
+        for point in vote_points(name, counted)
     )
-    return Curve(label=entrant.name, kind="vote", runs=(result.number,), points=tuple(points))
+    return Curve(label=name, kind="vote", runs=(result.number,), points=tuple(points))
 
 
 def _ballot(scores: Sequence[Score], gold: str, lettered: bool) -> tuple[list[str | None], str]:
@@ -263,41 +250,38 @@ def _ballot(scores: Sequence[Score], gold: str, lettered: bool) -> tuple[list[st
     return [score.choice for score in scores], normalised(gold)
 
 
-def _budgets(
-    group: Sequence[Entrant], results: Mapping[str, RunResult], single: Mapping[str, CurvePoint]
-) -> Iterator[Curve]:
-    scored = [entrant for entrant in group if entrant.name in single]
-    for family in families(scored, but_for=("strategy.budget.", "samples")):
-        members = sorted(family, key=lambda entrant: single[entrant.name].tokens)
-        if len({entrant.run.manifest.strategy.budget for entrant in members}) == 1:
+def _budgets(scored: Sequence[tuple[ReportedRun, CurvePoint]]) -> Iterator[Curve]:
+    points = {run.name: point for run, point in scored}
+    for family in families([run for run, _ in scored], but_for=("strategy.budget.", "samples")):
+        members = sorted(family, key=lambda run: points[run.name].tokens)
+        if len({run.run.manifest.strategy.budget for run in members}) == 1:
             continue
-        runs = [results[entrant.name] for entrant in members]
-        labels = (f"{run.name}: {budget_in_words(run.budget)}" for run in runs)
+        labelled = (
+            points[run.name].model_copy(update={"label": f"{run.name}: {budget_in_words(run.result.budget)}"})
+            for run in members
+        )
         yield Curve(
-            label=f"{runs[0].strategy}, growing budget",
+            label=f"{members[0].result.strategy}, growing budget",
             kind="budget",
-            runs=tuple(run.number for run in runs),
-            points=tuple(
-                single[run.name].model_copy(update={"label": label})
-                for run, label in zip(runs, labels, strict=True)
-            ),
+            runs=tuple(run.result.number for run in members),
+            points=tuple(labelled),
         )
 
 
 def _lengths(
-    samples: Mapping[str, Sequence[Sample]], results: Mapping[str, RunResult], seed: int
+    group: Sequence[ReportedRun], samples: Sequence[Sequence[Sample]], seed: int
 ) -> Iterator[LengthProfile]:
-    for name, own in samples.items():
+    for run, own in zip(group, samples, strict=True):
         lengths = length_by_verdict(own, seed)
         if lengths is None:
             continue
-        others = [rows for other, rows in samples.items() if other != name and rows]
+        others = [rows for rows in samples if rows is not own and rows]
         cases = len({sample.case for sample in own})
         bands = accuracy_by_length(own, LENGTH_BANDS, seed) if cases >= LENGTH_BANDS * _FEWEST_A_BAND else []
         hard = by_difficulty(own, difficulty_of_cases(others), seed) if others else []
         yield LengthProfile(
-            run=results[name].number,
-            name=name,
+            run=run.result.number,
+            name=run.name,
             tokens=lengths.every.value,
             tokens_correct=lengths.correct.value if lengths.correct else None,
             tokens_incorrect=lengths.incorrect.value if lengths.incorrect else None,

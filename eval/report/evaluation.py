@@ -8,13 +8,7 @@ from pydantic import Field
 
 from ddxgraph.common.errors import EvaluationError
 from ddxgraph.common.words import bounds, interval, percent, plain
-from ddxgraph.eval.report.comparison import (
-    SIGNIFICANT,
-    Comparison,
-    Comparisons,
-    Entrant,
-    compare,
-)
+from ddxgraph.eval.report.comparison import SIGNIFICANT, Comparison, Comparisons, ReportedRun, compare
 from ddxgraph.eval.report.curves import CurveSet, DifficultyLine, curves, difficulty
 from ddxgraph.eval.report.figures import Figures, RunResult
 from ddxgraph.eval.report.models import GainSet, ModelSet, model_accuracies, prompt_gains
@@ -103,22 +97,23 @@ def evaluate(
     if baseline is not None and not any(run is baseline for run in runs):
         raise EvaluationError(f"the baseline {baseline.name!r} is none of the runs; name it among them too")
     step = _Steps(progress, len(runs) + _PARTS)
-    entrants = list(map(Entrant, distinct_names(runs), distinct_items(runs), runs))
-    results = {}
-    for number, entrant in enumerate(entrants, 1):
-        result = run_result(entrant.run, number, entrant.name, seed=seed)
-        results[entrant.name] = step.done(result.model_copy(update={"items": entrant.items}))
-    first = next((entrant.name for entrant in entrants if entrant.run is baseline), None)
+    reported = []
+    for number, (run, name, items) in enumerate(
+        zip(runs, distinct_names(runs), distinct_items(runs), strict=True), 1
+    ):
+        result = step.done(run_result(run, number, name, seed=seed).model_copy(update={"items": items}))
+        reported.append(ReportedRun(name, items, run, result))
+    first = next((run.name for run in reported if run.run is baseline), None)
     return Evaluation(
         seed=seed,
         baseline=first,
-        runs=tuple(results.values()),
-        comparisons=step.done(compare(entrants, baseline=first, seed=seed)),
-        table=step.done(published_beside(summary_rows(entrants, results, seed=seed))),
-        models=step.done(model_accuracies(entrants, results, seed=seed)),
-        gains=step.done(prompt_gains(entrants, results, seed=seed)),
-        curves=step.done(curves(entrants, results, seed=seed)),
-        difficulty=difficulty(entrants, results),
+        runs=tuple(run.result for run in reported),
+        comparisons=step.done(compare(reported, baseline=first, seed=seed)),
+        table=step.done(published_beside(summary_rows(reported, seed))),
+        models=step.done(model_accuracies(reported, seed)),
+        gains=step.done(prompt_gains(reported, seed)),
+        curves=step.done(curves(reported, seed)),
+        difficulty=difficulty(reported),
     )
 
 

@@ -1,14 +1,14 @@
 """Models side by side: accuracy by strategy (the paper's figure 2), gain of `cot` by model size (figure 4)."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from fractions import Fraction
 from typing import Final, NamedTuple
 
 from ddxgraph.eval.report.comparison import (
     BENCHMARK,
     Configuration,
-    Entrant,
+    ReportedRun,
     complete_in_both,
     configurations,
     families,
@@ -17,7 +17,7 @@ from ddxgraph.eval.report.comparison import (
     obstacle,
     share_of,
 )
-from ddxgraph.eval.report.figures import Accuracy, Figures, RunResult
+from ddxgraph.eval.report.figures import Accuracy, Figures
 from ddxgraph.eval.report.published import CASES, TOLERANCE, PublishedRow, published, weighted_mean
 from ddxgraph.eval.report.runresult import shares
 from ddxgraph.eval.report.table import settings_in_words
@@ -135,29 +135,19 @@ class _Pair(NamedTuple):
     cot: Configuration
 
 
-def model_accuracies(
-    entrants: Sequence[Entrant], results: Mapping[str, RunResult], *, seed: int = 0
-) -> tuple[ModelSet, ...]:
-    """Models under strategies, grouped by the cases they took.
+def model_accuracies(runs: Sequence[ReportedRun], seed: int = 0) -> tuple[ModelSet, ...]:
+    """Models under strategies, one set for each group of cases.
 
-    Args:
-        entrants: the runs; case files are left out, since nothing is published for them.
-        results: their figures, by name.
-        seed: of the bootstrap.
-
-    Returns:
-        One set for each group of cases.
+    Runs of case files are left out, since nothing is published for them.
     """
     groups: dict[str, list[Configuration]] = {}
-    for line in configurations([entrant for entrant in entrants if entrant.benchmark in CASES]):
+    for line in configurations([run for run in runs if run.benchmark in CASES]):
         groups.setdefault(items_of(line), []).append(line)
-    return tuple(_model_set(items, lines, results, seed) for items, lines in groups.items())
+    return tuple(_model_set(items, lines, seed) for items, lines in groups.items())
 
 
-def _model_set(
-    items: str, lines: Sequence[Configuration], results: Mapping[str, RunResult], seed: int
-) -> ModelSet:
-    own = [_model_accuracy(line, results, seed) for line in lines]
+def _model_set(items: str, lines: Sequence[Configuration], seed: int) -> ModelSet:
+    own = [_model_accuracy(line, seed) for line in lines]
     beside = may_stand_beside_published(lines[0])
     own.sort(key=lambda row: (row.model, row.adapter or "", place_of(row.strategy), row.runs))
     return ModelSet(
@@ -168,8 +158,8 @@ def _model_set(
     )
 
 
-def _model_accuracy(line: Configuration, results: Mapping[str, RunResult], seed: int) -> ModelAccuracy:
-    runs = [results[entrant.name] for entrant in line.values()]
+def _model_accuracy(line: Configuration, seed: int) -> ModelAccuracy:
+    runs = [run.result for run in line.values()]
     first, torn = runs[0], any(run.incomplete for run in runs)
     accuracy = first.accuracy
     if len(runs) > 1:
@@ -207,25 +197,14 @@ def published_accuracies(benchmarks: Collection[str]) -> Iterator[PublishedAccur
         )
 
 
-def prompt_gains(
-    entrants: Sequence[Entrant], results: Mapping[str, RunResult], *, seed: int = 0
-) -> tuple[GainSet, ...]:
-    """The gains of all models that were run both ways, grouped by the cases they took.
-
-    Args:
-        entrants: the runs.
-        results: their figures, by name.
-        seed: of the bootstrap.
-
-    Returns:
-        One set for each group of cases.
-    """
+def prompt_gains(runs: Sequence[ReportedRun], seed: int = 0) -> tuple[GainSet, ...]:
+    """The gains of all models that were run both ways, one set for each group of cases."""
     groups: dict[str, list[_Pair]] = {}
-    for pair in _pairs(entrants):
+    for pair in _pairs(runs):
         groups.setdefault(items_of(pair.cot), []).append(pair)
     sets = []
     for items, pairs in groups.items():
-        own = [gain for pair in pairs if (gain := _gain(pair, results, seed))]
+        own = [gain for pair in pairs if (gain := _gain(pair, seed))]
         if own:
             beside = all(map(may_stand_beside_published, pairs[0]))
             known = tuple(published_gains(tuple(pairs[0].cot))) if beside else ()
@@ -233,13 +212,12 @@ def prompt_gains(
     return tuple(sets)
 
 
-def _pairs(entrants: Sequence[Entrant]) -> Iterator[_Pair]:
+def _pairs(runs: Sequence[ReportedRun]) -> Iterator[_Pair]:
     """Runs of one model both ways. Each run is in one pair at most, the first that it fits."""
-    known = [entrant for entrant in entrants if entrant.run.manifest.strategy.name in {WITHOUT, WITH}]
+    known = [run for run in runs if run.result.strategy in {WITHOUT, WITH}]
     for family in families(known, but_for=_OF_A_STRATEGY):
         vanillas, cots = (
-            configurations([entrant for entrant in family if entrant.run.manifest.strategy.name == name])
-            for name in (WITHOUT, WITH)
+            configurations([run for run in family if run.result.strategy == name]) for name in (WITHOUT, WITH)
         )
         for cot in cots:
             for place, vanilla in enumerate(vanillas):
@@ -252,7 +230,7 @@ def _pairs(entrants: Sequence[Entrant]) -> Iterator[_Pair]:
                     break
 
 
-def _gain(pair: _Pair, results: Mapping[str, RunResult], seed: int) -> PromptGain | None:
+def _gain(pair: _Pair, seed: int) -> PromptGain | None:
     """None if a benchmark has no case that both have scored."""
     both = list(zip(pair.vanilla.values(), pair.cot.values(), strict=True))
     groups = [
@@ -262,13 +240,13 @@ def _gain(pair: _Pair, results: Mapping[str, RunResult], seed: int) -> PromptGai
     gain = weighted_difference(groups, seed)
     if gain is None:
         return None
-    first = results[both[0][1].name]
+    first = both[0][1].result
     return PromptGain(
         model=first.model,
         adapter=first.adapter,
         parameters=parameters_in(first.model),
-        vanilla=tuple(results[a.name].number for a, _ in both),
-        cot=tuple(results[b.name].number for _, b in both),
+        vanilla=tuple(a.result.number for a, _ in both),
+        cot=tuple(b.result.number for _, b in both),
         names=tuple(f"{b.name} less {a.name}" for a, b in both),
         n=gain.n,
         left_out=sum(b.run.size for _, b in both) - gain.n,

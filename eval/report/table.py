@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ddxgraph.eval.report.comparison import Configuration, Entrant, configurations
+from ddxgraph.eval.report.comparison import Configuration, ReportedRun, configurations
 from ddxgraph.eval.report.figures import Accuracy, Figures, RunResult
 from ddxgraph.eval.report.published import (
     CASES,
@@ -110,34 +110,24 @@ def published_beside(rows: Sequence[Row]) -> SummaryTable:
     )
 
 
-def summary_rows(
-    entrants: Sequence[Entrant], results: Mapping[str, RunResult], *, seed: int = 0
-) -> tuple[Row, ...]:
-    """The rows of these runs: one for each configuration, with its runs on the three benchmarks side by side.
+def summary_rows(runs: Sequence[ReportedRun], seed: int = 0) -> tuple[Row, ...]:
+    """One row for each configuration, by model, with its runs on the three benchmarks side by side.
 
-    Args:
-        entrants: the runs; those on none of the benchmarks have no row.
-        results: their figures, by name.
-        seed: of the bootstrap.
-
-    Returns:
-        The rows, by model.
+    Runs on other cases have no row.
     """
-    known = [entrant for entrant in entrants if entrant.benchmark in COLUMNS]
-    rows = [_row(line, results, seed) for line in configurations(known)]
+    rows = [_row(line, seed) for line in configurations([run for run in runs if run.benchmark in COLUMNS])]
     return tuple(sorted(rows, key=lambda row: (row.model, row.adapter or "", row.strategy)))
 
 
-def _row(line: Configuration, results: Mapping[str, RunResult], seed: int) -> Row:
-    runs = {benchmark: results[entrant.name] for benchmark, entrant in line.items()}
-    first = next(iter(runs.values()))
+def _row(line: Configuration, seed: int) -> Row:
+    first = next(iter(line.values())).result
     return Row(
         model=first.model,
         strategy=first.strategy,
         adapter=first.adapter,
         settings=settings_in_words(first),
-        mean=_mean(line, runs, seed),
-        cells={name: _cell(runs[name]) for name in COLUMNS if name in runs},
+        mean=_mean(line, seed),
+        cells={name: _cell(line[name].result) for name in COLUMNS if name in line},
     )
 
 
@@ -151,11 +141,11 @@ def _cell(run: RunResult) -> Cell:
     )
 
 
-def _mean(line: Configuration, runs: Mapping[str, RunResult], seed: int) -> WeightedMean | None:
-    whole = all(run.whole_test and not run.incomplete for run in runs.values())
-    if set(runs) != set(COLUMNS) or not whole:
+def _mean(line: Configuration, seed: int) -> WeightedMean | None:
+    whole = all(run.result.whole_test and not run.result.incomplete for run in line.values())
+    if set(line) != set(COLUMNS) or not whole:
         return None
-    groups = [Group(shares(entrant.run), runs[name].size) for name, entrant in line.items()]
+    groups = [Group(shares(run.run), run.result.size) for run in line.values()]
     mean = weighted_accuracy(groups, seed)
     return WeightedMean(value=mean.value, low=mean.interval.low, high=mean.interval.high) if mean else None
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import pytest
 from commandline import ddxgraph
-from ddxgraph.cli.casesource import Asked, OptionOrder, case_source
 from gated import LETTERS, PLAIN, Walk, case, make_run
 
 from ddxgraph import Case, GateError, RunSource, gate
 from ddxgraph.batch.manifest import Manifest, Selection
+from ddxgraph.cli.cases import CaseOptions, OptionOrder, case_source
 from ddxgraph.common.errors import BenchmarkError
 from ddxgraph.common.files import CACHE_VARIABLE
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Importer, Split
@@ -155,7 +155,7 @@ def test_it_is_listed_fetched_imported_and_verified(cache, source, tmp_path):
 
 
 def test_a_command_takes_its_cases_as_they_are_asked_for(here):
-    taken = case_source("ward", Asked(limit=3, options=OptionOrder.SHUFFLE))
+    taken = case_source("ward", CaseOptions(limit=3, options=OptionOrder.SHUFFLE))
     assert len(list(taken)) == 3
     assert (taken.selection.size, taken.selection.sha256) == (4, sha256_of(file_of(TESTS)))
     assert {item.id for item in taken} <= {f"ward-test-{number}" for number in range(4)}

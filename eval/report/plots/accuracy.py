@@ -9,16 +9,7 @@ from ddxgraph.eval.report.comparison import Comparison
 from ddxgraph.eval.report.evaluation import Evaluation
 from ddxgraph.eval.report.figures import RunResult
 from ddxgraph.eval.report.plots.axes import called, finished, marks, name_rows, note, whiskers
-from ddxgraph.eval.report.plots.picture import (
-    INK,
-    MUTED,
-    NumberTable,
-    Picture,
-    Sign,
-    sheet,
-    short,
-    sign_of,
-)
+from ddxgraph.eval.report.plots.picture import INK, MUTED, NumberTable, Picture, Sign, sheet, short, sign_of
 
 MOST_COMPARISONS: Final = 40
 """Comparisons that the forest plot shows; the table has all."""
