@@ -1,4 +1,9 @@
-"""What is thought at each stop of the graph: one file a node, its output model and its async function.
+"""The nodes: one module per stop, with its output model, its async function and its record.
 
-A node knows the case and a line to a model. It knows nothing of LangGraph, files or benchmarks.
+A node knows the case and a line to the model. It knows nothing of LangGraph, files or benchmarks.
+
+- stops: review_history, generate_differential, check_evidence, reflect, conclude; their records: stop, registry
+- strategies: their registry; generate is the node of those with one generation, statement reads the answer
+- the line to the model: consultation; reply (forms and parsing), settings, usage, failure
+- case: the case as the model sees it
 """

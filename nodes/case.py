@@ -1,4 +1,4 @@
-"""A clinical case, as every node and every prompt may see it."""
+"""A clinical case as every node and every prompt sees it."""
 
 import hashlib
 import json
@@ -10,20 +10,20 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MAX_VIGNETTE_CHARS: Final = 100_000
-"""Longest accepted vignette: some 30,000 tokens, far above any published case (MedQA's longest has 3,600)."""
+"""About 30,000 tokens, far more than any published case (MedQA's longest has 3,600 characters)."""
 MAX_OPTIONS: Final = 26
 
 _LETTER: Final = re.compile(r"[A-Z]")
 _HIDES: Final = frozenset(
     map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xE0000, 0xE0080)))
 )
-"""Bidirectional overrides and tag letters: what a reader sees would not be what the model reads."""
+"""Bidirectional overrides and tag characters, with which a reader would see something other than the model."""
 _ASCII_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SPACE: Final = re.compile(r"[^\S\n]+")
 
 
 def _clean(text: str) -> str:
-    """Drop control characters (they hide text from a reader and break terminals); keep lines and scripts."""
+    """Drop control characters, which hide text from a reader and break terminals; keep lines and scripts."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.isascii():  # most cases are; 10 times as fast
         return _SPACE.sub(" ", _ASCII_CONTROL.sub(" ", text)).strip()
@@ -37,7 +37,7 @@ def _clean(text: str) -> str:
 
 
 class Case(BaseModel):
-    """A case as the model sees it. The gold answer is no part of it: see `ddxgraph.eval.cases`.
+    """A case as the model sees it. The gold answer is kept apart (`ddxgraph.eval.cases`).
 
     Raises:
         pydantic.ValidationError: a field is unknown, empty, too long, or the options are not lettered.
@@ -51,16 +51,16 @@ class Case(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str = Field(default="", max_length=200)
-    """Name of the case in its source. Derived from the content where absent."""
+    """Name of the case in its source; by default derived from the content."""
     vignette: str = Field(max_length=MAX_VIGNETTE_CHARS)
-    """The case presentation; holds the question too where `question` is empty."""
+    """The case presentation; includes the question if `question` is empty."""
     question: str = Field(default="", max_length=MAX_VIGNETTE_CHARS)
     options: Mapping[Annotated[str, Field(max_length=1)], Annotated[str, Field(max_length=2_000)]] = Field(
         default_factory=dict
     )
-    """Letter (A-Z) to text, 2 to 26 of them; empty for a free-form answer."""
+    """Letter (A to Z) to text, 2 to 26 options; empty for a free-form case."""
     source: str = ""
-    """Where the case comes from, such as a benchmark's name."""
+    """Origin of the case, such as the name of a benchmark."""
     split: str = ""
 
     @field_validator("id", "vignette", "question", "source", "split", mode="before")

@@ -1,4 +1,4 @@
-"""Check the evidence for one hypothesis: which findings support or refute it, how strongly, and why."""
+"""Check the evidence on one hypothesis: which findings support or refute it, how strongly, and why."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -15,32 +15,32 @@ from ddxgraph.nodes.stop import Standpoint, Stop
 
 NODE: Final = "check_evidence"
 WHOLE_CASE: Final = "F0"
-"""Stands for the case as a whole where no finding could be quoted from it."""
+"""Id of the case as a whole, which is weighed if no finding could be quoted."""
 
 Strength = Literal[-2, -1, 0, 1, 2]
 
 
 class Weight(BaseModel):
-    """What one finding says about one hypothesis."""
+    """How one finding bears on one hypothesis."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     finding: str
     """A finding's id, or F0 for the case as a whole."""
     strength: Strength
-    """-2 strongly refutes ... 0 neutral ... 2 strongly supports; steps of log-odds."""
+    """From -2 (strongly refutes) through 0 (neutral) to 2 (strongly supports), in steps of log-odds."""
     reason: str = ""
 
     @property
     def stance(self) -> Literal["supports", "refutes", "neutral"]:
-        """The sign of the strength, in words."""
+        """The sign of the strength in words."""
         if self.strength == 0:
             return "neutral"
         return "supports" if self.strength > 0 else "refutes"
 
 
 class EvidenceCheck(BaseModel):
-    """The evidence on one hypothesis from one check."""
+    """The output of one evidence check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,14 +49,14 @@ class EvidenceCheck(BaseModel):
     reasoning: str = ""
     weights: tuple[Weight, ...] = ()
     missing: str = ""
-    """What would settle it."""
+    """Which evidence would decide the question."""
     repeated: int = 0
-    """Weights dropped because the finding had been weighed already in this check."""
+    """Number of weights dropped because this check had weighed the finding already."""
 
 
 @cache
 def output_model(findings: tuple[str, ...], limits: Limits) -> type[BaseModel]:
-    """The form of the reply; a finding that is not in the list cannot be named."""
+    """The form of the reply, which can name only findings of the list."""
     note = text(limits.note_chars)
     weight = form("WeighedFinding", finding=one_of(findings), reason=note, strength=Strength)
     return form(
@@ -68,7 +68,7 @@ def output_model(findings: tuple[str, ...], limits: Limits) -> type[BaseModel]:
 
 
 def room(findings: int, limits: Limits) -> int:
-    """Completion tokens that a check with so many findings may need."""
+    """Completion tokens that a check of this number of findings may need."""
     return limits.completion_tokens(min(limits.weights, max(findings, 1)) + 1, limits.note_chars)
 
 
@@ -77,8 +77,18 @@ async def check_evidence(
 ) -> EvidenceCheck:
     """Weigh the findings against one hypothesis.
 
+    Args:
+        hypothesis: the hypothesis under test.
+        findings: all findings so far.
+        asks: what the question asks for.
+        line: the line to the model.
+        limits: maximum sizes in the reply.
+
     Returns:
-        The weights, at most one a finding; none where the reply could not be read.
+        The weights, at most one per finding; none if the reply could not be parsed.
+
+    Raises:
+        EngineFailed: the model gave no reply.
     """
     ids = tuple(finding.id for finding in findings) or (WHOLE_CASE,)
     named = ids if findings else (f"{WHOLE_CASE} is the case as a whole",)
@@ -91,7 +101,7 @@ async def check_evidence(
 
 
 def settle(output: Any, hypothesis: str) -> EvidenceCheck:
-    """Keep the first weight of each finding; count the rest."""
+    """Keep the first weight of each finding, and count the others."""
     weights: dict[str, Weight] = {}
     for item in output.weights:
         weights.setdefault(
@@ -126,6 +136,6 @@ CHECK_EVIDENCE: Final = Stop(
     output=EvidenceCheck,
     words=_words,
     learn=_learn,
-    room=lambda told: room(len(told.now.findings), told.limits),
+    room=lambda briefing: room(len(briefing.now.findings), briefing.limits),
 )
-"""The one stop off the trunk: the graph visits it once for each hypothesis, side by side."""
+"""The only stop off the trunk: the graph makes one check per hypothesis, in parallel."""

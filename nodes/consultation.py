@@ -1,4 +1,4 @@
-"""The gateway to the chat model: one call, one repair where it has a form, all accounted for and typed."""
+"""The line to the chat model: one call, one repair if the reply has a form; cost and failures are recorded."""
 
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -24,43 +24,43 @@ from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 
 TOP_LOGPROBS: Final = 20
-"""Alternatives at each token; the most that vLLM and OpenAI give by default."""
+"""Alternatives at each token: the default maximum of vLLM and OpenAI."""
 CONVERSATION_KEY: Final = "ddxgraph_conversation"
 NODE_KEY: Final = "ddxgraph_node"
 BRANCH_KEY: Final = "ddxgraph_branch"
-"""Metadata that a call carries, as LangChain's callbacks and chat models see it (`run_manager.metadata`)."""
+"""Keys of a call's metadata, which LangChain's callbacks and chat models see (`run_manager.metadata`)."""
 
 SERIAL_KEY: Final = "ddxgraph_serial"
-"""In a chat model's own `metadata`: the engine runs the calls of one conversation in turn."""
+"""Key in a chat model's `metadata`: the engine runs the calls of one conversation one after another."""
 
 BRIEF_KEY: Final = "ddxgraph_brief"
-"""In a chat model's own `metadata`: the model is so small that it does best with `Limits.brief()`."""
+"""Key in a chat model's `metadata`: the model is so small that it does best with `Limits.brief()`."""
 
 MIN_REPLY_TOKENS: Final = 64
-"""Room below which a reply cannot even close its braces."""
+"""With fewer tokens, a reply cannot even close its braces."""
 
 
 class Allowance(NamedTuple):
-    """What one node visit may still spend."""
+    """What a visit to a node may still spend."""
 
     calls: int
     tokens: int
     """Prompt and completion tokens together."""
 
     def less(self, calls: int, tokens: int) -> "Allowance":
-        """What remains after so much; never negative."""
+        """What remains after spending; never negative."""
         return Allowance(max(self.calls - calls, 0), max(self.tokens - tokens, 0))
 
 
 @dataclass(slots=True)
 class Turn(Generic[OutputT]):
-    """What a node asks of the model: its words and the form that the reply must have.
+    """What a node asks the model: the text, and the form of the reply.
 
-    `OutputT` of a free text is `Any`: it goes to `Consultation.write`, which reads nothing.
+    For a free text, `OutputT` is `Any`: `Consultation.write` does not parse it.
     """
 
     node: str
-    """The node's name; where no trace holds the call, any label."""
+    """Name of the node; any label for a call that no trace holds."""
     text: str
     output: type[OutputT] | None
     """None: free text."""
@@ -68,11 +68,11 @@ class Turn(Generic[OutputT]):
     branch: str | None = None
     """The hypothesis under test, for an evidence check."""
     logprobs: int = 0
-    """Alternatives asked for at each token of the reply; 0: no log-probabilities."""
+    """Number of alternatives to report at each token of the reply; 0: no log-probabilities."""
 
 
 class Attempt(BaseModel):
-    """A reply that did not fit its schema, kept for the record."""
+    """A reply that did not fit its schema."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,7 +82,7 @@ class Attempt(BaseModel):
 
 @dataclass(slots=True)
 class Reply(Generic[OutputT]):
-    """What came of a turn."""
+    """The reply to a turn, and what it cost."""
 
     turn: Turn[OutputT]
     text: str = ""
@@ -92,19 +92,19 @@ class Reply(Generic[OutputT]):
     attempts: tuple[Attempt, ...] = ()
     failure: Failure | None = None
     logprobs: Sequence[Mapping[str, Any]] | None = None
-    """OpenAI's `choices[0].logprobs.content`, where asked for and given."""
+    """OpenAI's `choices[0].logprobs.content`, if requested and returned."""
     truncated: bool = False
-    """It met its cap, where the engine says so."""
+    """Whether it reached its token limit, as far as the engine says."""
 
     def take(self, message: AIMessage) -> None:
-        """Write down what came."""
+        """Take over the text and metadata of a message."""
         self.text = writable(str(message.text))
         self.logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
         self.truncated = met_its_cap(message)
 
 
 class Wording(NamedTuple):
-    """How to talk to the model, the same for a whole graph."""
+    """How to talk to the model; the same for a whole graph."""
 
     model: BaseChatModel
     prompts: PromptSet
@@ -118,24 +118,24 @@ class Wording(NamedTuple):
 
 @dataclass(slots=True)
 class Consultation:
-    """One node visit's line to the model.
+    """The line of one visit to the model.
 
-    A node awaits `ask`. With `blocking` the call is made on the spot and the coroutine never suspends, so
-    that `run_blocking` can drive the same node function where no event loop may run.
+    A node awaits `ask`. With `blocking`, the call is synchronous and the coroutine never suspends, so that
+    `run_blocking` can drive the same node function without an event loop.
     """
 
     wording: Wording
     messages: Callable[[str], list[BaseMessage]]
-    """The conversation so far, with a turn's text put last."""
+    """Makes the conversation so far, with the text of a turn at its end."""
     allowance: Allowance
     config: RunnableConfig
     conversation: str
-    """Names the conversation to engines that keep one in a place of its own."""
+    """Name of the conversation, for engines that keep each one in its own slot."""
     window: int | None = None
-    """Tokens that the model's context holds; None: unbounded."""
+    """Size of the model's context in tokens; None: unbounded."""
     blocking: bool = False
     reply: Reply[Any] | None = field(default=None, init=False)
-    """The last reply; what the visit's trace step records."""
+    """The last reply, which the visit's step records."""
 
     @property
     def prompts(self) -> PromptSet:
@@ -143,14 +143,14 @@ class Consultation:
         return self.wording.prompts
 
     async def ask(self, turn: Turn[OutputT]) -> OutputT | None:
-        """Put a turn to the model; None where the reply could not be read, even after one repair.
+        """Ask the model; None if its reply could not be parsed, even after one repair.
 
         Raises:
-            EngineFailed: the model gave no reply at all. `reply` then holds what was spent until then.
+            EngineFailed: the model gave no reply. `reply` holds what was spent until then.
             ValueError: the turn has no form.
         """
         if turn.output is None:
-            raise ValueError("the turn has no form that its reply could be read into: use `write`")
+            raise ValueError("the turn has no form to parse its reply into: use `write`")
         start = time.perf_counter()
         messages = self.messages(turn.text)
         spent: list[Usage] = []
@@ -181,10 +181,10 @@ class Consultation:
             reply.attempts = tuple(attempts)
 
     async def write(self, turn: Turn[Any]) -> Reply[Any]:
-        """Put a turn to the model and take what it writes, as it comes; there is nothing to repair.
+        """Ask the model for a free text, which is taken as it is, without a repair.
 
         Raises:
-            EngineFailed: the model gave no reply at all.
+            EngineFailed: the model gave no reply.
         """
         start = time.perf_counter()
         messages = self.messages(turn.text)
@@ -213,7 +213,7 @@ class Consultation:
         return fits and usage.calls < self.allowance.calls and needed <= self.allowance.tokens
 
     def _cap(self, turn: Turn[Any], messages: list[BaseMessage]) -> int:
-        """The reply's cap, within the window: servers refuse a prompt whose cap would reach beyond it."""
+        """Token limit of the reply, within the window: servers refuse a prompt whose limit exceeds it."""
         if self.window is None:
             return turn.max_tokens
         room = self.window - estimate_tokens(str(m.text) for m in messages)
@@ -241,7 +241,7 @@ class Consultation:
             truncated = cut_off(error)
             if truncated is not None:
                 return truncated
-            # Whatever a chat model raises is, by definition, the engine's boundary breaking.
+            # Any error of a chat model is a failure of the engine.
             raise EngineFailed(engine_failure(error, turn.node, secrets_of(model))) from error
 
     def _config(self, turn: Turn[Any]) -> RunnableConfig:
@@ -258,7 +258,7 @@ class Consultation:
 
 
 def secrets_of(model: BaseChatModel) -> list[str]:
-    """Keys that the chat model holds: a server may repeat them in its error, and no trace may."""
+    """API keys of the chat model: a server may repeat them in an error, and no trace may hold them."""
     held = (value for value in vars(model).values() if isinstance(value, SecretStr))
     return [secret.get_secret_value() for secret in held if secret.get_secret_value()]
 
@@ -277,10 +277,10 @@ ResultT = TypeVar("ResultT")
 
 
 def run_blocking(visit: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Drive a node function whose consultation is blocking: it never suspends, so no event loop is needed.
+    """Run a node function whose consultation is blocking: it never suspends, so it needs no event loop.
 
     Raises:
-        RuntimeError: the function awaited something else than its consultation.
+        RuntimeError: the function awaited something other than its consultation.
     """
     try:
         visit.send(None)

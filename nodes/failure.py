@@ -25,13 +25,13 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying, wait_random_expone
 from ddxgraph.common.errors import NotDone
 
 LOG: Final = logging.getLogger("ddxgraph.engine")
-"""Says, at level WARNING, that a call failed and is made again; the record's `kind` says how it failed."""
+"""Logs each retry at level WARNING; the record's `kind` is the kind of the failure."""
 
 ReplyT = TypeVar("ReplyT")
 
 
 class FailureKind(StrEnum):
-    """How a boundary broke."""
+    """What broke."""
 
     TIMEOUT = "timeout"
     CONNECTION = "connection"
@@ -42,35 +42,35 @@ class FailureKind(StrEnum):
     CONTEXT_LENGTH = "context_length"
     OTHER = "other"
     MALFORMED = "malformed"
-    """The reply did not fit the schema, and neither did its one repair; or a free text states no answer."""
+    """Neither the reply nor its repair fits the schema, or a free text states no answer."""
     INTERRUPTED = "interrupted"
     """The user stopped the traversal."""
 
 
 class Failure(BaseModel):
-    """One failure. `engine` ends a traversal unscored; `parse` is survived by every node but the last."""
+    """A failure. `engine` ends a traversal unscored; after `parse` every node but the last goes on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     boundary: Literal["engine", "parse", "user", "strategy"]
-    """`strategy`: the code that took the case raised what it should not."""
+    """`strategy`: the strategy's own code raised an error."""
     kind: FailureKind
     message: str
-    """What was tried and how to mend it."""
+    """What was tried and how to fix it."""
     node: str = ""
 
 
 class EngineFailed(NotDone):
-    """The engine gave no reply; carries the typed failure that the trace records."""
+    """The engine gave no reply; `failure` is what the trace records."""
 
     def __init__(self, failure: Failure, *, called: bool = True) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.called = called
-        """Whether a call was made at all."""
+        """Whether a call was made."""
 
 
-_SAID_CHARS: Final = 500
+_MOST_CHARS: Final = 500
 
 _KINDS: tuple[tuple[type[Exception], FailureKind, str], ...] = (
     (ModelTimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
@@ -91,13 +91,13 @@ _KINDS: tuple[tuple[type[Exception], FailureKind, str], ...] = (
 
 
 def _is_context_overflow(error: Exception) -> bool:
-    """Servers other than OpenAI's say it in words only (vLLM, llama.cpp)."""
-    said = str(error).lower()
-    return "context" in said and any(word in said for word in ("exceed", "maximum", "too long"))
+    """Whether an error says so in words, as those of vLLM and llama.cpp do."""
+    message = str(error).lower()
+    return "context" in message and any(word in message for word in ("exceed", "maximum", "too long"))
 
 
 def _typed(error: Exception) -> tuple[FailureKind, str]:
-    """The kind of an error and how to mend it."""
+    """The kind of an error, and how to fix it."""
     for cls, kind, mend in _KINDS:
         if isinstance(error, cls):
             return kind, mend
@@ -107,12 +107,12 @@ def _typed(error: Exception) -> tuple[FailureKind, str]:
 
 
 def kind_of(error: Exception) -> FailureKind:
-    """How the engine's boundary broke, from what a chat model raised."""
+    """The kind of failure that an error of a chat model is."""
     return _typed(error)[0]
 
 
 def window_failure(node: str, window: int) -> Failure:
-    """A prompt that leaves no room for a reply, found out before the call."""
+    """The failure of a prompt that leaves no room for a reply; known before the call."""
     return Failure(
         boundary="engine",
         kind=FailureKind.CONTEXT_LENGTH,
@@ -122,60 +122,69 @@ def window_failure(node: str, window: int) -> Failure:
     )
 
 
-def in_one_line(said: str, secrets: Iterable[str] = ()) -> str:
-    """What somebody said, fit for a message: on one line, short, without secrets or halves of characters."""
+def in_one_line(text: str, secrets: Iterable[str] = ()) -> str:
+    """Text of others as part of a message: short, on one line, without secrets or halves of characters."""
     for secret in secrets:
-        said = said.replace(secret, "***")
-    return " ".join(said.encode("utf-8", "replace").decode().split())[:_SAID_CHARS]
+        text = text.replace(secret, "***")
+    return " ".join(text.encode("utf-8", "replace").decode().split())[:_MOST_CHARS]
 
 
 def engine_failure(error: Exception, node: str, secrets: Iterable[str] = ()) -> Failure:
-    """Type whatever a chat model raised; `secrets` are left out of the message."""
+    """Type an error of a chat model.
+
+    Args:
+        error: what the model raised.
+        node: the node that called it.
+        secrets: texts to mask in the message.
+
+    Returns:
+        The failure, with the error's message and how to fix it.
+    """
     kind, mend = _typed(error)
-    said = in_one_line(str(error), secrets)
+    message = in_one_line(str(error), secrets)
     return Failure(
         boundary="engine",
         kind=kind,
         node=node,
-        message=f"{node}: the model gave no reply ({type(error).__name__}: {said}); {mend}",
+        message=f"{node}: the model gave no reply ({type(error).__name__}: {message}); {mend}",
     )
 
 
 _AWAY: Final = frozenset({FailureKind.CONNECTION, FailureKind.RATE_LIMIT})
 _AILING: Final = frozenset({FailureKind.TIMEOUT, FailureKind.SERVER})
 _AWAY_STATUS: Final = frozenset({502, 503, 504})
-"""What a proxy, or an engine that is still loading, answers."""
+"""Status codes of a proxy without its server, and of an engine that is still loading."""
 
 
 class Patience(BaseModel):
-    """When a failed call is made again, with exponential back-off and jitter.
+    """Retry policy for a failing engine: exponential back-off with jitter.
 
-    An engine that is *away* (refuses connections, answers 429, 502, 503 or 504: it restarts, or is overrun) is
-    waited for. A call that *fails* on an engine that is there (a time-out, any other 5xx) is made a few times:
-    it may be this very request that the engine cannot digest. Whatever else an engine says (a wrong key, an
-    unknown model, a malformed request) is not asked twice.
+    An engine is *away* if it refuses connections or answers 429, 502, 503 or 504: it restarts or is overloaded,
+    so calls wait for it. A call *fails* if an engine that is present times out or answers any other 5xx: it is
+    retried a few times only, because this request may be the cause. Any other error (a wrong key, an unknown
+    model, a malformed request) is not retried.
 
     Example:
-        >>> Patience(away_s=600).attempts  # waits ten minutes for an engine that restarts
+        >>> Patience(away_s=600).attempts  # waits up to ten minutes for an engine that restarts
         4
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     away_s: float = Field(default=60.0, ge=0)
-    """Seconds to wait for an engine that is away, from the first refusal on; anew each time that it goes."""
+    """Maximum wait for an engine that is away, in seconds from the first refusal; it starts afresh each time."""
     attempts: int = Field(default=4, ge=1)
-    """Times that a call which fails on an engine that is there is made."""
+    """Maximum number of attempts of a call that fails."""
     first_wait_s: float = Field(default=0.5, gt=0)
-    """Bound of the wait before the second attempt, in seconds; doubled each time. The wait is drawn evenly from
-    zero to the bound, so that many calls that failed together do not come back together."""
+    """Maximum wait before the second attempt, in seconds; doubled each time. The wait is drawn uniformly from
+    zero to the maximum, so that calls which failed together are not repeated together."""
     longest_wait_s: float = Field(default=15.0, gt=0)
-    """The bound is not doubled beyond this."""
+    """Upper limit of that maximum, in seconds."""
 
     async def through(self, call: Callable[[], Awaitable[ReplyT]]) -> ReplyT:
-        """Await a call, and again as long as there is reason to; raises the last error itself."""
-        # The first attempt is made without tenacity, whose set-up costs more than an instant model's reply; if it
-        # fails, its error is handed to tenacity as the outcome of the first attempt.
+        """Await a call, and repeat it according to the policy. Raises the last error."""
+        # The first attempt does without tenacity, whose set-up takes longer than an instant model's reply. If it
+        # fails, tenacity gets its error as the outcome of the first attempt.
         try:
             return await call()
         except Exception as error:
@@ -191,15 +200,15 @@ class Patience(BaseModel):
         return await AsyncRetrying(**_Course(self).policy())(again)
 
     def through_blocking(self, call: Callable[[], ReplyT]) -> ReplyT:
-        """`through` for a plain function."""
+        """`through` for a synchronous call."""
         return Retrying(**_Course(self).policy())(call)
 
 
 class _Course:
-    """How one call has gone so far, and what that means for its next attempt.
+    """The attempts of one call so far, and whether another one follows.
 
-    Refusals and failures are counted apart: a call that sat out a restart has all its attempts left, and one
-    that took minutes to fail may still wait for an engine that has gone since.
+    Refusals and failures are counted separately: a call that waited for a restart keeps all its attempts, and one
+    that took minutes to fail can still wait for an engine that has gone away since.
     """
 
     def __init__(self, patience: Patience) -> None:
@@ -220,7 +229,7 @@ class _Course:
         }
 
     def _notice(self, state: RetryCallState) -> bool:
-        """Take an attempt's outcome down; whether it is one to try again. Tenacity asks this first."""
+        """Record the outcome of an attempt, and say whether to retry. Tenacity calls this first."""
         error = state.outcome.exception() if state.outcome else None
         if error is None or not _is_trouble(error):
             return False
@@ -241,7 +250,7 @@ class _Course:
         return wait if self._away_since is None else min(wait, max(self._left_s(), 0.0))
 
     def _left_s(self) -> float:
-        """Seconds that an engine which is away still has."""
+        """Seconds left to wait for an engine that is away."""
         return self._patience.away_s - (time.monotonic() - (self._away_since or 0.0))
 
 
@@ -249,7 +258,7 @@ def _say(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     kind = kind_of(error) if isinstance(error, Exception) else FailureKind.OTHER
     wait = state.next_action.sleep if state.next_action else 0.0
-    # Not the error's own words: a server may repeat a key in them.
+    # Without the error's text, in which a server may repeat an API key.
     LOG.warning(
         "attempt %d failed (%s, %s); the next in %.1f s",
         state.attempt_number,

@@ -20,30 +20,30 @@ SYSTEM: Final = "generation_system"
 """The prompt that is the system message of every strategy of one generation."""
 
 _SPARE_LOGPROBS: Final = 2
-"""Alternatives beside the letters at each token of a free text: enough to bound what is not among them, few
-enough that 1,000 tokens bring half a megabyte."""
+"""Alternatives beyond the letters at each token of a free text: enough to bound a letter that is not among
+them, but so few that 1,000 tokens take half a megabyte."""
 _CLOSES: Final = "*_`.):\n "
-"""What may follow a stated letter, within its token."""
+"""Characters that may follow a stated letter within its token."""
 
 
 class Generation(BaseModel):
-    """What one reply came to."""
+    """The output of a single generation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["generation"] = "generation"
     answer: str | None = None
-    """An option's letter, or text in a free-form case; None where none is stated."""
+    """An option's letter, or text in a free-form case; None if the reply states no answer."""
     statement: str = ""
-    """The words that state it, as they stand in the reply."""
+    """The words that state it, as in the reply."""
     distribution: Mapping[str, float] = Field(default_factory=dict)
     """Probability of each option, by letter; sums to one unless empty."""
     distribution_from: Literal["logprobs", "none"] = "none"
-    """Log-probabilities of the stated letter's token, renormalised over the options."""
+    """`logprobs`: of the stated letter's token, renormalised over the options."""
     truncated: bool = False
-    """The reply was cut off at its cap."""
+    """Whether the reply was cut off at its token limit."""
     rule: str = ""
-    """Version of the rule that read a free text (`STATEMENT_RULE`); empty for a form."""
+    """Version of the rule that parsed a free text (`STATEMENT_RULE`); empty for a form."""
 
 
 def prompts_of(strategy: str) -> tuple[str, ...]:
@@ -56,7 +56,16 @@ def prompts_of(strategy: str) -> tuple[str, ...]:
 
 
 def asking(case: Case, strategy: str, line: Consultation) -> str:
-    """The turn that asks for a reply."""
+    """The turn that asks for a reply.
+
+    Args:
+        case: the case.
+        strategy: which of one generation.
+        line: the line to the model.
+
+    Returns:
+        The text of the strategy's own prompt.
+    """
     return line.prompts.render(strategy, letters=case.letters)
 
 
@@ -67,23 +76,23 @@ def output_model(letters: tuple[str, ...]) -> type[BaseModel]:
 
 
 async def generate(case: Case, strategy: str, max_tokens: int, line: Consultation) -> Generation:
-    """Have the case answered in one reply.
+    """Answer the case in one reply.
 
-    A bare answer that does not fit its form is repaired once. A free text is taken as it is: asking again would
-    be another strategy. Where it states no answer, the line's reply is marked as failed.
+    A bare answer that does not fit its form is repaired once. A free text is taken as it is, since asking again
+    would be another strategy. If it states no answer, the reply is marked as failed.
 
     Args:
         case: the case.
         strategy: which of one generation.
-        max_tokens: most tokens of the reply.
+        max_tokens: token limit of the reply.
         line: the line to the model.
 
     Returns:
-        The generation; without an answer where none could be read.
+        The generation, without an answer if the reply states none.
 
     Raises:
         UnknownStrategy: there is no such strategy.
-        EngineFailed: the model gave no reply at all.
+        EngineFailed: the model gave no reply.
     """
     if generating(strategy).form:
         return await _bare(case, strategy, max_tokens, line)
@@ -91,16 +100,16 @@ async def generate(case: Case, strategy: str, max_tokens: int, line: Consultatio
     logprobs = min(len(letters) + _SPARE_LOGPROBS, TOP_LOGPROBS) if letters else 0
     turn: Turn[Any] = Turn(NODE, asking(case, strategy, line), None, max_tokens, logprobs=logprobs)
     reply = await line.write(turn)
-    found = None if reply.truncated else stated(reply.text, case.options)
-    if found is None:
+    statement = None if reply.truncated else stated(reply.text, case.options)
+    if statement is None:
         reply.failure = _unstated(reply)
         return Generation(truncated=reply.truncated, rule=STATEMENT_RULE)
-    told = probabilities_at(found.place, reply.text, reply.logprobs, letters, _CLOSES)
-    return _generation(found.answer, found.words, told, STATEMENT_RULE)
+    measured = probabilities_at(statement.place, reply.text, reply.logprobs, letters, _CLOSES)
+    return _generation(statement.answer, statement.words, measured, STATEMENT_RULE)
 
 
 async def _bare(case: Case, strategy: str, max_tokens: int, line: Consultation) -> Generation:
-    """The answer and nothing else, in a form that the engine enforces."""
+    """The bare answer, in a form that the engine enforces."""
     letters = case.letters
     turn = Turn(
         NODE,
@@ -118,27 +127,27 @@ async def _bare(case: Case, strategy: str, max_tokens: int, line: Consultation) 
     )
 
 
-def _generation(answer: str, words: str, told: Mapping[str, float] | None, rule: str = "") -> Generation:
+def _generation(answer: str, words: str, measured: Mapping[str, float] | None, rule: str = "") -> Generation:
     return Generation(
         answer=answer,
         statement=words,
-        distribution=told or {},
-        distribution_from="logprobs" if told else "none",
+        distribution=measured or {},
+        distribution_from="logprobs" if measured else "none",
         rule=rule,
     )
 
 
 def _unstated(reply: Reply[Any]) -> Failure:
     if reply.truncated:
-        said = (
+        problem = (
             f"the reply was cut off after {reply.usage.completion_tokens} tokens; allow more tokens a reply"
         )
     else:
-        said = (
+        problem = (
             "the last line of the reply is not `Answer:` with an answer; use a model that follows the format, or "
             "one that was trained in it"
         )
-    return Failure(boundary="parse", kind=FailureKind.MALFORMED, node=NODE, message=f"{NODE}: {said}")
+    return Failure(boundary="parse", kind=FailureKind.MALFORMED, node=NODE, message=f"{NODE}: {problem}")
 
 
 def _words(generation: Generation) -> Iterator[str]:

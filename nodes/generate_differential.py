@@ -1,4 +1,4 @@
-"""Generate the differential: every option is a hypothesis, others may be added, each with a prior."""
+"""Generate the differential: every option is a hypothesis with a prior, and others may be added."""
 
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
@@ -17,25 +17,25 @@ from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 NODE: Final = "generate_differential"
 LABEL_CHARS: Final = 120
 EVEN_PRIOR: Final = 0.5
-"""Prior of a hypothesis about which the model said nothing."""
+"""Prior of a hypothesis for which the model gave none."""
 
 
 class Hypothesis(BaseModel):
-    """A candidate answer: a diagnosis, or a step, treatment or mechanism where the question asks for one."""
+    """A candidate answer: a diagnosis, or a next step, treatment or mechanism, as the question asks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
-    """The option's letter; H1, H2, ... for a hypothesis beside the options."""
+    """The option's letter; H1, H2, ... for a hypothesis that is not an option."""
     label: str
     letter: str | None = None
     rationale: str = ""
     prior: float = Field(default=EVEN_PRIOR, gt=0, lt=1)
-    """As the model stated it, in 0..1; relative, not normalised over the differential."""
+    """As the model stated it, in 0..1; not normalised over the differential."""
 
 
 class Refutation(BaseModel):
-    """Why a hypothesis was given up."""
+    """Why a hypothesis was ruled out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,7 +44,7 @@ class Refutation(BaseModel):
 
 
 class Differential(BaseModel):
-    """The hypotheses after this visit, in order: options by letter, then the others as they came."""
+    """All hypotheses after this visit: the options by letter, then the others in order of appearance."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,14 +52,23 @@ class Differential(BaseModel):
     reasoning: str = ""
     hypotheses: tuple[Hypothesis, ...] = ()
     revived: tuple[str, ...] = ()
-    """Refuted hypotheses that stand again, because every single one had been refuted."""
+    """Hypotheses that stand again, because all of them had been refuted."""
     merged: int = 0
-    """Duplicates that were merged into a hypothesis of the same name."""
+    """Number of duplicates merged into a hypothesis of the same name."""
 
 
 @cache
 def output_model(letters: tuple[str, ...], others: int, limits: Limits) -> type[BaseModel]:
-    """The form of the reply: each option's letter is a field of its own, so none is left out or repeated."""
+    """The form of the reply: each option is a field of its own, so that none is left out or repeated.
+
+    Args:
+        letters: the options' letters.
+        others: maximum number of hypotheses that are not options.
+        limits: maximum sizes in the reply.
+
+    Returns:
+        The form.
+    """
     note, percent = text(limits.note_chars), whole(1, 99)
     fields: dict[str, Any] = {"reasoning": text(limits.reasoning_chars)}
     if letters:
@@ -80,21 +89,24 @@ async def generate_differential(
     line: Consultation,
     limits: Limits,
 ) -> Differential:
-    """Name what could be true, or, after a backtrack, what else could be.
+    """Name what could be true, or after a backtrack what else could be.
 
     Args:
         case: the case.
-        read: findings of the reading that led here, whose ids the model is told; a reading keeps only what the
-            case says, so that it cannot count them itself.
+        read: findings of the review that led here. The model is told their ids, which it cannot count itself,
+            since a review drops findings that are not in the case.
         known: hypotheses of earlier visits; empty at the first.
-        refuted: what was given up, and why.
+        refuted: what was ruled out, and why.
         critique: why the differential did not hold; empty at the first visit.
         line: the line to the model.
-        limits: how much may be written.
+        limits: maximum sizes in the reply.
 
     Returns:
-        The whole differential; where the reply could not be read, the options at even priors beside what
-        was known (so nothing at all in a free-form case's first visit).
+        The whole differential. If the reply could not be parsed, it consists of the known hypotheses and of the
+        options with even priors (so it is empty at the first visit of a free-form case).
+
+    Raises:
+        EngineFailed: the model gave no reply.
     """
     others = _others(case, known, limits)
     labels = {hypothesis.id: hypothesis.label for hypothesis in known}
@@ -120,7 +132,7 @@ def room(case: Case, limits: Limits) -> int:
 
 
 def _others(case: Case, known: Sequence[Hypothesis], limits: Limits) -> int:
-    """How many hypotheses beside the options a visit may name; a backtrack may always name one."""
+    """How many hypotheses that are not options a visit may name; after a backtrack at least one."""
     if not case.options:
         return limits.hypotheses
     return max(limits.others, 1) if known else limits.others
@@ -129,28 +141,38 @@ def _others(case: Case, known: Sequence[Hypothesis], limits: Limits) -> int:
 def settle(
     output: Any, case: Case, known: Sequence[Hypothesis], refuted: Collection[str] = ()
 ) -> Differential:
-    """Merge what the model named into what is there; a second mention updates the prior."""
-    told = getattr(output, "options", None)
+    """Merge the named hypotheses into the known ones; a second mention updates the prior.
+
+    Args:
+        output: the parsed reply; None if it could not be parsed.
+        case: the case.
+        known: hypotheses of earlier visits.
+        refuted: ids of those that were ruled out.
+
+    Returns:
+        The whole differential.
+    """
+    options = getattr(output, "options", None)
     by_id: dict[str, Hypothesis] = {h.id: h for h in known}
     for letter, label in case.options.items():
-        said = getattr(told, letter, None)
-        if said is not None:
-            by_id[letter] = _hypothesis(letter, label, said, letter)
+        weighed = getattr(options, letter, None)
+        if weighed is not None:
+            by_id[letter] = _hypothesis(letter, label, weighed, letter)
         else:
             by_id.setdefault(letter, Hypothesis(id=letter, label=label, letter=letter))
     names = {name_key(h.label): h.id for h in by_id.values()}
     merged = 0
-    for said in getattr(output, "others", None) or ():
-        key = name_key(said.label)
+    for named in getattr(output, "others", None) or ():
+        key = name_key(named.label)
         twin = names.get(key)
         if twin is None:
             number = sum(h.letter is None for h in by_id.values()) + 1
             names[key] = f"H{number}"
-            by_id[f"H{number}"] = _hypothesis(f"H{number}", said.label.strip(), said, None)
+            by_id[f"H{number}"] = _hypothesis(f"H{number}", named.label.strip(), named, None)
         else:
             merged += 1
             if by_id[twin].letter is None and twin in {h.id for h in known}:
-                by_id[twin] = by_id[twin].model_copy(update={"prior": said.prior / 100})
+                by_id[twin] = by_id[twin].model_copy(update={"prior": named.prior / 100})
     none_left = bool(refuted) and all(key in refuted for key in by_id)
     return Differential(
         reasoning=getattr(output, "reasoning", ""),
@@ -160,28 +182,28 @@ def settle(
     )
 
 
-def _hypothesis(key: str, label: str, said: Any, letter: str | None) -> Hypothesis:
-    return Hypothesis(id=key, label=label, letter=letter, rationale=said.rationale, prior=said.prior / 100)
+def _hypothesis(key: str, label: str, given: Any, letter: str | None) -> Hypothesis:
+    return Hypothesis(id=key, label=label, letter=letter, rationale=given.rationale, prior=given.prior / 100)
 
 
 def name_key(label: str) -> str:
-    """What makes two names the same: letters and digits, case folded."""
+    """Two names are the same if this is: their letters and digits, case folded."""
     folded = unicodedata.normalize("NFKC", label).casefold()
     return " ".join(
         "".join(c if c == "+" or unicodedata.category(c)[0] in "LNM" else " " for c in folded).split()
     )
 
 
-async def _think(told: Briefing, line: Consultation) -> Differential:
-    now = told.now
+async def _think(briefing: Briefing, line: Consultation) -> Differential:
+    now = briefing.now
     return await generate_differential(
-        told.case,
-        told.before.findings if isinstance(told.before, History) else (),
+        briefing.case,
+        briefing.before.findings if isinstance(briefing.before, History) else (),
         list(now.hypotheses.values()),
         list(now.refuted.values()),
         now.critique,
         line,
-        told.limits,
+        briefing.limits,
     )
 
 
@@ -206,6 +228,6 @@ GENERATE_DIFFERENTIAL: Final = TrunkStop(
     output=Differential,
     words=_words,
     learn=_learn,
-    room=lambda told: room(told.case, told.limits),
+    room=lambda briefing: room(briefing.case, briefing.limits),
     think=_think,
 )

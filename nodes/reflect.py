@@ -1,4 +1,4 @@
-"""Reflect: criticise the leader, give up what is refuted, and say where to go from here."""
+"""Reflect: criticise the leading hypothesis, rule out what is refuted, and decide where to go."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -19,7 +19,7 @@ Verdict = Literal["conclude", "recheck_evidence", "widen_differential", "reread_
 
 
 class Reflection(BaseModel):
-    """The judgement over the journey so far."""
+    """The output of one reflection."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -28,12 +28,12 @@ class Reflection(BaseModel):
     refuted: tuple[Refutation, ...] = ()
     verdict: Verdict = "conclude"
     targets: tuple[str, ...] = ()
-    """Hypotheses whose evidence is to be checked again."""
+    """Hypotheses whose evidence should be checked again."""
 
 
 @cache
 def output_model(active: tuple[str, ...], limits: Limits) -> type[BaseModel]:
-    """The form of the reply; only a hypothesis that still stands can be refuted or sent back."""
+    """The form of the reply, which can refute or recheck only hypotheses that still stand."""
     named = one_of(active)
     refutation = form("RefutedHypothesis", hypothesis=named, because=text(limits.note_chars))
     return form(
@@ -53,16 +53,19 @@ def room(limits: Limits) -> int:
 async def reflect(
     standing: Sequence[str], active: tuple[str, ...], line: Consultation, limits: Limits
 ) -> Reflection:
-    """Look back over the journey.
+    """Look back on the journey.
 
     Args:
-        standing: one line a hypothesis, the leader first, with its credence.
+        standing: one line per hypothesis with its credence, the leader first.
         active: ids of the hypotheses that still stand; at least one.
         line: the line to the model.
-        limits: how much may be written.
+        limits: maximum sizes in the reply.
 
     Returns:
-        The verdict; to conclude, refuting nothing, where the reply could not be read.
+        The reflection. If the reply could not be parsed, it refutes nothing and concludes.
+
+    Raises:
+        EngineFailed: the model gave no reply.
     """
     asking = line.prompts.render(NODE, standing=standing, refutable=active)
     output: Any = await line.ask(Turn(NODE, asking, output_model(active, limits), room(limits)))
@@ -77,10 +80,10 @@ async def reflect(
     )
 
 
-async def _think(told: Briefing, line: Consultation) -> Reflection:
-    # In a fixed order: the form of the reply depends on it, and forms are kept.
-    active = tuple(sorted(told.now.ranking))
-    return await reflect(told.standing, active, line, told.limits)
+async def _think(briefing: Briefing, line: Consultation) -> Reflection:
+    # Sorted, because forms are cached and depend on the order.
+    active = tuple(sorted(briefing.now.ranking))
+    return await reflect(briefing.standing, active, line, briefing.limits)
 
 
 def _learn(now: Standpoint, reflection: Reflection) -> Standpoint:
@@ -101,7 +104,7 @@ REFLECT: Final = TrunkStop(
     output=Reflection,
     words=_words,
     learn=_learn,
-    room=lambda told: room(told.limits),
+    room=lambda briefing: room(briefing.limits),
     think=_think,
     errand="to reflect",
 )

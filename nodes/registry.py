@@ -1,7 +1,7 @@
-"""The registry of nodes: every stop of the graph in its order, and the node of a single generation.
+"""The registry of nodes: the stops of the graph in order, and the node of a single generation.
 
-To add a stop, write its node and its prompt, and list its record in `STOPS` at its place. Graph, traces, views,
-training styles and the gate follow.
+To add a stop, write its node and its prompt, and put its record into `STOPS` at its place. The graph, traces,
+views, training styles and the gate take it from there.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from ddxgraph.nodes.review_history import REVIEW_HISTORY
 from ddxgraph.nodes.stop import AnyNode, AnyStop, TrunkStop
 
 END: Final = "end"
-"""Where a move leads that ends the journey."""
+"""Destination of a move that ends the journey."""
 
 
 class UnknownNode(BadInput):
@@ -29,13 +29,13 @@ class UnknownNode(BadInput):
 
 
 class Stops:
-    """The stops of the graph, in the order in which a straight journey makes them.
+    """The stops of the graph, in the order of a journey without backtracks.
 
     Args:
-        stops: their records, the first and the last one on the trunk.
+        stops: their records; the first and the last one are on the trunk.
 
     Raises:
-        BadInput: two of them, or one and another node, share a name, title or letter.
+        BadInput: two nodes share a name, title or letter.
     """
 
     def __init__(self, *stops: AnyStop) -> None:
@@ -57,21 +57,21 @@ class Stops:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Their names, in order."""
+        """The names of the stops, in order."""
         return tuple(self._by_name)
 
     @property
     def first(self) -> AnyStop:
-        """Where every journey begins."""
+        """The stop at which every journey begins."""
         return next(iter(self))
 
     @property
     def last(self) -> AnyStop:
-        """Where a journey answers: a spent budget leads straight here."""
+        """The stop that answers. A spent budget leads there directly."""
         return self[self.names[-1]]
 
     def place(self, name: str) -> int:
-        """The place of a stop in the order, from 0.
+        """The position of a stop, from 0.
 
         Raises:
             UnknownNode: the graph has no such stop.
@@ -79,7 +79,7 @@ class Stops:
         return self.names.index(self[name].name)
 
     def after(self, name: str) -> str:
-        """Where the graph goes on to from a stop; `end` from the last one.
+        """The stop after a stop; `end` after the last one.
 
         Raises:
             UnknownNode: the graph has no such stop.
@@ -88,11 +88,11 @@ class Stops:
         return following[0] if following else END
 
     def register(self, stop: TrunkStop[Any], after: AnyStop) -> None:
-        """Add a stop: graphs compiled from now on make it, and traces may hold it.
+        """Add a stop to graphs that are compiled from now on, and to what traces may hold.
 
         Args:
-            stop: the stop.
-            after: the stop that it follows; not the last one.
+            stop: its record.
+            after: the stop that it follows; any but the last one.
 
         Raises:
             BadInput: its name, title or letter is taken, or `after` is no stop or the last one.
@@ -105,7 +105,7 @@ class Stops:
 
     @contextmanager
     def extended(self, stop: TrunkStop[Any], after: AnyStop) -> Iterator[None]:
-        """`register` a stop for as long as a `with` block runs."""
+        """Register a stop for the duration of a `with` block."""
         before = self._by_name
         self.register(stop, after)
         try:
@@ -128,12 +128,12 @@ STOPS: Final = Stops(REVIEW_HISTORY, GENERATE_DIFFERENTIAL, CHECK_EVIDENCE, REFL
 
 
 def node_names() -> tuple[str, ...]:
-    """Names of all nodes that a step of a trace may have: the stops, and the node of a single generation."""
+    """Names of all nodes, which the steps of a trace may have."""
     return (*STOPS.names, GENERATE.name)
 
 
 def node(name: str) -> AnyNode:
-    """A node's record.
+    """The record of a node.
 
     Raises:
         UnknownNode: no node has this name.
@@ -146,7 +146,7 @@ def node(name: str) -> AnyNode:
 
 
 def title(name: str) -> str:
-    """What readers call a node, or the end of a journey.
+    """The title of a node, or of the end of a journey.
 
     Raises:
         UnknownNode: no node has this name.
@@ -155,7 +155,7 @@ def title(name: str) -> str:
 
 
 class _OneOf:
-    """Has a JSON schema list the names that are registered when it is made."""
+    """Makes a JSON schema list the names that are registered at that time."""
 
     def __init__(self, names: Callable[[], tuple[str, ...]]) -> None:
         self._names = names
@@ -175,6 +175,6 @@ def _known_destination(name: str) -> str:
 
 
 NodeName = Annotated[str, AfterValidator(_known_node), _OneOf(node_names)]
-"""The name of a node, checked when a step is made or read."""
+"""Name of a node; validated in steps."""
 Destination = Annotated[str, AfterValidator(_known_destination), _OneOf(lambda: (*STOPS.names, END))]
-"""The name of a stop, or `end`; checked when a move is made or read."""
+"""Name of a stop, or `end`; validated in moves."""

@@ -14,59 +14,69 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from ddxgraph.common.errors import fault_of
 
-OutputT = TypeVar("OutputT", bound=BaseModel)
-
-_FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
-_THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
-_ERROR_CHARS: Final = 300
-_CAPPED: Final = frozenset({"length", "max_tokens"})
-"""Why a reply ended, as OpenAI's API and Anthropic's say it where it met its cap."""
-
 
 def form(name: str, **fields: Any) -> type[BaseModel]:
-    """A form of so many required fields, in this order."""
+    """Make a form: a model with these fields, all required, in this order, and no others."""
     required: dict[str, Any] = {key: (kind, ...) for key, kind in fields.items()}
     return create_model(name, __config__=ConfigDict(extra="forbid"), **required)
 
 
 def text(most: int, least: int = 0) -> Any:
-    """A text of so many characters."""
+    """The type of a text of `least` to `most` characters."""
     return Annotated[str, Field(min_length=least or None, max_length=most)]
 
 
 def whole(least: int, most: int) -> Any:
-    """A whole number in a range, both ends included."""
+    """The type of an integer from `least` to `most`."""
     return Annotated[int, Field(ge=least, le=most)]
 
 
 def one_of(choices: Sequence[str]) -> Any:
-    """One of some words."""
+    """The type of one of these words."""
     return Literal[tuple(choices)]
 
 
 def list_of(item: Any, most: int, least: int = 0) -> Any:
-    """A list of so many items."""
+    """The type of a list.
+
+    Args:
+        item: the type of an item.
+        most: maximum number of items.
+        least: minimum number of items.
+
+    Returns:
+        An annotated list type, for a field of `form`.
+    """
     return Annotated[list[item], Field(min_length=least, max_length=most)]
 
 
 @lru_cache(maxsize=4096)
 def response_format(output: type[BaseModel], name: str) -> Mapping[str, Any]:
-    """OpenAI's `response_format` for a pydantic model (understood by vLLM and llama.cpp as well)."""
+    """OpenAI's `response_format` for a form, which vLLM and llama.cpp accept too."""
     return {
         "type": "json_schema",
         "json_schema": {"name": name, "strict": True, "schema": output.model_json_schema()},
     }
 
 
+OutputT = TypeVar("OutputT", bound=BaseModel)
+
+_FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
+_THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+_ERROR_CHARS: Final = 300
+_CAPPED: Final = frozenset({"length", "max_tokens"})
+"""Finish reasons of OpenAI's and Anthropic's APIs for a reply that reached its token limit."""
+
+
 class Reading(NamedTuple, Generic[OutputT]):
-    """What a reply said, or why it could not be read."""
+    """The output of a reply, or why the reply could not be parsed."""
 
     output: OutputT | None
     error: str
 
 
 def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
-    """Read a reply; a code fence or a leading `<think>` block around the JSON is taken off first."""
+    """Parse a reply, after removing a code fence around the JSON or a `<think>` block before it."""
     if not text.startswith("{"):
         text = _THOUGHT.sub("", text, count=1)
         fenced = _FENCE.match(text)
@@ -78,18 +88,18 @@ def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
 
 
 def writable(text: str) -> str:
-    """A reply as it can be written to a file: JSON may smuggle in halves of surrogate pairs; they become `?`."""
+    """A reply that can be written to a file: half a surrogate pair, which JSON may contain, becomes `?`."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def met_its_cap(message: AIMessage) -> bool:
-    """Whether a reply ended at its token limit, as far as the engine says why it ended."""
-    said = message.response_metadata
-    return str(said.get("finish_reason") or said.get("stop_reason")).lower() in _CAPPED
+    """Whether a reply ended at its token limit; False if the engine gives no reason."""
+    metadata = message.response_metadata
+    return str(metadata.get("finish_reason") or metadata.get("stop_reason")).lower() in _CAPPED
 
 
 def cut_off(error: Exception) -> AIMessage | None:
-    """The cut-off reply that the OpenAI client raises instead of returning, as an ordinary message."""
+    """The truncated reply in an error of the OpenAI client, as an ordinary message; None for other errors."""
     completion = getattr(error, "completion", None)
     if type(error).__name__ != "LengthFinishReasonError" or completion is None:
         return None

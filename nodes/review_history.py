@@ -1,4 +1,4 @@
-"""Review the history: which findings matter, quoted from the case, and what the question asks for."""
+"""Review the history: which findings of the case matter, as quotes, and what the question asks for."""
 
 import re
 import unicodedata
@@ -27,14 +27,14 @@ Salience = Literal[1, 2, 3]
 
 
 class Finding(BaseModel):
-    """A finding of the case, in its own words."""
+    """A finding, quoted from the case."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
-    """F1, F2, ... in the order of reading."""
+    """F1, F2, ... in order of appearance."""
     quote: str
-    """Stands in the vignette or the question, up to white space, case and typographic signs."""
+    """Part of the vignette or the question, apart from white space, case and typographic variants."""
     kind: FindingKind
     polarity: Polarity
     salience: Salience
@@ -42,7 +42,7 @@ class Finding(BaseModel):
 
 
 class History(BaseModel):
-    """What a reading of the case gave."""
+    """The output of one review of the history."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,16 +50,16 @@ class History(BaseModel):
     reasoning: str = ""
     asks: Asks = "other"
     findings: tuple[Finding, ...] = ()
-    """New findings of this reading alone."""
+    """The new findings of this review."""
     unquoted: int = 0
-    """Findings dropped because their quote does not stand in the case."""
+    """Findings dropped because their quote is not in the case."""
     repeated: int = 0
-    """Findings dropped because they were listed already."""
+    """Findings dropped because they were known already."""
 
 
 @cache
 def output_model(limits: Limits) -> type[BaseModel]:
-    """The form of the reply; the free thought stands first."""
+    """The form of the reply; the free reasoning comes first."""
     finding = form(
         "QuotedFinding",
         quote=text(limits.quote_chars, least=3),
@@ -76,24 +76,27 @@ def output_model(limits: Limits) -> type[BaseModel]:
 
 
 def room(limits: Limits) -> int:
-    """Completion tokens that a reading may need."""
+    """Completion tokens that a review may need."""
     return limits.completion_tokens(limits.findings, limits.quote_chars + 40)
 
 
 async def review_history(
     case: Case, known: Sequence[Finding], critique: str, line: Consultation, limits: Limits
 ) -> History:
-    """Read the case, or read it again in the light of a critique.
+    """Review the case, or review it again in the light of a critique.
 
     Args:
         case: the case.
-        known: findings of earlier readings; empty at the first.
-        critique: what the last reflection missed; empty at the first reading.
+        known: findings of earlier reviews; empty at the first.
+        critique: what the last reflection found missing; empty at the first review.
         line: the line to the model.
-        limits: how much may be written.
+        limits: maximum sizes in the reply.
 
     Returns:
-        New findings alone; empty where the reply could not be read.
+        The new findings; none if the reply could not be parsed.
+
+    Raises:
+        EngineFailed: the model gave no reply.
     """
     asking = line.prompts.render(NODE, known=known, critique=critique)
     output: Any = await line.ask(Turn(NODE, asking, output_model(limits), room(limits)))
@@ -103,7 +106,16 @@ async def review_history(
 
 
 def settle(output: Any, case: Case, known: Sequence[Finding]) -> History:
-    """Keep what is quoted from the case and new; count what is not."""
+    """Keep the findings that are new and quoted from the case; count the others.
+
+    Args:
+        output: the parsed reply.
+        case: the case.
+        known: findings of earlier reviews.
+
+    Returns:
+        The output of the review.
+    """
     record = comparable(f"{case.vignette}\n{case.question}")
     seen = {comparable(finding.quote) for finding in known}
     findings: list[Finding] = []
@@ -145,21 +157,21 @@ _EDGE: Final = " \"'.,;:()…"
 
 
 def comparable(text: str) -> str:
-    """A quote as it is compared: folded, its edges trimmed."""
+    """A quote in the form in which quotes are compared: folded, with trimmed edges."""
     return folded(text).strip(_EDGE)
 
 
 def folded(text: str) -> str:
-    """A text without what does not count in a quote: white space, case and typographic signs.
+    """A text without the differences that do not count in a quote: white space, case and typographic variants.
 
-    Spaces that `disarm` put into a template token are white space too, so they are taken out altogether.
+    White space goes altogether, since `disarm` puts spaces into template tokens.
     """
     return _SPACE.sub("", unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold())
 
 
-async def _think(told: Briefing, line: Consultation) -> History:
-    known = list(told.now.findings.values())
-    return await review_history(told.case, known, told.now.critique, line, told.limits)
+async def _think(briefing: Briefing, line: Consultation) -> History:
+    known = list(briefing.now.findings.values())
+    return await review_history(briefing.case, known, briefing.now.critique, line, briefing.limits)
 
 
 def _learn(now: Standpoint, history: History) -> Standpoint:
@@ -180,7 +192,7 @@ REVIEW_HISTORY: Final = TrunkStop(
     output=History,
     words=_words,
     learn=_learn,
-    room=lambda told: room(told.limits),
+    room=lambda briefing: room(briefing.limits),
     think=_think,
     errand="to read the case",
 )

@@ -4,7 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Limits(BaseModel):
-    """Upper bounds that each node's JSON schema states and the engine enforces.
+    """Maximum sizes in a node's reply. The JSON schema states them, and the engine enforces them.
 
     Example:
         >>> Limits(findings=8).reasoning_chars
@@ -14,25 +14,25 @@ class Limits(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     reasoning_chars: int = Field(default=2_000, ge=20)
-    """Free thought that stands first in every output."""
+    """The free reasoning at the start of a reply."""
     note_chars: int = Field(default=300, ge=20)
-    """A rationale, a reason, something missing."""
+    """A rationale, a reason, or what evidence is missing."""
     quote_chars: int = Field(default=200, ge=20)
-    """A finding, quoted from the case."""
+    """The quote of a finding."""
     findings: int = Field(default=16, ge=1)
-    """Findings from one reading of the history."""
+    """Findings in one review of the history."""
     others: int = Field(default=2, ge=0)
-    """Hypotheses beside the options, in a case that has options."""
+    """Hypotheses beyond the options, in a case with options."""
     hypotheses: int = Field(default=6, ge=2)
-    """Hypotheses of one differential, in a free-form case."""
+    """Hypotheses in one differential of a free-form case."""
     weights: int = Field(default=8, ge=1)
-    """Findings weighed against one hypothesis in one check."""
+    """Findings weighed in one evidence check."""
     refutations: int = Field(default=4, ge=1)
     """Hypotheses refuted in one reflection."""
 
     @classmethod
     def brief(cls) -> "Limits":
-        """For very small models: a straight walk of a four-option case stays below 900 completion tokens."""
+        """For very small models: without backtracks, a four-option case takes under 900 completion tokens."""
         return cls(
             reasoning_chars=80,
             note_chars=40,
@@ -45,16 +45,16 @@ class Limits(BaseModel):
         )
 
     def completion_tokens(self, items: int, chars_per_item: int) -> int:
-        """Room for `items` JSON objects of so many characters after the reasoning field.
+        """Completion tokens for the reasoning field and `items` JSON objects of `chars_per_item` characters.
 
-        Counts a token for every two characters, twice as many as English needs, so that no reply is cut
-        off before its schema has closed; and 48 for the braces and names around them.
+        One token for two characters (English needs half as many), so that no reply is cut off before its JSON is
+        complete, and 48 for the braces and names around it.
         """
         return 48 + (self.reasoning_chars + items * (chars_per_item + 60)) // 2
 
 
 class Sampling(BaseModel):
-    """Sampling settings sent with every call. What is None is left to the model's own configuration.
+    """Sampling settings of every call. None leaves a setting to the model's own configuration.
 
     Example:
         >>> Sampling(temperature=0.7, seed=1).for_sample(3)
@@ -69,7 +69,7 @@ class Sampling(BaseModel):
     """Seed of sample 0; sample k uses seed + k."""
 
     def for_sample(self, sample: int) -> "Sampling":
-        """The settings of the k-th sample of a case: the same, with another seed."""
+        """The settings for the k-th sample of a case: the same with another seed."""
         return (
             self if self.seed is None or not sample else self.model_copy(update={"seed": self.seed + sample})
         )

@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 STATEMENT_RULE: Final = "1"
-"""Version of the rule. Any change to what `stated` accepts raises it.
+"""Version of the rule, raised by any change to what `stated` accepts.
 
-1. Reasoning blocks are no part of the answer: where `</think>` stands, only what follows the last one is read;
-   where a `<think>` is then still open, nothing is.
-2. The statement is the last line that holds something other than white space. No other line is looked at: a
-   model that goes on after a statement may take it back, and two statements leave it open which one counts.
-3. The line is `Answer:` and what it states, with nothing before it. The word in any case, the colon half- or
-   full-width, white space around it free. Marks of Markdown emphasis (`*`, `_` and the backtick) and a final
-   full stop are passed over.
-4. With options, what is stated is one of their letters, a capital: `B`, `(B)`, or either of them followed by
-   `.`, `)` or `:`. That option's own text may follow, set off by one of these signs, white space or a dash, or
-   in parentheses; it may differ in nothing but case, white space, emphasis and the final full stop. Anything
-   else (another letter, a second one, other words) states nothing. The text without the letter states nothing.
-5. Without options, what is stated is the rest of the line, 1 to 200 characters, its emphasis taken off where it
-   is paired or stands at an end; a full stop stays.
-6. A text that was cut off states nothing: its last line is not known.
+1. Reasoning is not part of the answer: only the text after the last `</think>` is read, and none of it if a
+   `<think>` is still open there.
+2. The statement is the last line that is not blank. No other line is read: a model that goes on after a statement
+   may take it back, and of two statements it is unclear which one counts.
+3. The line is `Answer:` and the answer, with nothing before it. The word may be in any case, the colon half- or
+   full-width, with any white space around it. Markdown emphasis (`*`, `_` and the backtick) and a final full stop
+   are ignored.
+4. With options, the answer is one of their letters as a capital: `B`, `(B)`, or either of these followed by `.`,
+   `)` or `:`. The text of that option may follow, after one of these signs, white space or a dash, or in
+   parentheses; it may differ only in case, white space, emphasis and the final full stop. Anything else (another
+   letter, a second one, other words) states no answer, and neither does the text without the letter.
+5. Without options, the answer is the rest of the line, 1 to 200 characters, without emphasis that is paired or at
+   an end; a full stop stays.
+6. A text that was cut off states no answer, since its last line is unknown.
 """
 STATEMENT_CHARS: Final = 200
 """Longest answer in words."""
@@ -40,7 +40,7 @@ class Statement(NamedTuple):
     answer: str
     """An option's letter, or words in a free-form case."""
     words: str
-    """The line that states it, as it stands in the text."""
+    """The line that states it, as in the text."""
     place: int
     """Index of the letter in the text; -1 in a free-form case."""
 
@@ -50,18 +50,18 @@ class _Line(NamedTuple):
 
     text: str
     places: tuple[int, ...]
-    """Where in the whole text each character stands."""
+    """Index of each character in the whole text."""
 
 
 def stated(text: str, options: Mapping[str, str]) -> Statement | None:
-    """The answer that a text states, by the rule of `STATEMENT_RULE`.
+    """Find the answer that a text states, by the rule of `STATEMENT_RULE`.
 
     Args:
         text: the whole reply, not cut off.
         options: letter to text; empty for a free-form case.
 
     Returns:
-        The statement; None where the text states no answer.
+        The statement; None if the text states no answer.
     """
     start, end = _last_line(text)
     words = text[start:end]
@@ -70,18 +70,18 @@ def stated(text: str, options: Mapping[str, str]) -> Statement | None:
     kept = tuple(place for place in range(start, end) if text[place] not in _MARKS)
     line = _Line("".join(text[place] for place in kept), kept)
     head = _STATEMENT.match(line.text)
-    said = _LETTER.fullmatch(line.text, head.end()) if head else None
-    if said is None:
+    given = _LETTER.fullmatch(line.text, head.end()) if head else None
+    if given is None:
         return None
-    group = "held" if said["held"] else "bare"
-    letter = said[group]
-    if letter not in options or not _is_own(said, options[letter]):
+    group = "held" if given["held"] else "bare"
+    letter = given[group]
+    if letter not in options or not _is_own(given, options[letter]):
         return None
-    return Statement(letter, words, line.places[said.start(group)])
+    return Statement(letter, words, line.places[given.start(group)])
 
 
 def _last_line(text: str) -> tuple[int, int]:
-    """Where the last line that holds something starts and ends; nothing of a block of reasoning counts."""
+    """Start and end of the last line that is not blank, outside reasoning."""
     begin = text.rfind("</think>")
     begin = 0 if begin < 0 else begin + len("</think>")
     if "<think>" in text[begin:]:
@@ -99,20 +99,20 @@ def _in_words(words: str) -> Statement | None:
     return Statement(answer, words, -1) if 0 < len(answer) <= STATEMENT_CHARS else None
 
 
-def _is_own(said: re.Match[str], option: str) -> bool:
-    """Whether what follows a letter is nothing, or the option's own text."""
-    rest = said["rest"]
+def _is_own(given: re.Match[str], option: str) -> bool:
+    """Whether nothing follows a letter, or the text of its option."""
+    rest = given["rest"]
     if not _plain(rest):
         return True
     lead = _SET_OFF.match(rest)
-    if lead is None and not said["sign"]:
+    if lead is None and not given["sign"]:
         return False
-    told, own = _plain(rest[lead.end() if lead else 0 :]), _plain(option)
-    return told in {own, f"({own})"}
+    following, own = _plain(rest[lead.end() if lead else 0 :]), _plain(option)
+    return following in {own, f"({own})"}
 
 
 def _plain(text: str) -> str:
-    """A text without what may differ."""
+    """A text without the differences that do not count."""
     bare = "".join(character for character in text if character not in _MARKS)
     return " ".join(bare.split()).rstrip(". ").casefold()
 
@@ -120,60 +120,60 @@ def _plain(text: str) -> str:
 class _Place(NamedTuple):
     token: Mapping[str, Any]
     offset: int
-    """Where in the token's text the letter stands."""
+    """Index of the letter in the token's text."""
 
 
 def probabilities_at(
     place: int, text: str, tokens: Sequence[Mapping[str, Any]] | None, letters: Sequence[str], closing: str
 ) -> dict[str, float] | None:
-    """Probability of each option's letter at a place of a reply.
+    """Probability of each option's letter at one place in a reply.
 
-    Engines report log-probabilities before the grammar's mask, so most of the mass may lie on other tokens:
-    it is renormalised over the letters. A letter outside the reported alternatives gets the smallest
-    reported probability, its upper bound.
+    Engines report log-probabilities before the grammar masks tokens, so most of the mass may lie elsewhere: the
+    probabilities are renormalised over the letters. A letter that is not among the reported alternatives gets the
+    smallest reported probability, which is its upper bound.
 
     Args:
         place: index of the letter in the text.
         text: the reply.
         tokens: OpenAI's `logprobs.content`.
-        letters: the options.
-        closing: characters that may follow a letter in its token; a token with others is a word.
+        letters: the options' letters.
+        closing: characters that may follow a letter within its token; with any other, the token is a word.
 
     Returns:
-        Letter to probability, summing to one; None where the letter's token cannot be found.
+        Letter to probability, summing to one; None if the letter's token cannot be located.
     """
-    found = _token_at(place, text, tokens) if tokens and letters and place >= 0 else None
-    if found is None:
+    at = _token_at(place, text, tokens) if tokens and letters and place >= 0 else None
+    if at is None:
         return None
-    lead = str(found.token["token"])[: found.offset]
-    listed = [*(found.token.get("top_logprobs") or ()), found.token]
-    told: dict[str, float] = {}
-    for alternative in listed:
-        said = str(alternative["token"])
-        letter = said[len(lead) : len(lead) + 1]
-        closes = said[len(lead) + 1 :].lstrip(closing) == ""
-        if said.startswith(lead) and letter in letters and closes:
-            told[letter] = max(told.get(letter, -math.inf), float(alternative["logprob"]))
-    if not told:
+    lead = str(at.token["token"])[: at.offset]
+    alternatives = [*(at.token.get("top_logprobs") or ()), at.token]
+    logprobs: dict[str, float] = {}
+    for alternative in alternatives:
+        token = str(alternative["token"])
+        letter = token[len(lead) : len(lead) + 1]
+        closes = token[len(lead) + 1 :].lstrip(closing) == ""
+        if token.startswith(lead) and letter in letters and closes:
+            logprobs[letter] = max(logprobs.get(letter, -math.inf), float(alternative["logprob"]))
+    if not logprobs:
         return None
-    floor = min(float(alternative["logprob"]) for alternative in listed)
-    return _softmax({letter: told.get(letter, floor) for letter in letters})
+    floor = min(float(alternative["logprob"]) for alternative in alternatives)
+    return _softmax({letter: logprobs.get(letter, floor) for letter in letters})
 
 
 def _token_at(place: int, text: str, tokens: Sequence[Mapping[str, Any]]) -> _Place | None:
-    """The token that holds a character, counted back from the end of the reply.
+    """The token that holds a character, counted from the end of the reply.
 
-    Little follows an answer's letter, mostly ASCII, so characters can be counted there even where earlier
-    tokens are pieces of a character.
+    Little text follows an answer's letter, and most of it is ASCII. So characters can be counted from there, even
+    if earlier tokens are parts of a character.
     """
-    shown = text
+    before = text
     for token in reversed(tokens):
         piece = str(token.get("token", ""))
-        if shown.endswith(piece):
-            shown = shown[: len(shown) - len(piece)]
-            if len(shown) <= place:
-                return _Place(token, place - len(shown))
-        elif shown != text:
+        if before.endswith(piece):
+            before = before[: len(before) - len(piece)]
+            if len(before) <= place:
+                return _Place(token, place - len(before))
+        elif before != text:
             return None
     return None
 

@@ -1,7 +1,7 @@
-"""What the program knows of a node and of a stop of the graph, and what a stop's node is told.
+"""The record of a node or a stop, and what a stop's node is given.
 
-A node's own file makes one of these records; `ddxgraph.nodes.registry` lists them. Whatever enumerates stops (the
-graph, views, styles, the gate) takes them from there.
+Each node's module makes its own record, and `ddxgraph.nodes.registry` lists them. Everything that enumerates
+stops (the graph, views, styles, the gate) reads the registry.
 """
 
 from __future__ import annotations
@@ -28,43 +28,43 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Standpoint(NamedTuple):
-    """What stands at one point of a journey. `graph/replay.py` gives it for each step of a trace."""
+    """What is known at one point of a journey. `graph.replay` gives it for each step of a trace."""
 
     asks: Asks | None = None
-    """What the question asks for; None before the first reading."""
+    """What the question asks for; None before the first review of the history."""
     findings: Mapping[str, Finding] = _NOTHING
-    """By id, in the order of reading."""
+    """By id, in order of appearance."""
     hypotheses: Mapping[str, Hypothesis] = _NOTHING
     """By id, in the order of the last differential."""
     evidence: Mapping[str, Mapping[str, Weight]] = _NOTHING
     """Hypothesis id to finding id to the last weight."""
     refuted: Mapping[str, Refutation] = _NOTHING
-    """By the id of the hypothesis; without those that were revived since."""
+    """By hypothesis id; without hypotheses that have been revived."""
     critique: str = ""
-    """The last reflection's."""
+    """That of the last reflection."""
     conclusion: Conclusion | None = None
     credence: Mapping[str, float] = _NOTHING
-    """Hypothesis id to credence in 0..1, in the differential's order; the graph computes it, a node need not."""
+    """Hypothesis id to credence in 0..1, in the order of the differential. The graph computes it."""
 
     @property
     def ranking(self) -> list[str]:
-        """Ids of the hypotheses that are not refuted, by falling credence; equals in the differential's order."""
+        """Ids of the hypotheses that stand, by falling credence; equals in the order of the differential."""
         standing = [key for key in self.credence if key not in self.refuted]
         return sorted(standing, key=lambda key: -self.credence[key])
 
 
 class Briefing(NamedTuple):
-    """What the graph tells a stop's node."""
+    """What the graph gives a stop's node."""
 
     case: Case
     limits: Limits
     now: Standpoint
     standing: Sequence[str] = ()
-    """One line a hypothesis for a prompt, the leader first."""
+    """One line per hypothesis for a prompt, the leader first."""
     before: BaseModel | None = None
-    """The output of the stop that led here; None at the start, and where that stop settled nothing."""
+    """The output of the previous stop on the trunk; None at the start, or if that stop had none."""
     spent: bool = False
-    """The budget sent the journey here."""
+    """Whether a spent budget led here."""
 
 
 def _learn_nothing(now: Standpoint, output: BaseModel) -> Standpoint:  # noqa: ARG001
@@ -73,24 +73,24 @@ def _learn_nothing(now: Standpoint, output: BaseModel) -> Standpoint:  # noqa: A
 
 @dataclass(frozen=True, kw_only=True)
 class Node(Generic[OutputT]):
-    """A node, as traces name it and readers see it."""
+    """A node: its name in traces, how views show it, and its output."""
 
     name: str
-    """As traces hold it."""
+    """In traces."""
     title: str
-    """What readers call it."""
+    """In pages, pictures and training texts."""
     letter: str
-    """Stands for it where a path has one line."""
+    """Sign in a path on one line."""
     colour: str
-    """Of the mark on its box in a picture, as `#rrggbb`."""
+    """Of the mark on its box in a picture: `#rrggbb`."""
     output: type[OutputT]
-    """What its step settles."""
+    """Type of the output, which a trace holds as the step's `output`."""
     words: Callable[[OutputT], Iterable[str]]
-    """What of an output is the model's own words, in order: reasoning, quotes, reasons; empty ones may be among
-    them. The gate checks them, reviewers and pages show them, training texts quote them. Names of hypotheses are
-    left out: those of the options are the case's own words, told at every visit."""
+    """The model's own words in an output, in order: reasoning, quotes, reasons. The gate checks them, pages and
+    reviews show them, training texts quote them. Names of hypotheses are left out, since those of the options are
+    the case's words and recur at every visit. Texts may be empty."""
     learn: Callable[[Standpoint, OutputT], Standpoint] = _learn_nothing
-    """What stands after an output, given what stood before; the credence is left to the graph."""
+    """The standpoint after an output, from the one before. The graph then computes the credence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +98,9 @@ class Stop(Node[OutputT]):
     """A stop of the graph."""
 
     room: Callable[[Briefing], int]
-    """Most completion tokens of a reply."""
+    """Maximum number of completion tokens in a reply."""
     prompt: str = ""
-    """Name of its prompt; the stop's own by default."""
+    """Name of its prompt; by default the name of the stop."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", self.prompt or self.name)
@@ -108,19 +108,15 @@ class Stop(Node[OutputT]):
 
 @dataclass(frozen=True, kw_only=True)
 class TrunkStop(Stop[OutputT]):
-    """A stop that a journey makes as a whole, rather than one branch for each hypothesis."""
+    """A stop that is visited once at a time, rather than once per hypothesis in parallel."""
 
     think: Callable[[Briefing, Consultation], Awaitable[OutputT]]
-    """The node: asks the model and settles an output.
-
-    Raises:
-        EngineFailed: the model gave no reply at all.
-    """
+    """The node: asks the model and returns its output. Raises `EngineFailed` if the model gives no reply."""
     errand: str = ""
-    """What its call is for, after "no room left"; by default `for` and its name."""
+    """Purpose of the call, to follow "no room left" in a reason; by default `for` and the stop's name."""
     without_call: Callable[[Briefing], OutputT] | None = None
-    """What the stop settles when the budget has no room for its call; None: nothing, and the journey goes on to
-    its conclusion."""
+    """Makes the output when the budget cannot pay for a call; None: there is none, and the journey goes on to its
+    conclusion."""
 
 
 AnyNode = Node[Any]

@@ -1,6 +1,6 @@
-"""The registry of strategies: their names, and what a strategy of one generation asks for.
+"""The registry of strategies: their names, and the parameters of those with one generation.
 
-It is light, so that `--help` can list the names. `graph.strategy.strategy_of` makes a strategy by its name.
+It imports nothing heavy, so that `--help` can list the names. `graph.strategy.strategy_of` makes the strategies.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Final
 from ddxgraph.common.errors import BadInput
 
 GRAPH: Final = "graph"
-"""The reasoning graph, whose traces are journeys."""
+"""The strategy whose traces are journeys."""
 
 
 class UnknownStrategy(BadInput):
@@ -19,18 +19,18 @@ class UnknownStrategy(BadInput):
 
 @dataclass(frozen=True, kw_only=True)
 class Generating:
-    """What a strategy asks for that answers a case in one generation."""
+    """Parameters of a strategy that answers a case in one generation."""
 
     reply_tokens: int
-    """Most tokens of the reply."""
+    """Token limit of the reply."""
     brief_reply_tokens: int
-    """The same for models that are best kept brief."""
+    """The same for very small models."""
     form: bool = False
-    """A bare answer as JSON, which the engine enforces and which is repaired once; else a free text that ends in
-    the line which states the answer."""
+    """Whether the reply is a bare answer as JSON, which the engine enforces and which is repaired once; otherwise
+    it is a free text that ends in the line which states the answer."""
 
     def most_tokens(self, *, brief: bool = False) -> int:
-        """Most tokens of the reply."""
+        """Token limit of the reply; `brief` for very small models."""
         return self.brief_reply_tokens if brief else self.reply_tokens
 
 
@@ -41,25 +41,24 @@ _STRATEGIES: Final[Mapping[str, Generating | None]] = {
     "longstep": Generating(reply_tokens=2_048, brief_reply_tokens=512),
     "longmonolog": Generating(reply_tokens=4_096, brief_reply_tokens=768),
 }
-"""Name to what it asks for; None: the graph, which makes many calls. A strategy of one generation puts the prompt
-of its own name."""
+"""Name to parameters; None: the graph, which makes many calls. The prompt of any other strategy has its name."""
 
 
 def strategy_names() -> tuple[str, ...]:
-    """All strategies, the graph first."""
+    """Names of all strategies, the graph first."""
     return tuple(_STRATEGIES)
 
 
 def generation_names() -> tuple[str, ...]:
-    """The strategies of one generation."""
+    """Names of the strategies with one generation."""
     return tuple(name for name, generating in _STRATEGIES.items() if generating)
 
 
 def known_strategy(name: str) -> str:
-    """The name itself.
+    """Check the name of a strategy, and return it.
 
     Raises:
-        UnknownStrategy: no strategy has it; the message lists those that there are.
+        UnknownStrategy: there is no such strategy; the message lists the known ones.
     """
     if name not in _STRATEGIES:
         raise UnknownStrategy(f"there is no strategy {name!r}: use one of {', '.join(_STRATEGIES)}")
@@ -67,10 +66,10 @@ def known_strategy(name: str) -> str:
 
 
 def generating(name: str) -> Generating:
-    """What a strategy of one generation asks for.
+    """The parameters of a strategy with one generation.
 
     Raises:
-        UnknownStrategy: there is no such strategy of one generation.
+        UnknownStrategy: there is no such strategy; the message lists the known ones.
     """
     asked = _STRATEGIES.get(name)
     if asked is None:

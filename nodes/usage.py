@@ -1,4 +1,4 @@
-"""What calls to a model cost, as the engine reports it."""
+"""Token usage of calls to a model, as the engine reports it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,23 +6,23 @@ from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, ConfigDict
 
 BYTES_PER_TOKEN = 3
-"""Conservative for clinical English (4 and more), JSON (about 3) and other scripts (3 bytes a character)."""
+"""A low estimate for clinical English (4 and more), JSON (about 3) and other scripts (3 bytes a character)."""
 TOKENS_PER_MESSAGE = 8
-"""What a chat template wraps around a message, generously."""
+"""A high estimate of what a chat template puts around a message."""
 
 
 class Usage(BaseModel):
-    """Sums over calls, in tokens; `+` adds."""
+    """Calls and tokens, summed over calls; `+` adds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     calls: int = 0
     prompt_tokens: int = 0
     cached_tokens: int | None = None
-    """Prompt tokens served from the engine's prefix cache; None where the engine does not say."""
+    """Prompt tokens served from the engine's prefix cache; None if the engine does not report them."""
     completion_tokens: int = 0
     estimated: bool = False
-    """True where an engine reported no usage and the counts were estimated from the text's length."""
+    """Whether an engine reported no usage, so that counts were estimated from the length of the text."""
 
     @property
     def total_tokens(self) -> int:
@@ -31,7 +31,7 @@ class Usage(BaseModel):
 
     @property
     def cache_share(self) -> float | None:
-        """Cached / prompt tokens, in 0..1; None where the engine does not say."""
+        """Share of prompt tokens that were cached, in 0..1; None if the engine does not report it."""
         if self.cached_tokens is None or not self.prompt_tokens:
             return None
         return self.cached_tokens / self.prompt_tokens
@@ -41,7 +41,7 @@ class Usage(BaseModel):
 
 
 def total_usage(parts: Iterable[Usage]) -> Usage:
-    """Sum over calls; cached tokens stay None where no engine reported any."""
+    """Sum over calls; cached tokens stay None if no engine reported any."""
     calls = prompt = completion = cached = 0
     reported = estimated = False
     for part in parts:
@@ -62,7 +62,7 @@ def total_usage(parts: Iterable[Usage]) -> Usage:
 
 
 def estimate_tokens(texts: Iterable[str]) -> int:
-    """Upper estimate of the tokens of some messages; no tokenizer is at hand on the client's side."""
+    """A high estimate of the tokens in some messages, since the client has no tokenizer."""
     tokens = 0
     for text in texts:
         size = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
@@ -71,19 +71,19 @@ def estimate_tokens(texts: Iterable[str]) -> int:
 
 
 def usage_of(message: AIMessage, prompt: Sequence[BaseMessage]) -> Usage:
-    """Usage of one call, from the message's metadata; estimated where the engine reported none."""
-    said = message.usage_metadata
-    if said is None:
+    """Usage of one call from the message's metadata; estimated if the engine reported none."""
+    reported = message.usage_metadata
+    if reported is None:
         return Usage(
             calls=1,
             prompt_tokens=estimate_tokens(str(m.text) for m in prompt),
             completion_tokens=estimate_tokens([str(message.text)]),
             estimated=True,
         )
-    details = said.get("input_token_details")
+    details = reported.get("input_token_details")
     return Usage(
         calls=1,
-        prompt_tokens=said["input_tokens"],
+        prompt_tokens=reported["input_tokens"],
         cached_tokens=details.get("cache_read") if details else None,
-        completion_tokens=said["output_tokens"],
+        completion_tokens=reported["output_tokens"],
     )
