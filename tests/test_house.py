@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import house
+import houserules
 import pytest
 
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS
@@ -56,12 +56,12 @@ SECOND_LISTS = {
 
 @pytest.fixture(scope="module")
 def known() -> dict[str, Path]:
-    return house.modules(ROOT, ROOMS)
+    return houserules.modules(ROOT, ROOMS)
 
 
 @pytest.fixture(scope="module")
-def imports(known) -> list[house.Import]:
-    return house.imports(known)
+def imports(known) -> list[houserules.Import]:
+    return houserules.imports(known)
 
 
 def planted(tmp_path: Path, files: dict[str, str]) -> dict[str, Path]:
@@ -70,7 +70,7 @@ def planted(tmp_path: Path, files: dict[str, str]) -> dict[str, Path]:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return house.modules(tmp_path, sorted({name.split("/")[0] for name in files}))
+    return houserules.modules(tmp_path, sorted({name.split("/")[0] for name in files}))
 
 
 def test_every_folder_with_modules_is_a_room():
@@ -83,16 +83,16 @@ def test_the_checks_descend_into_sub_packages(known):
 
 
 def test_a_room_imports_only_what_lies_below_it(imports):
-    assert house.upward(imports, MAY_IMPORT) == []
+    assert houserules.upward(imports, MAY_IMPORT) == []
 
 
 def test_no_modules_import_one_another_in_a_circle(imports):
-    assert house.circles(imports) == []
+    assert houserules.circles(imports) == []
 
 
 def test_no_folder_is_crowded_and_no_module_too_long_or_too_short(known):
-    assert house.crowded(ROOT, ROOMS) == []
-    assert house.misfits(known) == []
+    assert houserules.crowded(ROOT, ROOMS) == []
+    assert houserules.misfits(known) == []
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_no_folder_is_crowded_and_no_module_too_long_or_too_short(known):
     ids=["stops", "styles", "strategies", "benchmarks"],
 )
 def test_names_are_listed_in_their_registry_alone(known, names):
-    assert len(names) >= house.FEW_NAMES
-    assert house.enumerations(known, names, REGISTRIES | SECOND_LISTS.keys()) == []
+    assert len(names) >= houserules.FEW_NAMES
+    assert houserules.enumerations(known, names, REGISTRIES | SECOND_LISTS.keys()) == []
 
 
 def test_every_exception_from_the_registries_is_still_one(known):
     names = (STOPS.names, style_names(), tuple(BENCHMARKS))
-    places = [place for each in names for place in house.enumerations(known, each, ())]
+    places = [place for each in names for place in houserules.enumerations(known, each, ())]
     assert SECOND_LISTS.keys() <= {place.partition(":")[0] for place in places}
 
 
@@ -121,15 +121,17 @@ def test_a_planted_second_enumeration_of_stops_is_caught(tmp_path):
         "view/pair.py": 'PAIR = ("reflect", "conclude")\n',
     }
     known = planted(tmp_path, listed)
-    places = house.enumerations(known, STOPS.names, ())
+    places = houserules.enumerations(known, STOPS.names, ())
     assert places == ["graph.table:1", "graph.words:1", "view.choice:1", "view.kinds:2"]
-    assert house.enumerations(known, STOPS.names, {place.partition(":")[0] for place in places}) == []
+    assert houserules.enumerations(known, STOPS.names, {place.partition(":")[0] for place in places}) == []
 
 
 def test_a_planted_upward_import_is_caught(tmp_path):
     text = "def late():\n    from ddxgraph.view.page.server import serve\n"
     known = planted(tmp_path, {"graph/deep/state.py": text, "view/page/server.py": ""})
-    assert house.upward(house.imports(known), MAY_IMPORT) == ["graph.deep.state imports view.page.server"]
+    assert houserules.upward(houserules.imports(known), MAY_IMPORT) == [
+        "graph.deep.state imports view.page.server"
+    ]
 
 
 def test_a_planted_circle_is_caught(tmp_path):
@@ -139,14 +141,16 @@ def test_a_planted_circle_is_caught(tmp_path):
         "graph/c.py": "import ddxgraph.graph.a\n",
         "graph/d.py": "import ddxgraph.graph.a\n",
     }
-    assert house.circles(house.imports(planted(tmp_path, files))) == [["graph.a", "graph.c", "graph.deep.b"]]
+    assert houserules.circles(houserules.imports(planted(tmp_path, files))) == [
+        ["graph.a", "graph.c", "graph.deep.b"]
+    ]
 
 
 def test_a_planted_crowd_a_long_and_a_short_module_are_caught(tmp_path):
     files = {f"graph/deep/m{number}.py": "x = 1\n" * 40 for number in range(17)}
     known = planted(tmp_path, files | {"graph/long.py": "x = 1\n" * 451, "graph/short.py": "x = 1\n"})
-    assert house.crowded(tmp_path, ["graph"]) == [f"{tmp_path / 'graph' / 'deep'}: 17"]
-    assert house.misfits(known) == ["graph.long: 451 lines", "graph.short: 1 lines"]
+    assert houserules.crowded(tmp_path, ["graph"]) == [f"{tmp_path / 'graph' / 'deep'}: 17"]
+    assert houserules.misfits(known) == ["graph.long: 451 lines", "graph.short: 1 lines"]
 
 
 def test_no_helper_of_the_tests_has_the_name_of_a_benchmark():
