@@ -11,10 +11,12 @@ from ddxgraph.common.errors import LoopError
 from ddxgraph.common.toml import Settings, read_toml, settings_of
 from ddxgraph.graph.budget import Budget
 from ddxgraph.lab.level import LEVELS
+from ddxgraph.nodes.strategies import GRAPH
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.loop.config import EngineSettings, base_model_of, gate_of, train_of
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.styles.compile import StyleName
+from ddxgraph.training.styles.registry import style_of
 
 SHIPPED: Final = ("full", "quick")
 """Names of the configurations that ship."""
@@ -60,7 +62,7 @@ class Spending(Settings):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if "graph" in self.vote:
+        if any(style_of(name).strategy == GRAPH for name in self.vote):
             raise ValueError("vote is for single generations; the graph has max_tokens")
         return self
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,10 @@ def test_the_loop_and_the_experiment_take_it(tmp_path):
 def test_a_name_is_given_once():
     with pytest.raises(BadInput, match="a style 'own' already"), registered(OWN):
         pytest.fail("registered twice")
+
+
+def test_a_style_of_no_strategy_is_refused():
+    lost = replace(OWN, name="lost", strategy="oracle")
+    with pytest.raises(BadInput, match="no strategy 'oracle'"), registered(lost):
+        pytest.fail("registered")
+    assert "lost" not in style_names()

@@ -16,6 +16,7 @@ from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.review_history import History, comparable
 from ddxgraph.nodes.stop import Standpoint
+from ddxgraph.nodes.strategies import GRAPH
 from ddxgraph.training.gate.config import GateConfig
 from ddxgraph.training.gate.decontamination import Decontaminator, HeldOutSets
 from ddxgraph.training.gate.duplicates import Sketcher, course_digest, repeated_share
@@ -33,7 +34,6 @@ from ddxgraph.training.gate.text import (
 from ddxgraph.training.review.review import Review, RunReviews
 from ddxgraph.training.source import Placed, TraceSource, Verdicts
 
-GRAPH: Final = "graph"
 ANSWER_KEY: Final[frozenset[Trigger]] = frozenset({"gold", "label"})
 """Triggers of moves that an answer key made."""
 _TIE: Final = 1e-9

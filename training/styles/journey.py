@@ -24,13 +24,11 @@ from ddxgraph.nodes.review_history import (
 )
 from ddxgraph.nodes.statement import STATEMENT_CHARS, stated
 from ddxgraph.nodes.stop import Standpoint
+from ddxgraph.nodes.strategies import GRAPH
 from ddxgraph.training.styles import events
 from ddxgraph.training.styles.events import Event, Journey, Thought, Why
 from ddxgraph.training.styles.quoting import ModelWords, Name, answer_line, fold
 from ddxgraph.training.styles.tree_rule import Taken, all_taken, with_few_tries
-
-GRAPH: Final = "graph"
-"""Name of the strategy whose traces are journeys."""
 
 _WITH_EVENTS: Final = (History, Differential, EvidenceCheck, Reflection, Conclusion)
 """Outputs that have events of their own; of others, the model's own words are told as thoughts."""

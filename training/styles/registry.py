@@ -1,6 +1,7 @@
 """The registry of styles. Everything that lists styles takes them from here.
 
-It is light: `--help` reads names and facts without importing what tells a journey.
+To add one, write a module whose function tells a parsed traversal as text, and list it in `_SHIPPED`. The
+registry itself is light: `--help` reads names and facts without importing what tells a journey.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from ddxgraph.common.errors import BadInput
+from ddxgraph.nodes.strategies import GRAPH, known_strategy
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -113,13 +115,19 @@ _SHIPPED: Final = (
     Style(
         name="graph",
         kind="conversation",
-        strategy="graph",
+        strategy=GRAPH,
         summary="Each is the conversation of a traversal's own nodes with their model, replies in JSON.",
         tell=_graph,
     ),
 )
 
-_STYLES: Final = {style.name: style for style in _SHIPPED}
+
+def _checked(style: Style) -> Style:
+    known_strategy(style.strategy)
+    return style
+
+
+_STYLES: Final = {style.name: _checked(style) for style in _SHIPPED}
 
 
 def style_names(*kinds: Kind) -> tuple[str, ...]:
@@ -159,11 +167,11 @@ def registered(style: Style) -> Iterator[Style]:
     """Have a style known for a while, such as in a test or a notebook.
 
     Raises:
-        BadInput: the name is taken.
+        BadInput: the name is taken, or there is no such strategy.
     """
     if style.name in _STYLES:
         raise BadInput(f"there is a style {style.name!r} already: give yours another name")
-    _STYLES[style.name] = style
+    _STYLES[style.name] = _checked(style)
     try:
         yield style
     finally:
