@@ -30,7 +30,10 @@ def _sharegpt() -> "Form":
     return SHAREGPT
 
 
-_FORMS: Final[dict[str, Callable[[], "Form"]]] = {"messages": _messages, "sharegpt": _sharegpt}
+_FORMS: Final[dict[str, Callable[[], "Form"]]] = {
+    "messages": _messages,
+    "sharegpt": _sharegpt,
+}
 
 
 def form_names() -> tuple[str, ...]:
