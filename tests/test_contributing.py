@@ -44,7 +44,7 @@ def assignment(source: str, name: str) -> ast.AnnAssign:
 
 
 def edited(source: str, block: str, words: str) -> str:
-    """A module with a fragment where the words of the step put it: an import, a function, a statement, an entry."""
+    """A module with a fragment where the step puts it: an import, a function, a statement or an entry."""
     lines = source.splitlines(keepends=True)
     if block.startswith("from "):
         last = max(number for number, line in enumerate(lines) if line.startswith("from ddxgraph"))
