@@ -161,7 +161,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for key, value in pairs:
         if key in seen:
-            raise CaseFileError(f"{key!r} stands twice in one object")
+            raise CaseFileError(f"{key!r} occurs twice in one object")
         seen[key] = value
     return seen
 

@@ -106,7 +106,7 @@ BAD_CASES = {
     "empty": ("", "empty"),
     "unknown field": (json.dumps({**CASE, "diagnosis": "x"}), "unknown field 'diagnosis'"),
     "empty vignette": (json.dumps({**CASE, "vignette": "  "}), "vignette is empty"),
-    "duplicate letters": ('{"vignette": "x", "options": {"A": "1", "A": "2"}}', "'A' stands twice"),
+    "duplicate letters": ('{"vignette": "x", "options": {"A": "1", "A": "2"}}', "'A' occurs twice"),
     "one option": (json.dumps({**CASE, "options": {"A": "x"}}), "one option is no choice"),
     "too long": (json.dumps({**CASE, "vignette": "x" * 200_000}), "100000 characters"),
     "not an object": ("[1, 2]", "not list"),

@@ -255,7 +255,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda path: path.write_text(
             "".join(json.dumps(case(1, answer=letter)) + "\n" for letter in "AB"),
         ),
-        "the case 'case-1' stands twice, with two different answers",
+        "the case 'case-1' occurs twice, with two different answers",
     ),
 }
 

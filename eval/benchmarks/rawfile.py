@@ -184,7 +184,7 @@ def differences(prefix: str, rows: Sequence[Row], wanted: Sequence[Published]) -
     def problem(row: Row, otherwise: str) -> Problem:
         what = row.fault or otherwise
         if keys.setdefault(row.key, row.number) != row.number:
-            what = f"its id stands twice, at row {keys[row.key]} too"
+            what = f"its id occurs twice, at row {keys[row.key]} too"
         return Problem(row.number, prefix + row.key, first_words(row.question), what)
 
     matcher = SequenceMatcher(None, want, have, autojunk=False)
@@ -205,7 +205,7 @@ def differences(prefix: str, rows: Sequence[Row], wanted: Sequence[Published]) -
         for row in rows[at + paired : until]:
             moved = row.digest in known
             yield problem(
-                row, "it stands twice, or out of its place" if moved else "no such row was published"
+                row, "it occurs twice, or is misplaced" if moved else "no such row was published"
             )
 
 

@@ -22,9 +22,8 @@ from ddxgraph.eval.report.published import CASES, TOLERANCE, PublishedRow, publi
 from ddxgraph.eval.report.runresult import shares
 from ddxgraph.eval.report.table import settings_in_words
 from ddxgraph.eval.statistics.interval import Estimate, Group, weighted_accuracy, weighted_difference
+from ddxgraph.nodes.strategies import GRAPH, generation_names
 
-STRATEGIES: Final = ("vanilla", "cot", "cot sft", "longstep", "longmonolog", "graph")
-"""The order in which plots show a model's strategies; others follow."""
 WITHOUT: Final = "vanilla"
 WITH: Final = "cot"
 
@@ -271,9 +270,13 @@ def model_of(row: PublishedRow) -> str:
     return f"{row.family} {row.size}".rstrip()
 
 
-def place_of(strategy: str) -> int:
-    """Where a strategy stands among a model's."""
-    return STRATEGIES.index(strategy) if strategy in STRATEGIES else len(STRATEGIES)
+def place_of(strategy: str) -> tuple[int, bool]:
+    """Sort key of a model's strategies: the registry's order, with the graph and unknown ones last.
+
+    The published `cot sft` follows `cot`.
+    """
+    known, base = (*generation_names(), GRAPH), strategy.removesuffix(" sft")
+    return known.index(base) if base in known else len(known), base != strategy
 
 
 def parameters_in(name: str) -> float | None:

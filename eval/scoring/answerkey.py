@@ -78,4 +78,4 @@ def _keep(entry: CaseEntry, rows: dict[str, CaseEntry]) -> None:
             f"{', '.join(case.letters)}"
         )
     if rows.setdefault(case.id, entry).gold != gold:
-        raise ScoreError(f"the case {case.id!r} stands twice, with two different gold answers")
+        raise ScoreError(f"the case {case.id!r} occurs twice, with two different gold answers")

@@ -158,7 +158,7 @@ def read_through(source: CaseSource) -> "tuple[CaseSet, GoldLetters]":
             yield case
             if gold and case.options and letters.setdefault(case.id, gold.answer) != gold.answer:
                 raise CaseFileError(
-                    f"{source.where}: the case {case.id!r} stands twice, with two different answers"
+                    f"{source.where}: the case {case.id!r} occurs twice, with two different answers"
                 )
 
     return case_set(cases()), letters

@@ -94,7 +94,7 @@ def test_a_row_too_many_and_a_row_twice_are_named(tmp_path):
     assert extra.endswith("no such row was published")
     [twice] = problems(tmp_path, [*ROWS, ROWS[3]])
     assert twice.startswith("row 12 (mini-test-12, ")
-    assert twice.endswith("it stands twice, or out of its place")
+    assert twice.endswith("it occurs twice, or is misplaced")
 
 
 def test_a_row_that_moved_is_named_once(tmp_path):
@@ -144,7 +144,7 @@ def test_of_two_rows_alike_a_missing_one_is_seen():
     assert list(differences("x-", same, wanted)) == []
     assert len(list(differences("x-", same[:1], wanted))) == 1
     [renamed] = differences("x-", [same[0], same[1]._replace(key="k0")], wanted)
-    assert (renamed.row, renamed.what) == (1, "its id stands twice, at row 0 too")
+    assert (renamed.row, renamed.what) == (1, "its id occurs twice, at row 0 too")
     [other] = differences("x-", [same[0], same[1]._replace(key="k7")], wanted)
     assert other.what == "its id is not the published one, x-k1"
 

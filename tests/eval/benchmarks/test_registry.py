@@ -98,7 +98,7 @@ def test_a_shuffle_moves_a_case_alike_in_the_whole_and_in_a_sample(benchmark, tm
     ("rows", "said"),
     [
         (ROWS[:4] + ROWS[5:], r"row 4 \(mini-test-4\): it is missing"),
-        ([*ROWS, ROWS[2]], r"row 12 \(mini-test-12, .*stands twice"),
+        ([*ROWS, ROWS[2]], r"row 12 \(mini-test-12, .*occurs twice"),
         ([*ROWS[:-1], {**ROWS[-1], "answer_idx": "F"}], r"row 11 .*'F' is none of the options A, B, C, D"),
         ([*ROWS[:-1], {**ROWS[-1], "extra": 1}], "its SHA-256 is [0-9a-f]{64}, not [0-9a-f]{64}"),
     ],

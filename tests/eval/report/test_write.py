@@ -204,7 +204,7 @@ def test_what_is_incomplete_says_so_wherever_its_figure_stands(report):
 
 def test_a_sample_never_stands_in_the_test_column_unmarked(report):
     text = report.text(MARKDOWN)
-    table = text[text.index("## In the shape") : text.index("Published (Huang")]
+    table = text[text.index("## In the form") : text.index("Published (Huang")]
     assert table.count("[MedQA dev, 40 of 1,272") == 7
     assert "[JAMA test, 30 of 646]" in table
 

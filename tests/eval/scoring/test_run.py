@@ -314,7 +314,7 @@ def test_every_case_needs_a_gold_answer_among_its_options(mixed):
         mixed, [outside, *ROWS[1:]]
     )
     other = CaseEntry(ROWS[0].case, Gold(case="case-0", answer="A"))
-    assert "'case-0' stands twice, with two different gold answers" in refusal(mixed, [*ROWS, other])
+    assert "'case-0' occurs twice, with two different gold answers" in refusal(mixed, [*ROWS, other])
     assert "no cases" in refusal(mixed, [])
 
 
