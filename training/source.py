@@ -143,6 +143,9 @@ class TraceSource:
             offset: in bytes.
             trace_id: the id that it must have.
 
+        Returns:
+            The trace.
+
         Raises:
             GateError: another trace is there now.
         """

@@ -221,6 +221,9 @@ def input_report(
         number: its number among the runs.
         candidates: of all runs.
         opinions: the reviews of this run.
+
+    Returns:
+        The report.
     """
     own = [candidate for candidate in candidates if candidate.source == number]
     made = source.manifest.provenance

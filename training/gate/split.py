@@ -66,6 +66,9 @@ def side_of(group: str, config: Split, seed: int) -> Side:
         group: as `question_groups` names it.
         config: the share of the validation side.
         seed: of the draw.
+
+    Returns:
+        The side.
     """
     if not config.enabled:
         return "train"

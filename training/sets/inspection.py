@@ -118,7 +118,13 @@ class _Draw:
         self._kept: list[tuple[int, Side, int, Record]] = []
 
     def offer(self, side: Side, line: int, record: Record) -> None:
-        """Keep a record or not; if the draw is full, it takes the place of another."""
+        """Keep a record or not; if the draw is full, it takes the place of another.
+
+        Args:
+            side: of the record.
+            line: of its file, from 1.
+            record: the record.
+        """
         self._offered += 1
         entry = (self._offered, side, line, record)
         if len(self._kept) < self._most:

@@ -118,6 +118,9 @@ def record_of(sample: Sample, notes: Sequence[Note] = (), wording: WordingBy = "
         sample: as the compiler made it, or rewritten.
         notes: the gate's.
         wording: whose words its reply is in.
+
+    Returns:
+        The sample without nulls, with every trigger and note.
     """
     return Record(sample.messages, _meta_of(sample.meta, notes, wording))
 

@@ -129,6 +129,9 @@ def can_be_plain(name: Name, others: Collection[Name], ours: Collection[str]) ->
         name: the hypothesis.
         others: those that stand without quotes already.
         ours: every word of our templates, case folded.
+
+    Returns:
+        Whether its label may stand as it is.
     """
     text = name.label
     if len(text) > _LONGEST_PLAIN or not _PLAIN.fullmatch(text):
