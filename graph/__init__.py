@@ -1,1 +1,1 @@
-"""How thinking moves: state, pure routing, budget, topology, and the trace of a traversal."""
+"""How a traversal moves: state, pure routing, budget, topology and trace; the strategies."""

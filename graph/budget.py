@@ -1,4 +1,4 @@
-"""The budget of a traversal: what it may spend at most. A traversal always ends, and says why."""
+"""The budget of a traversal. A traversal always ends, and says why."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ _SPARE_SUPERSTEPS: Final = 3
 
 
 class Budget(BaseModel):
-    """Upper limits over one traversal. When one is spent, the graph concludes with what it has.
+    """Limits of one traversal. When one of them is reached, the graph concludes with what it has.
 
     Example:
         >>> Budget(max_tokens=50_000, max_backtracks=1).max_calls
@@ -22,36 +22,39 @@ class Budget(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_tokens: int = Field(default=200_000, ge=1)
-    """Prompt and completion tokens over all calls, cached ones included.
-
-    No call starts unless its prompt (estimated) and its whole completion cap still fit.
-    """
+    """Prompt and completion tokens of all calls, including cached ones. A call starts only if its estimated
+    prompt and its maximum completion still fit."""
     max_calls: int = Field(default=64, ge=0)
-    """Calls to the model, repairs included."""
+    """Calls to the model, including repairs."""
     max_backtracks: int = Field(default=3, ge=0)
-    """Moves back: evidence rechecked, differential widened, history reread."""
+    """Moves back: to recheck the evidence, to widen the differential, to reread the history."""
 
     @property
     def recursion_limit(self) -> int:
-        """LangGraph supersteps that no traversal within this budget can exceed.
+        """Number of LangGraph supersteps that no traversal within this budget can exceed.
 
-        A straight journey makes every stop once; a backtrack makes all of them again at most, but the last.
+        Without backtracks, a journey visits every stop once. A backtrack revisits all stops but the last at most.
         """
         return len(STOPS) + _SPARE_SUPERSTEPS + (len(STOPS) - 1) * self.max_backtracks
 
     def left(self, usage: Usage) -> Allowance:
-        """What remains after so much use; never negative."""
+        """What remains after some usage; never negative."""
         return Allowance(self.max_calls, self.max_tokens).less(usage.calls, usage.total_tokens)
 
 
 def shares(left: Allowance, tokens: int, wanted: int) -> list[Allowance]:
-    """Split what is left among parallel calls of so many tokens each.
+    """Split what is left among parallel calls.
 
-    The branches cannot see one another's spending, so each gets a share of its own and their sum never
-    exceeds what is left.
+    The branches cannot see each other's spending, so each gets its own share, and the shares never add up to more
+    than what is left.
+
+    Args:
+        left: what is left of the budget.
+        tokens: tokens that one call may take.
+        wanted: number of calls.
 
     Returns:
-        One allowance a call that fits, at most `wanted`.
+        One allowance for each call that fits, at most `wanted`.
     """
     count = min(wanted, left.calls, left.tokens // tokens if tokens else wanted)
     if count <= 0:

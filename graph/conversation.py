@@ -1,4 +1,4 @@
-"""The one growing conversation: how turns become messages, and what records that they were cut down."""
+"""The one growing conversation: how turns become messages, and the record of a compaction."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from pydantic import BaseModel, ConfigDict
 
 REPLY_ROOM: Final = 1_024
-"""Tokens that must be left beside instructions and case for a turn and its reply."""
+"""Tokens that must be left for a turn and its reply, beside the instructions and the case."""
 
 
 class Exchange(NamedTuple):
@@ -19,35 +19,45 @@ class Exchange(NamedTuple):
 
 
 class Compaction(BaseModel):
-    """The conversation was cut down to the case and a summary."""
+    """The conversation was cut to the case and a summary."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     before: int
     """Index of the first step whose conversation starts from the summary."""
     text: str
-    """The summary that stands in for the earlier turns."""
+    """The summary, in place of the earlier turns."""
     estimated_tokens: int
-    """What the conversation was about to take up, as estimated then."""
+    """Estimated size of the conversation that was cut."""
 
 
 def assemble(
     system: str, opening: str, exchanges: Sequence[Sequence[str]], summary: str = "", asking: str = ""
 ) -> list[BaseMessage]:
-    """Messages in strict alternation, since many chat templates refuse two user messages in a row.
+    """Make messages that alternate strictly, since many chat templates refuse two user messages in a row.
 
-    The case opens the first user message, so that everything before a new turn is a prefix of what came
-    before and an engine with prefix caching pays for it once.
+    The case is at the beginning of the first user message. So everything before a new turn is a prefix of the
+    earlier conversation, which an engine with prefix caching computes once.
+
+    Args:
+        system: the system message.
+        opening: the case.
+        exchanges: pairs of a turn and its reply.
+        summary: in place of compacted turns; may be empty.
+        asking: the new turn; empty if the conversation ends in a reply.
+
+    Returns:
+        The system message, then user and assistant messages in turn.
     """
     turns = [text for exchange in exchanges for text in exchange]
     if asking:
         turns.append(asking)
     head = "\n\n".join(part for part in (opening, summary, *turns[:1]) if part)
-    said = [_said(HumanMessage if place % 2 else AIMessage, text) for place, text in enumerate(turns[1:])]
-    return [_said(SystemMessage, system), HumanMessage(head), *said]
+    later = [_message(HumanMessage if place % 2 else AIMessage, text) for place, text in enumerate(turns[1:])]
+    return [_message(SystemMessage, system), HumanMessage(head), *later]
 
 
 @lru_cache(maxsize=4096)
-def _said(kind: type[BaseMessage], text: str) -> BaseMessage:
-    """A message. A journey says its earlier turns again at every call, and messages are values here."""
+def _message(kind: type[BaseMessage], text: str) -> BaseMessage:
+    """A message. Every call repeats the earlier turns, so messages, which are never changed, are cached."""
     return kind(text)

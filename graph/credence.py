@@ -1,4 +1,4 @@
-"""Credence: how likely each hypothesis is, from priors and weighed evidence. Pure arithmetic."""
+"""Credence: how likely each hypothesis is, computed from priors and weighed evidence. Pure."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,13 +8,13 @@ from ddxgraph.nodes.check_evidence import Weight
 from ddxgraph.nodes.generate_differential import Hypothesis
 
 NATS_PER_STEP: Final = math.log(3)
-"""One step of evidence strength multiplies the odds by 3, two by 9.
+"""One step of evidence strength multiplies the odds by 3, two steps by 9.
 
-The likelihood ratios that bedside rules of thumb call small (2 to 5) and large (near 10): McGee, J Gen Intern
-Med 2002;17:647-650.
+Bedside rules of thumb call likelihood ratios of 2 to 5 small and ratios near 10 large: McGee, J Gen Intern Med
+2002;17:647-650.
 """
 REFUTED_SHARE: Final = 0.001
-"""Credence that all refuted hypotheses together keep at most while another stands: all but gone, yet ranked."""
+"""Maximum credence of all refuted hypotheses together while another one stands: almost none, yet ranked."""
 
 Evidence = Mapping[str, Mapping[str, Weight]]
 """Hypothesis id -> finding id -> weight."""
@@ -23,18 +23,18 @@ Evidence = Mapping[str, Mapping[str, Weight]]
 def credence(
     hypotheses: Iterable[Hypothesis], evidence: Evidence, refuted: Iterable[str] = ()
 ) -> dict[str, float]:
-    """Priors and evidence strengths added as log-odds, then a softmax over the hypotheses.
+    """Add priors and evidence strengths as log-odds, then take the softmax over the hypotheses.
 
-    While a hypothesis stands, the refuted ones together keep `REFUTED_SHARE` at most, so that none of them
-    leads; what they lose goes to those that stand, in proportion.
+    While a hypothesis stands, the refuted ones together keep at most `REFUTED_SHARE`, so that none of them leads.
+    What they lose goes to the others in proportion.
 
     Args:
         hypotheses: the differential.
-        evidence: what each finding says about each hypothesis, in steps of -2 to 2.
-        refuted: ids of the hypotheses that were given up.
+        evidence: the weights of the findings on each hypothesis, with strengths of -2 to 2.
+        refuted: ids of the hypotheses that were ruled out.
 
     Returns:
-        Hypothesis id to credence in 0..1, summing to one; in the differential's order; empty for an empty one.
+        Hypothesis id to credence in 0..1, summing to one, in the order of the differential; empty without one.
     """
     logits = {
         h.id: math.log(h.prior / (1 - h.prior))
@@ -48,7 +48,7 @@ def credence(
     total = sum(odds.values())
     shares = {key: value / total for key, value in odds.items()}
     gone = {key for key in refuted if key in shares}
-    lost = sum(share for key, share in shares.items() if key in gone)  # in one order: sums depend on it
+    lost = sum(share for key, share in shares.items() if key in gone)  # a fixed order, on which sums depend
     if lost <= REFUTED_SHARE or len(gone) == len(shares):
         return shares
     fall = REFUTED_SHARE / lost
@@ -57,12 +57,12 @@ def credence(
 
 
 def ranked(shares: Mapping[str, float]) -> list[str]:
-    """Ids by falling credence; equals keep the differential's order."""
+    """Ids by falling credence; equals in the order of the differential."""
     return sorted(shares, key=lambda key: -shares[key])
 
 
 def margin(shares: Mapping[str, float]) -> float:
-    """Distance between the two highest credences; 1.0 where there are fewer than two."""
+    """Difference of the two highest credences; 1.0 if there are fewer than two."""
     first, second = [*sorted(shares.values(), reverse=True), 0.0, 0.0][:2]
     return first - second if len(shares) > 1 else 1.0
 
@@ -70,7 +70,16 @@ def margin(shares: Mapping[str, float]) -> float:
 def standing(
     hypotheses: Sequence[Hypothesis], shares: Mapping[str, float], refuted: Iterable[str] = ()
 ) -> list[str]:
-    """One line a hypothesis for a prompt, the leader first."""
+    """Write the hypotheses for a prompt.
+
+    Args:
+        hypotheses: the differential.
+        shares: hypothesis id to credence.
+        refuted: ids of the hypotheses that were ruled out.
+
+    Returns:
+        One line per hypothesis, the leader first.
+    """
     labels = {h.id: h.label for h in hypotheses}
     gone = set(refuted)
     return [

@@ -1,4 +1,4 @@
-"""Strategies of a single generation: the bare answer, or a free text that ends in it."""
+"""Strategies of one generation: the bare answer, or a free text that ends in it."""
 
 import time
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from ddxgraph.graph.trace import (
     plan_digest,
     provenance_of,
 )
-from ddxgraph.graph.visit import Entry, Told, broken_by, open_line, step_of
+from ddxgraph.graph.visit import Entry, Repeated, broken_by, open_line, step_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording
 from ddxgraph.nodes.failure import EngineFailed, Patience
@@ -39,12 +39,12 @@ from ddxgraph.nodes.strategies import generating
 from ddxgraph.nodes.usage import Usage, estimate_tokens
 from ddxgraph.prompts.library import PromptSet
 
-_NOTHING_TOLD: Final = Told((), "")
+_NOTHING: Final = Repeated((), "")
 
 
 @cache
 def generation_prompts(strategy: str) -> PromptSet:
-    """The prompt set of a strategy of one generation, as it comes with the package.
+    """The shipped prompt set of a strategy with one generation.
 
     Raises:
         UnknownStrategy: there is no such strategy.
@@ -54,16 +54,17 @@ def generation_prompts(strategy: str) -> PromptSet:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationStrategy:
-    """One generation a case, in a style.
+    """One generation per case.
 
-    `vanilla` is the bare answer as JSON, which the engine enforces. `cot` is brief reasoning, `longstep` titled
-    steps, `longmonolog` one monologue; each ends in the line that states the answer.
+    `vanilla` asks for the bare answer as JSON, which the engine enforces. `cot` asks for brief reasoning,
+    `longstep` for titled steps, `longmonolog` for a monologue; each ends in the line that states the answer.
 
-    Where the window or the budget has less room than `reply_tokens`, the reply is given what there is. A budget
-    that cannot pay for the call ends the traversal without one.
+    If the window or the budget has less room than `reply_tokens`, the reply gets what there is. If the budget
+    cannot pay for the call, the traversal ends without one.
 
     Raises:
-        BadInput: there is no such style, or `reply_tokens` is less than one.
+        UnknownStrategy: there is no strategy named `style`.
+        BadInput: `reply_tokens` is less than one.
 
     Example:
         >>> import asyncio
@@ -75,15 +76,15 @@ class GenerationStrategy:
     """
 
     style: str
-    """Name of the strategy."""
+    """Name of the strategy: `vanilla`, `cot`, `longstep` or `longmonolog`."""
     sampling: Sampling | None = None
     reply_tokens: int | None = None
-    """Most tokens of the reply; None: 160 for `vanilla`, 1,024, 2,048 and 4,096 for the others, and 160, 256, 512
-    and 768 on a model that is best kept brief."""
+    """Token limit of the reply; None: 160 for `vanilla`, 1,024, 2,048 and 4,096 for the others; for a very small
+    model 160, 256, 512 and 768."""
     budget: Budget | None = None
-    """Limits on total tokens and calls; of the calls, one is enough, and a repair for `vanilla`."""
+    """Limits on tokens and calls. One call is enough, and a second one for the repair of `vanilla`."""
     prompts: PromptSet | None = None
-    """Holds the prompts that `ddxgraph.nodes.generate.prompts_of` names; the shipped ones by default."""
+    """The prompts that `ddxgraph.nodes.generate.prompts_of` names; by default the shipped ones."""
     context_window: int | None = None
     patience: Patience | None = None
 
@@ -97,7 +98,7 @@ class GenerationStrategy:
             raise BadInput(f"reply_tokens is {self.reply_tokens}: a reply needs one token at least")
 
     def settle(self, model: BaseChatModel) -> Plan:
-        """What will be done on this model."""
+        """The plan on a model."""
         for known, settled in self._settled:
             if known is model:
                 return settled
@@ -106,12 +107,20 @@ class GenerationStrategy:
         return settled
 
     async def __call__(self, case: Case, model: BaseChatModel, sample: int = 0) -> Trace:
-        """Have a case answered.
+        """Answer a case.
+
+        Args:
+            case: the case.
+            model: the chat model.
+            sample: number of the sample, from 0; changes the seed.
+
+        Returns:
+            The trace, of one step.
 
         Raises:
             CaseTooLong: the case does not fit the model's context window.
         """
-        return await _Attempt.at(self.settle(model), self.style, case, sample).made()
+        return await _Attempt.at(self.settle(model), self.style, case, sample).run()
 
     def _plan(self, model: BaseChatModel) -> Plan:
         prompts = self.prompts or generation_prompts(self.style)
@@ -135,13 +144,13 @@ class GenerationStrategy:
 
 
 def _narrowed(budget: Budget, strategy: str) -> Budget:
-    """The part of a budget that one generation can spend: budgets that differ in the rest are the same."""
+    """The part of a budget that one generation can spend; budgets that share it give the same trace ids."""
     calls = 2 if generating(strategy).form else 1
     return Budget(max_tokens=budget.max_tokens, max_calls=min(budget.max_calls, calls), max_backtracks=0)
 
 
 class _Attempt(NamedTuple):
-    """One case in one style."""
+    """One case in one generation."""
 
     plan: Plan
     style: str
@@ -152,14 +161,14 @@ class _Attempt(NamedTuple):
 
     @classmethod
     def at(cls, plan: Plan, style: str, case: Case, sample: int) -> "_Attempt":
-        """Open the line."""
+        """Open the line to the model."""
         setting = plan.setting(case, sample)
         purse = setting.strategy.budget.left(Usage())
-        line = open_line(plan, setting, sample, _NOTHING_TOLD, purse, Entry({}, blocking=False))
+        line = open_line(plan, setting, sample, _NOTHING, purse, Entry({}, blocking=False))
         return cls(plan, style, case, sample, setting, line)
 
-    async def made(self) -> Trace:
-        """Make the call, if it can be paid for, and the trace."""
+    async def run(self) -> Trace:
+        """Make the call if the budget can pay for it, and the trace."""
         start = time.perf_counter()
         cap = self._cap()
         if isinstance(cap, str):
@@ -172,7 +181,7 @@ class _Attempt(NamedTuple):
         return self._trace(self._step(output=output, move=Move(to=END)), start)
 
     def _cap(self) -> int | Limit:
-        """Most tokens of the reply, or the limit that forbids the call."""
+        """Token limit of the reply, or the spent limit that forbids the call."""
         wanted = self.setting.strategy.reply_tokens or MIN_REPLY_TOKENS
         words = (self.setting.system, self.setting.opening, asking(self.case, self.style, self.line))
         left = self.line.allowance.tokens - estimate_tokens(words)
@@ -184,7 +193,7 @@ class _Attempt(NamedTuple):
         return step_of(self.plan, GENERATE, self.style, self.line, index=0, **facts)
 
     def _trace(self, step: Step, start: float) -> Trace:
-        said = step.output if isinstance(step.output, Generation) else Generation()
+        output = step.output if isinstance(step.output, Generation) else Generation()
         return Trace(
             id=self.setting.trace_id,
             case=self.case,
@@ -194,28 +203,28 @@ class _Attempt(NamedTuple):
             system=self.setting.system,
             opening=self.setting.opening,
             steps=(step,),
-            answer=said.answer,
-            distribution=said.distribution,
-            distribution_from=said.distribution_from,
-            outcome=_outcome(step, said),
-            ended=_ended(step, said),
+            answer=output.answer,
+            distribution=output.distribution,
+            distribution_from=output.distribution_from,
+            outcome=_outcome(step, output),
+            ended=_ended(step, output),
             failure=step.failure,
             usage=step.usage,
             elapsed_s=time.perf_counter() - start,
         )
 
 
-def _outcome(step: Step, said: Generation) -> Outcome:
+def _outcome(step: Step, output: Generation) -> Outcome:
     if step.move.trigger == "engine":
         return "error"
     if step.move.trigger == "budget":
         return "abstained"
-    return "unparsed" if said.answer is None else "answered"
+    return "unparsed" if output.answer is None else "answered"
 
 
-def _ended(step: Step, said: Generation) -> EndReason:
+def _ended(step: Step, output: Generation) -> EndReason:
     if step.move.trigger == "engine":
         return "failure"
     if step.move.limit == "calls":
         return "budget_calls"
-    return "budget_tokens" if step.move.limit == "tokens" or said.truncated else "concluded"
+    return "budget_tokens" if step.move.limit == "tokens" or output.truncated else "concluded"

@@ -1,4 +1,4 @@
-"""What a traversal has spent and may still spend, and what stands in for turns that no longer fit. Pure."""
+"""What a traversal may still spend, and the summary in place of turns that no longer fit. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
@@ -13,11 +13,11 @@ from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet
 
 ASKING_TOKENS: Final = 400
-"""Estimate of a turn's own words, before they are rendered."""
+"""Estimated tokens of a turn's own text, before it is rendered."""
 
 
 class Ledger(NamedTuple):
-    """The state of the purse before a call."""
+    """What may be spent, as it stands before a call."""
 
     left: Allowance
     """What remains of the budget."""
@@ -30,7 +30,7 @@ class Ledger(NamedTuple):
 
     @classmethod
     def of(cls, state: Journey, conclusion: int) -> "Ledger":
-        """The ledger as the state stands, with so many completion tokens kept for the conclusion."""
+        """The ledger of a state, with a number of completion tokens reserved for the conclusion."""
         setting = state["setting"]
         compactions = state.get("compactions", [])
         summary = compactions[-1].text if compactions else ""
@@ -42,28 +42,28 @@ class Ledger(NamedTuple):
         )
 
     def compacted(self, state: Journey, summary: str) -> "Ledger":
-        """The ledger once a summary stands in for the turns so far."""
+        """The ledger after a summary has replaced the turns so far."""
         return self._replace(prompt=_prompt_tokens(state["setting"], summary))
 
     def after(self, reply: Reply[Any] | None) -> "Ledger":
-        """The ledger once a reply has been paid for and stands in the conversation."""
+        """The ledger after a reply has been paid for and added to the conversation."""
         if reply is None:
             return self
         left = self.left.less(reply.usage.calls, reply.usage.total_tokens)
-        said = (reply.turn.text, reply.text) if reply.failure is None else ()
-        return self._replace(left=left, prompt=self.prompt + estimate_tokens(said))
+        added = (reply.turn.text, reply.text) if reply.failure is None else ()
+        return self._replace(left=left, prompt=self.prompt + estimate_tokens(added))
 
     @property
     def spared(self) -> Allowance:
-        """What may be spent while one call is kept for the conclusion."""
+        """What may be spent if one call is reserved for the conclusion."""
         return self.left.less(1, self.prompt + self.conclusion)
 
     def spent(self, completion: int, *, last: bool = False) -> Limit | None:
-        """The limit that forbids a call of so many completion tokens, if any.
+        """The limit that forbids a call, if any.
 
         Args:
-            completion: the call's cap.
-            last: it is the conclusion's own call, so that nothing need be kept for it.
+            completion: maximum number of completion tokens of the call.
+            last: whether it is the conclusion's own call, for which nothing need be reserved.
         """
         purse = self.left if last else self.spared
         if purse.calls < 1:
@@ -71,20 +71,20 @@ class Ledger(NamedTuple):
         return "tokens" if purse.tokens < self.prompt + completion else None
 
     def overflows(self, completion: int) -> bool:
-        """Whether the next prompt and its reply would not fit the context window."""
+        """Whether the next prompt and its reply would exceed the context window."""
         return self.window is not None and self.prompt + completion > self.window
 
 
-def _prompt_tokens(setting: Setting, summary: str, told: Sequence[Exchange] = ()) -> int:
-    """Estimate of the next prompt: what it repeats, and a turn's own words."""
+def _prompt_tokens(setting: Setting, summary: str, repeated: Sequence[Exchange] = ()) -> int:
+    """Estimated tokens of the next prompt: what it repeats, and the turn's own text."""
     texts = [setting.system, setting.opening, summary]
-    for exchange in told:
+    for exchange in repeated:
         texts += exchange
     return estimate_tokens(texts) + ASKING_TOKENS
 
 
 def summary_of(now: Standpoint, prompts: PromptSet) -> str:
-    """What stands in for the turns so far: findings, hypotheses that stand, a line for each refuted one."""
+    """The summary in place of the turns so far: findings, standing hypotheses, one line per refuted one."""
     refuted = now.refuted.items()
     return prompts.render(
         "compaction",

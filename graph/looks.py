@@ -1,4 +1,4 @@
-"""Ways in which a trace shows itself. How they look is drawn by the room above, loaded when it is asked for."""
+"""Display methods of `Trace`; renderers are imported lazily from `view`."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 class Looks:
-    """What `Trace` can be turned into, to be looked at.
+    """Display methods of `Trace`.
 
-    The views stand above the graph and import it; were they imported here, rooms would depend on one another in a
-    circle. So a view is named, and loaded by whoever calls.
+    `view` imports the graph, so an import of `view` here would be a circle. A renderer is therefore looked up by
+    name when it is called.
     """
 
     def to_networkx(self) -> "nx.MultiDiGraph[str]":
-        """The journey as a graph: steps, hypotheses and findings, and what they have to do with one another.
+        """The journey as a graph of steps, hypotheses and findings.
 
-        `ddxgraph.view.charts.networkx` and docs/graphs.md say what its nodes and edges hold.
+        `ddxgraph.view.charts.networkx` and docs/graphs.md document the attributes of nodes and edges.
 
         Raises:
             MissingExtra: NetworkX is not installed.
@@ -33,10 +33,10 @@ class Looks:
         return cast(str, _view("charts.mermaid", "journey_mermaid", "to_mermaid")(self))
 
     def draw(self, path: Path | str) -> Path:
-        """Draw the journey into a file.
+        """Draw the journey to a file.
 
         Args:
-            path: ends in `.png` or `.svg`.
+            path: the file, which ends in `.png` or `.svg`.
 
         Returns:
             The file.
@@ -49,12 +49,12 @@ class Looks:
         return cast(Path, _view("charts.picture", "draw_journey", "draw")(self, Path(path)))
 
     def _repr_html_(self) -> str:
-        """The journey's page in a frame, as a notebook shows it."""
+        """The page of the journey in a frame, for notebooks."""
         return cast(str, _view("page.journey", "notebook_html", "_repr_html_")(self))
 
 
 def _view(module: str, name: str, wanted: str) -> Callable[..., Any]:
-    """A function of the room above."""
+    """A function of `view`."""
     try:
         return cast(Callable[..., Any], getattr(import_module(f"ddxgraph.view.{module}"), name))
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The plan of a traversal: which model, which words, which limits; and the id that follows from them."""
+"""The plan of a traversal: model, prompts, limits, and the trace id that follows from them."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from ddxgraph.prompts.library import PromptSet, shipped_prompts
 
 
 class Plan(NamedTuple):
-    """Everything but the case."""
+    """All settings of a traversal except its case."""
 
     wording: Wording
     strategy: StrategySettings
@@ -28,22 +28,22 @@ class Plan(NamedTuple):
     system: str
     """The system message."""
     digest: str
-    """SHA-256 (hex) over all that decides a traversal beside its case."""
+    """SHA-256 (hex) over all settings that decide a traversal, without its case."""
 
     @property
     def serial(self) -> bool:
-        """The engine runs the calls of one conversation in turn, as its chat model's metadata says."""
+        """Whether the engine runs the calls of one conversation one after another (`SERIAL_KEY`)."""
         return bool((self.wording.model.metadata or {}).get(SERIAL_KEY))
 
     def trace_id(self, case: Case, sample: int = 0) -> str:
-        """The id that a traversal of this case will have, before it is run."""
+        """The id that the trace of a case will have."""
         return trace_id(self.digest, case, sample)
 
     def setting(self, case: Case, sample: int = 0) -> Setting:
         """The fixed part of one traversal's state.
 
         Raises:
-            CaseTooLong: instructions, case and one reply do not fit the context window.
+            CaseTooLong: instructions, case and a reply do not fit the context window.
         """
         setting = Setting(
             trace_id=self.trace_id(case, sample),
@@ -82,7 +82,21 @@ def plan(
     context_window: int | None = None,
     patience: Patience | None = None,
 ) -> Plan:
-    """Settle what a graph on this model will do; the arguments are those of `build_graph`."""
+    """Make the plan of a graph on a model.
+
+    Args:
+        model: see `build_graph`, as for the others.
+        budget: limits on tokens, calls and backtracks.
+        limits: maximum sizes in each node's reply.
+        policy: rules that may overrule the model's verdict.
+        sampling: settings of every call.
+        prompts: the prompt set.
+        context_window: size of the model's context in tokens.
+        patience: retry policy for a failing engine.
+
+    Returns:
+        The plan, with defaults for all that was not given.
+    """
     brief = bool((model.metadata or {}).get(BRIEF_KEY))
     window = context_window or (model.profile or {}).get("max_input_tokens")
     sampling = sampling or Sampling()

@@ -1,6 +1,6 @@
-"""A journey once more: what stands after each of its steps. Pure.
+"""What stands after each step of a journey: findings, hypotheses, evidence, refutations and credence. Pure.
 
-Traces, views, the gate's rules and training texts read it; a live traversal learns by the same functions.
+Traces, views, the gate's rules and training texts read it. A live traversal uses the same functions.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,13 +16,13 @@ if TYPE_CHECKING:  # a trace can replay itself
     from ddxgraph.graph.trace import Step
 
 START: Final = Standpoint()
-"""What stands before the first step: nothing."""
+"""The standpoint before the first step."""
 
 
 def replay(steps: Iterable["Step"]) -> Iterator[Standpoint]:
-    """What stands after each step, one standpoint a step.
+    """The standpoint after each step.
 
-    Checks of one round ran side by side; here each adds its evidence in the order of the steps.
+    The checks of a round ran in parallel; here each adds its evidence in the order of the steps.
     """
     now = START
     for step in steps:
@@ -31,7 +31,7 @@ def replay(steps: Iterable["Step"]) -> Iterator[Standpoint]:
 
 
 def standpoint(steps: Iterable["Step"]) -> Standpoint:
-    """What stands after the last of some first steps."""
+    """The standpoint after the last of some steps from the start of a journey."""
     now = START
     for step in steps:
         now = after(now, step)
@@ -39,13 +39,22 @@ def standpoint(steps: Iterable["Step"]) -> Standpoint:
 
 
 def after(now: Standpoint, step: "Step") -> Standpoint:
-    """What stands after one more step."""
+    """The standpoint after one more step."""
     return now if step.output is None else learned(node(step.node), now, step.output)
 
 
-def learned(learner: AnyNode, now: Standpoint, output: "BaseModel") -> Standpoint:
-    """What stands once a node has settled an output."""
-    then = learner.learn(now, output)
+def learned(at: AnyNode, now: Standpoint, output: "BaseModel") -> Standpoint:
+    """The standpoint after an output.
+
+    Args:
+        at: the node that gave it.
+        now: the standpoint before.
+        output: of the node's own type.
+
+    Returns:
+        The standpoint, with its credence.
+    """
+    then = at.learn(now, output)
     if then.hypotheses is now.hypotheses and then.evidence is now.evidence and then.refuted is now.refuted:
         return then
     return then._replace(credence=credence(then.hypotheses.values(), then.evidence, then.refuted))

@@ -1,4 +1,4 @@
-"""Where the journey goes next: pure decisions from what is known. No model, no state machine."""
+"""Where a journey goes next: pure decisions from what is known, without a model or a state machine."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
@@ -14,14 +14,13 @@ from ddxgraph.nodes.review_history import REVIEW_HISTORY
 from ddxgraph.nodes.stop import AnyStop
 
 Trigger = Literal["self", "verifier", "budget", "engine", "gold", "label"]
-"""Who made a move: the model itself, a rule of this graph, a spent budget, or a broken engine.
+"""What made a move: the model itself, a rule of the graph (`verifier`), a spent budget, or a failed engine.
 
-`gold` and `label` never arise here: imported data whose course was corrected by an answer key carries them,
-so that it can be filtered out.
+`gold` and `label` occur only in imported data that was corrected by an answer key. They mark it for filtering.
 """
 MoveRule = Literal["all_refuted", "too_close", "nothing_to_recheck", "nothing_to_check"]
-"""The rules by which the graph itself moves: every hypothesis is refuted; the credence margin is below the
-policy's; nothing stands that the model could have rechecked; the differential names nothing to check."""
+"""The rules by which the graph itself moves: every hypothesis is refuted; the credence margin is too small; the
+model asks for a recheck, but no hypothesis stands; the differential has no hypothesis to check."""
 Limit = Literal["tokens", "calls", "backtracks"]
 
 BACKTRACKS: Final[Mapping[Verdict, AnyStop]] = {
@@ -29,7 +28,7 @@ BACKTRACKS: Final[Mapping[Verdict, AnyStop]] = {
     "widen_differential": GENERATE_DIFFERENTIAL,
     "reread_history": REVIEW_HISTORY,
 }
-"""Where each verdict of a reflection goes back to; the one that is missing goes on."""
+"""Verdict of a reflection to the stop that it goes back to; `conclude` goes on."""
 
 
 class Policy(BaseModel):
@@ -43,11 +42,11 @@ class Policy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_margin: float = Field(default=0.0, ge=0, le=1)
-    """A conclusion with a smaller credence margin is sent back once to recheck the two leaders; 0 never does."""
+    """A conclusion with a smaller credence margin is sent back once to recheck the two leaders; 0: never."""
 
 
 class Move(BaseModel):
-    """One edge of the journey."""
+    """A move from one stop to the next."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,30 +55,30 @@ class Move(BaseModel):
     trigger: Trigger = "self"
     reason: str = ""
     targets: tuple[str, ...] = ()
-    """Hypotheses that the next stop is about, where it is about some only."""
+    """Ids of the hypotheses that the next stop is limited to, if any."""
     backtrack: bool = False
     limit: Limit | None = None
-    """The spent limit, where the budget made the move."""
+    """The spent limit, if the budget made the move."""
     rule: MoveRule | None = Field(default=None, exclude_if=lambda rule: rule is None)
-    """The graph's rule, where one made the move; `rule_of` reads it in older traces too."""
+    """The rule that made the move, if one did. `rule_of` finds it in older traces too."""
 
 
 class Standing(NamedTuple):
-    """All that a decision after a reflection depends on."""
+    """Everything that the move after a reflection depends on."""
 
     verdict: Verdict
     targets: Sequence[str]
-    """What the model wants rechecked."""
+    """Hypotheses that the model wants to recheck."""
     ranking: Sequence[str]
-    """Hypotheses still standing, by falling credence."""
+    """Hypotheses that stand, by falling credence."""
     margin: float
     backtracks_left: int
     overruled: bool
-    """A rule has sent this traversal back before."""
+    """Whether a rule has sent this traversal back before."""
 
 
 def after_reflection(now: Standing, policy: Policy) -> Move:
-    """The move that follows a reflection: conclude, or go back."""
+    """The move after a reflection: conclude or go back."""
     wish = _wish(now, policy)
     if wish.backtrack and now.backtracks_left <= 0:
         return over_budget("backtracks", f"no backtrack left to {wish.reason}")
@@ -121,13 +120,13 @@ _RULE_BY_REASON: Final[Mapping[str, MoveRule]] = {
     "nothing stands that could be rechecked": "nothing_to_recheck",
     "there is no hypothesis to check": "nothing_to_check",
 }
-"""How a reason begins in traces whose moves name no rule."""
+"""Beginning of a reason to rule, for traces whose moves name no rule."""
 
 
 def rule_of(move: Move) -> MoveRule | None:
-    """The graph's rule that made a move; None where the model, the budget or somebody else did.
+    """The rule that made a move; None if anything else did.
 
-    Traces written before moves named their rule tell it by the destination or by the reason.
+    In traces that do not name the rule, it follows from the destination or from the reason.
     """
     if move.rule or move.trigger != "verifier":
         return move.rule
@@ -137,17 +136,20 @@ def rule_of(move: Move) -> MoveRule | None:
 
 
 def over_budget(limit: Limit, reason: str) -> Move:
-    """A spent limit ends every journey in the conclusion."""
+    """The move to the conclusion because of a spent limit."""
     return Move(to=CONCLUDE.name, trigger="budget", reason=reason, limit=limit)
 
 
 def to_check(standing: Sequence[str], weighed: Collection[str], reread: bool) -> tuple[str, ...]:
-    """Which hypotheses a visit to the differential sends on to be checked.
+    """The hypotheses to check after a visit to the differential.
 
     Args:
-        standing: hypotheses that are not refuted.
-        weighed: hypotheses that have evidence already.
-        reread: the differential follows a reading of the history, so that all evidence may have changed.
+        standing: ids of the hypotheses that are not refuted.
+        weighed: ids of those that have evidence already.
+        reread: whether the differential follows a review of the history, after which all evidence may differ.
+
+    Returns:
+        Those without evidence; all of them after a review, or if all have evidence.
     """
     fresh = tuple(key for key in standing if key not in weighed)
     return tuple(standing) if reread or not fresh else fresh

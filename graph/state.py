@@ -1,4 +1,4 @@
-"""The state that LangGraph carries from stop to stop."""
+"""The state of a traversal, which LangGraph carries from stop to stop."""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from ddxgraph.nodes.usage import Usage, total_usage
 
 
 class Setting(BaseModel):
-    """What a traversal is about and how it runs; written once, by the first stop."""
+    """The setting of a traversal, written once by the first stop."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ class Setting(BaseModel):
 
 
 def append_steps(steps: Sequence[Step], new: Sequence[Step]) -> list[Step]:
-    """Reducer: number new steps in the order in which LangGraph hands them over (that of their `Send`)."""
+    """Reducer: number new steps in the order in which LangGraph passes them (that of their `Send`)."""
     start = len(steps)
     return [
         *steps,
@@ -49,7 +49,7 @@ def append_steps(steps: Sequence[Step], new: Sequence[Step]) -> list[Step]:
 def merge_evidence(
     evidence: Mapping[str, Mapping[str, Weight]], new: Mapping[str, Mapping[str, Weight]]
 ) -> dict[str, dict[str, Weight]]:
-    """Reducer: a later weight of the same finding for the same hypothesis replaces the earlier one."""
+    """Reducer: a later weight of a finding on a hypothesis replaces the earlier one."""
     merged = {key: dict(weights) for key, weights in evidence.items()}
     for key, weights in new.items():
         merged.setdefault(key, {}).update(weights)
@@ -57,21 +57,21 @@ def merge_evidence(
 
 
 def first_failure(known: Failure | None, new: Failure | None) -> Failure | None:
-    """Reducer: what broke first stays."""
+    """Reducer: keep the first failure."""
     return known or new
 
 
 class JourneyInput(TypedDict, total=False):
-    """What `graph.invoke` takes."""
+    """The input of `graph.invoke`."""
 
     case: Case
-    """A `Case`, or a mapping of its fields (as LangGraph Studio sends)."""
+    """A `Case`, or a mapping of its fields, as LangGraph Studio sends it."""
     sample: int
     """Number of the sample, from 0; changes the seed."""
 
 
 class Journey(TypedDict, total=False):
-    """The whole state; `ddxgraph.Trace` is made from it."""
+    """The whole state, from which `trace_of` makes a trace."""
 
     case: Case
     sample: int
@@ -82,7 +82,7 @@ class Journey(TypedDict, total=False):
     evidence: Annotated[dict[str, dict[str, Weight]], merge_evidence]
     refuted: list[Refutation]
     critique: str
-    """The last reflection's."""
+    """That of the last reflection."""
     steps: Annotated[list[Step], append_steps]
     compactions: Annotated[list[Compaction], operator.add]
     failure: Annotated[Failure | None, first_failure]
@@ -102,7 +102,7 @@ STATE_TYPES: Final = (
     Failure,
     FailureKind,
 )
-"""What a checkpoint of the state holds; savers refuse to read types that they were not told of."""
+"""Types in a checkpoint of the state; a saver reads only types that it is given."""
 
 
 def goes_back(state: Journey) -> bool:
@@ -112,7 +112,7 @@ def goes_back(state: Journey) -> bool:
 
 
 def restarting(state: Journey, update: Journey) -> dict[str, Any]:
-    """The update that starts a thread's next journey: whatever the last one left is overwritten."""
+    """The update that starts the next journey of a thread: it overwrites everything of the last one."""
     blank: Journey = {
         "asks": "other",
         "findings": [],
@@ -128,12 +128,12 @@ def restarting(state: Journey, update: Journey) -> dict[str, Any]:
         "evidence": Overwrite({}),
         "compactions": Overwrite(update.get("compactions", [])),
     }
-    # A channel without a start value stores the first thing that it is given, the wrapper included.
+    # A channel without an initial value would store the wrapper itself.
     return {**fresh, "failure": Overwrite(update.get("failure"))} if "failure" in state else fresh
 
 
 def applied(state: Journey, update: Journey) -> Journey:
-    """The state as LangGraph will have it once it has taken an update."""
+    """The state after LangGraph has applied an update."""
     after: Journey = {**state, **update}
     if "steps" in update:
         after["steps"] = append_steps(state.get("steps", []), update["steps"])
@@ -145,12 +145,12 @@ def applied(state: Journey, update: Journey) -> Journey:
 
 
 def last_on_trunk(steps: Sequence[Step]) -> Step | None:
-    """The latest step that is no parallel check."""
+    """The latest step that is not an evidence check."""
     return next((step for step in reversed(steps) if step.branch is None), None)
 
 
 def usage_so_far(state: Journey) -> Usage:
-    """Sum over the steps."""
+    """Usage, summed over the steps."""
     return total_usage(step.usage for step in state.get("steps", ()))
 
 
@@ -160,7 +160,7 @@ def backtracks_so_far(state: Journey) -> int:
 
 
 def standpoint_of(state: Journey) -> Standpoint:
-    """What stands in a state."""
+    """The standpoint of a state."""
     hypotheses, evidence = state.get("hypotheses", ()), state.get("evidence", {})
     refuted = {refutation.hypothesis: refutation for refutation in state.get("refuted", ())}
     return Standpoint(
@@ -176,7 +176,7 @@ def standpoint_of(state: Journey) -> Standpoint:
 
 
 def update_to(then: Standpoint, now: Standpoint) -> Journey:
-    """The update that takes a state from one standpoint to the next: what differs, as the state holds it."""
+    """The update of the state from one standpoint (`now`) to a later one (`then`): the fields that differ."""
     update: Journey = {}
     if then.asks is not now.asks and then.asks is not None:
         update["asks"] = then.asks

@@ -1,4 +1,4 @@
-"""Visits to the stops: each consults its node and moves on as the routing says."""
+"""Visits to the stops: each calls its node and moves on as the routing decides."""
 
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -14,7 +14,7 @@ from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.replay import START, learned
 from ddxgraph.graph.routing import Move, Standing, after_reflection, to_check
 from ddxgraph.graph.state import Journey, backtracks_so_far, goes_back, last_on_trunk, restarting, update_to
-from ddxgraph.graph.visit import Check, Entry, Told, Visit, broken_by, open_line, step_of
+from ddxgraph.graph.visit import Check, Entry, Repeated, Visit, broken_by, open_line, step_of
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, check_evidence
 from ddxgraph.nodes.consultation import Allowance, run_blocking
@@ -27,7 +27,7 @@ from ddxgraph.nodes.stop import AnyStop, Standpoint, TrunkStop
 
 
 class Visited(Runnable[Any, Any]):
-    """A stop as LangGraph runs it: one coroutine function behind both `invoke` and `ainvoke`."""
+    """A stop as LangGraph runs it: one coroutine function behind `invoke` and `ainvoke`."""
 
     def __init__(self, name: str, visit: Callable[[Any, Entry], Coroutine[Any, Any, Any]]) -> None:
         self.name = name
@@ -49,14 +49,26 @@ class Visitor:
         self._plan = plan
 
     def to(self, stop: AnyStop) -> Visited:
-        """A stop as a node of LangGraph."""
+        """The node of LangGraph for a stop."""
         if isinstance(stop, TrunkStop):
             visit = self.open if stop is STOPS.first else self.visit
             return Visited(stop.name, partial(visit, stop))
         return Visited(stop.name, self.check)
 
     async def open(self, stop: TrunkStop[Any], state: Journey, entry: Entry) -> Command[Any]:
-        """Open the journey; or, after a backtrack, an ordinary visit to the first stop."""
+        """Visit the first stop: open the journey, or come back to it.
+
+        Args:
+            stop: the first stop.
+            state: the journey so far, if any.
+            entry: how LangGraph calls the stop.
+
+        Returns:
+            The command for LangGraph.
+
+        Raises:
+            CaseTooLong: the case does not fit the context window.
+        """
         if goes_back(state):
             return await self._visit(stop, state, entry)
         case = Case.model_validate(state.get("case"))
@@ -68,7 +80,16 @@ class Visitor:
         return command
 
     async def visit(self, stop: TrunkStop[Any], state: Journey, entry: Entry) -> Command[Any]:
-        """Visit a stop on the trunk; where it joins checks one of which broke, the journey ends."""
+        """Visit a stop on the trunk. If it joins checks of which one failed, the journey ends.
+
+        Args:
+            stop: the stop.
+            state: the journey so far.
+            entry: how LangGraph calls the stop.
+
+        Returns:
+            The command for LangGraph.
+        """
         if state.get("failure"):
             return Command(goto=END)
         return await self._visit(stop, state, entry)
@@ -80,17 +101,17 @@ class Visitor:
         if visit.spent:
             return visit.skip(visit.spent, opening)
         try:
-            output = await stop.think(visit.told, visit.line)
+            output = await stop.think(visit.briefing, visit.line)
         except EngineFailed as error:
             return visit.broken(error.failure, opening)
         return visit.leave(output, partial(self._route, stop, state, output), opening)
 
     async def check(self, check: Check, entry: Entry) -> Journey:
-        """Weigh the findings against one hypothesis, beside the other checks of its round."""
+        """Weigh the findings against one hypothesis, in parallel with the other checks of the round."""
         hypothesis = check["hypothesis"]
-        told = Told([Exchange(*exchange) for exchange in check["told"]], check["summary"])
+        repeated = Repeated([Exchange(*exchange) for exchange in check["told"]], check["summary"])
         purse = Allowance(check["calls"], check["tokens"])
-        line = open_line(self._plan, check["setting"], check["sample"], told, purse, entry)
+        line = open_line(self._plan, check["setting"], check["sample"], repeated, purse, entry)
         leave = partial(
             step_of,
             self._plan,
@@ -111,7 +132,7 @@ class Visitor:
         return {**update, "steps": [leave(output=output, move=move)]}
 
     def _route(self, stop: AnyStop, state: Journey, output: object, then: Standpoint) -> Move:
-        """Where the journey goes from a stop: on to the next one, unless what stands says otherwise."""
+        """The move from a stop: to the next one, except after the differential and the reflection."""
         if stop is GENERATE_DIFFERENTIAL:
             return _after_differential(state, then)
         if stop is REFLECT and isinstance(output, Reflection):

@@ -1,4 +1,4 @@
-"""Strategies: ways to take a case to a trace on a chat model. The graph is one."""
+"""Strategies: ways to take a case to a trace on a chat model."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -23,15 +23,15 @@ from ddxgraph.prompts.library import PromptSet
 
 
 class Settled(Protocol):
-    """What a strategy will do on a certain model; known before any case is taken."""
+    """A strategy's settings on one model, known before any case is taken."""
 
     @property
     def strategy(self) -> StrategySettings:
-        """The strategy's name and settings, as its traces hold them."""
+        """Name and settings of the strategy, as traces hold them."""
 
     @property
     def provenance(self) -> Provenance:
-        """Model, sampling and prompts, as its traces hold them."""
+        """Model, sampling and prompts, as traces hold them."""
 
     def trace_id(self, case: Case, sample: int = 0) -> str:
         """The id that the trace of a case will have; the same for the same work."""
@@ -41,14 +41,14 @@ class Settled(Protocol):
 class Strategy(Protocol):
     """Takes a case to a trace on a chat model.
 
-    An engine's failure is no exception: it is typed in the trace, whose outcome is then `error`.
+    A failure of the engine is not raised: it is typed in the trace, whose outcome is then `error`.
     """
 
     def settle(self, model: BaseChatModel) -> Settled:
-        """What will be done on this model."""
+        """The settings on a model."""
 
     def __call__(self, case: Case, model: BaseChatModel, sample: int = 0) -> Awaitable[Trace]:
-        """Take the k-th sample of a case; its trace has the id that `settle(model).trace_id` names."""
+        """Take a sample of a case; the trace has the id that `settle(model).trace_id` names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +71,27 @@ class GraphStrategy:
     context_window: int | None = None
     patience: Patience | None = None
     checkpointer: Checkpointer = None
-    """Keeps every traversal step by step, under its trace's id; one that was broken off goes on from there.
-    They stay, some 100 kB each, until the checkpointer's `adelete_thread(trace.id)` is called."""
+    """Keeps every traversal step by step under its trace id; an interrupted one resumes from there. Each takes
+    some 100 kB, until `adelete_thread(trace.id)` of the checkpointer deletes it."""
 
     _compiled: list[tuple[BaseChatModel, Plan, JourneyGraph]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 
     def settle(self, model: BaseChatModel) -> Plan:
-        """What will be done on this model."""
+        """The plan on a model."""
         return self._on(model)[0]
 
     async def __call__(self, case: Case, model: BaseChatModel, sample: int = 0) -> Trace:
-        """Walk a case through the graph.
+        """Take a case through the graph.
+
+        Args:
+            case: the case.
+            model: the chat model.
+            sample: number of the sample, from 0; changes the seed.
+
+        Returns:
+            The trace.
 
         Raises:
             CaseTooLong: the case does not fit the model's context window.
@@ -93,7 +101,7 @@ class GraphStrategy:
         return await asolve(graph, case, sample, thread=thread)
 
     def _on(self, model: BaseChatModel) -> tuple[Plan, JourneyGraph]:
-        """Plan and graph on a model, settled once."""
+        """The plan and the graph on a model, made once."""
         for known, settled, graph in self._compiled:
             if known is model:
                 return settled, graph
@@ -123,17 +131,20 @@ def strategy_of(
     limits: Limits | None = None,
     checkpointer: Checkpointer = None,
 ) -> Strategy:
-    """Make a strategy by its name; what is None is the strategy's own default.
+    """Make a strategy by its name. None stands for the strategy's own default.
 
     Args:
         name: one of `ddxgraph.nodes.strategies.strategy_names()`.
         budget: limits of one traversal.
-        sampling: of every call.
-        patience: with an engine in trouble.
-        context_window: tokens that the model's context holds.
-        reply_tokens: most tokens of a reply, for strategies of one generation.
-        limits: how much each node may write, for the graph. Of no use to the others.
-        checkpointer: keeps the graph's traversals. A single generation has nothing to keep before it has ended.
+        sampling: settings of every call.
+        patience: retry policy for a failing engine.
+        context_window: size of the model's context in tokens.
+        reply_tokens: token limit of the reply, for strategies with one generation.
+        limits: maximum sizes in each node's reply, for the graph only.
+        checkpointer: keeps traversals of the graph step by step, for the graph only.
+
+    Returns:
+        The strategy.
 
     Raises:
         UnknownStrategy: no strategy has this name.

@@ -1,4 +1,4 @@
-"""The graph itself: which stops there are, and which ways lead from one to another."""
+"""The graph itself: the stops, and the ways from one to another."""
 
 from copy import copy
 from typing import Any
@@ -43,23 +43,27 @@ def build_graph(
 
     The result is an ordinary compiled LangGraph: `invoke({"case": case})`, `ainvoke`, `stream`, interrupts
     (`interrupt_before=["conclude"]`), checkpointers and LangGraph Studio work as usual. The final state holds
-    the whole journey; `trace_of(state)` makes a trace of it.
+    the whole journey, from which `trace_of(state)` makes a trace.
 
     Args:
-        model: any LangChain chat model that takes OpenAI's `response_format`, such as `ddxgraph.connect()`.
+        model: any LangChain chat model that accepts OpenAI's `response_format`, such as `ddxgraph.connect()`.
         budget: limits on tokens, calls and backtracks.
-        limits: how much each node may write; by default brief for the embedded 135M model.
+        limits: maximum sizes in each node's reply; by default small ones for the embedded 135M model.
         policy: rules that may overrule the model's verdict.
-        sampling: temperature, top_p and seed of every call; by default the model's own.
-        prompts: another prompt set than the shipped one.
-        context_window: tokens of the model's context; by default what `model.profile` says.
-        patience: how long to bear with an engine in trouble before the traversal ends with a failure.
+        sampling: temperature, top_p and seed of every call; by default the model's own settings.
+        prompts: the prompt set; by default the shipped one.
+        context_window: size of the model's context in tokens; by default as `model.profile` says.
+        patience: retry policy for a failing engine.
         checkpointer: a LangGraph checkpointer.
 
-    Raises (from `invoke`):
-        pydantic.ValidationError: the case is malformed.
-        CaseTooLong: the case does not fit the context window.
-        An engine's failure is not raised: it is typed in the state (`failure`) and in the trace.
+    Returns:
+        The compiled graph.
+
+    Raises:
+        PromptError: the prompt set lacks the prompt of a stop.
+        pydantic.ValidationError: (from `invoke`) the case is malformed.
+        CaseTooLong: (from `invoke`) the case does not fit the context window. A failure of the engine is not
+            raised: it is typed in the state (`failure`) and in the trace.
 
     Example:
         >>> from ddxgraph import Case
@@ -84,15 +88,15 @@ def build_graph(
     )
 
 
-def _told_of_our_types(checkpointer: Checkpointer) -> Checkpointer:
-    """The saver with a serializer that may read our types back; LangGraph refuses what it was not told of."""
+def _reading_our_types(checkpointer: Checkpointer) -> Checkpointer:
+    """The saver with a serializer that may read our types; LangGraph refuses types that are not listed."""
     if not isinstance(checkpointer, BaseCheckpointSaver):
         return checkpointer
     if not isinstance(checkpointer.serde, JsonPlusSerializer):
         return checkpointer
-    told = copy(checkpointer)
-    told.serde = JsonPlusSerializer(allowed_msgpack_modules=STATE_TYPES)
-    return told
+    reading = copy(checkpointer)
+    reading.serde = JsonPlusSerializer(allowed_msgpack_modules=STATE_TYPES)
+    return reading
 
 
 def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> JourneyGraph:
@@ -112,15 +116,15 @@ def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> Journey
             graph.add_node(stop.name, node, input_schema=Check)
             graph.add_edge(stop.name, STOPS.after(stop.name))
     graph.add_edge(START, STOPS.first.name)
-    compiled = graph.compile(checkpointer=_told_of_our_types(checkpointer), name="ddxgraph")
+    compiled = graph.compile(checkpointer=_reading_our_types(checkpointer), name="ddxgraph")
     compiled = compiled.with_config(recursion_limit=settled.strategy.budget.recursion_limit)
-    # An engine that keeps a conversation in one place runs its calls in turn: one at a time, and in order, so
-    # that a traversal is reproducible. (`with_config` bounds one traversal; traversals still run side by side.)
+    # An engine that keeps each conversation in one slot runs its calls one at a time and in order, so that a
+    # traversal is reproducible. (`with_config` limits one traversal; traversals still run in parallel.)
     return compiled.with_config(max_concurrency=1) if settled.serial else compiled
 
 
 def _destinations(stop: AnyStop) -> tuple[str, ...]:
-    """Where a stop on the trunk may lead: on, to the conclusion, from a reflection back; or to the end."""
+    """Where a stop on the trunk may lead: on, to the conclusion, to the end; from a reflection also back."""
     if stop is STOPS.last:
         return (END,)
     back = [earlier.name for earlier in BACKTRACKS.values()] if stop is REFLECT else []

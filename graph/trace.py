@@ -34,14 +34,14 @@ from ddxgraph.nodes.usage import Usage
 TRACE_VERSION: Final = 1
 
 Outcome = Literal["answered", "abstained", "unparsed", "error"]
-"""How a traversal came out. `error` is unscored: an infrastructure error is never a wrong answer."""
+"""Result of a traversal. `error` is unscored: a failure of the infrastructure is never a wrong answer."""
 EndReason = Literal[
     "concluded", "budget_tokens", "budget_calls", "budget_backtracks", "failure", "interrupted"
 ]
 
 
 class _Outputs:
-    """Has a JSON schema list the outputs of the nodes that are registered when it is made."""
+    """Makes a JSON schema list the outputs of the nodes that are registered at that time."""
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         outputs = [node(name).output for name in node_names()]
@@ -50,7 +50,7 @@ class _Outputs:
         }
 
 
-# No NaN: JSON has none, and a line that cannot be read back would cost the file.
+# No NaN: JSON has none, and one unreadable line would make the file unreadable.
 _FROZEN: Final = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
@@ -62,32 +62,32 @@ class Step(BaseModel):
     index: int = -1
     """Place in the trace, from 0."""
     parent: int | None = None
-    """Index of the step on the trunk that led here; None for the first."""
+    """Index of the step on the trunk that led here; None for the first step."""
     node: NodeName
     branch: str | None = None
     """The hypothesis under test, for an evidence check; None on the trunk."""
     prompt: str = ""
-    """The turn put to the model, without the case and what came before."""
+    """The turn put to the model, without the case and the conversation so far."""
     text: str = ""
-    """The model's reply as it came; empty where a step made no call."""
+    """The model's reply as it came; empty if the step made no call."""
     output: Annotated[SerializeAsAny[BaseModel] | None, _Outputs()] = None
-    """What the step settled, once its reply was read and checked."""
+    """What the node made of the reply, of the type that the registry names."""
     move: Move
     credence: Mapping[str, float] = Field(default_factory=dict)
-    """Hypothesis id to credence after this step; sums to one. Empty before there is a differential, and for a
-    parallel check, which knows its own branch only: `Trace.trajectory` has these."""
+    """Hypothesis id to credence after this step; sums to one. Empty before the first differential, and for an
+    evidence check, which knows only its own branch (`Trace.trajectory` has these)."""
     usage: Usage = Usage()
     latency_s: float = 0.0
-    """Seconds from the question to the reply, repairs included."""
+    """Seconds from the turn to the reply, including repairs."""
     prompt_hash: str = ""
-    """Content hash of the prompt's template."""
+    """Content hash of the prompt template."""
     attempts: tuple[Attempt, ...] = ()
     """Replies that did not fit the schema."""
     failure: Failure | None = None
 
     @property
     def words(self) -> list[str]:
-        """What of its output is the model's own words, in order; without empty ones."""
+        """The model's own words in the output, in order, without empty texts."""
         if self.output is None:
             return []
         return [text for text in node(self.node).words(self.output) if text]
@@ -95,18 +95,18 @@ class Step(BaseModel):
     @field_validator("output", mode="plain")
     @classmethod
     def _of_its_node(cls, output: Any, info: ValidationInfo) -> BaseModel | None:
-        """An output is of the type that its step's node settles."""
-        if output is None or "node" not in info.data:  # an unknown node is an error of its own
+        """Parse the output as the type that the step's node has."""
+        if output is None or "node" not in info.data:  # an unknown node is reported by its own field
             return None
-        settled: BaseModel = node(info.data["node"]).output.model_validate(output)
-        return settled
+        parsed: BaseModel = node(info.data["node"]).output.model_validate(output)
+        return parsed
 
 
 def exchanges(steps: Sequence[Step], compactions: Sequence[Compaction]) -> list[Exchange]:
-    """The turns that the next call sees: those since the last compaction, without unreadable replies.
+    """The turns that the next call sees: those since the last compaction, without unparsed replies.
 
-    Checks that ran side by side stand last first: an engine that keeps one conversation still holds the last
-    one to run, and need not read it again.
+    Checks that ran in parallel are in reverse order: an engine that keeps one conversation still holds the last
+    one, and need not compute it again.
     """
     since = compactions[-1].before if compactions else 0
     told: list[Exchange] = []
@@ -122,40 +122,40 @@ def exchanges(steps: Sequence[Step], compactions: Sequence[Compaction]) -> list[
 
 
 class StrategySettings(BaseModel):
-    """What, beside the model and its sampling, shapes a traversal."""
+    """Settings of a traversal, apart from the model and its sampling."""
 
     model_config = _FROZEN
 
     name: str = "graph"
-    """Which strategy they are of."""
+    """Name of the strategy."""
     budget: Budget = Budget()
     limits: Limits = Limits()
     policy: Policy = Policy()
     context_window: int | None = None
-    """Tokens that the model's context holds; beyond it the conversation is compacted. None: unbounded."""
+    """Size of the model's context in tokens; a longer conversation is compacted. None: unbounded."""
     reply_tokens: int | None = Field(default=None, ge=1)
-    """Most tokens of the reply of a single generation; None for the graph, whose limits say it."""
+    """Token limit of the reply of a single generation; None for the graph, which has `limits`."""
 
 
 _SETTINGS_OF_SOME: Final = ("reply_tokens",)
-"""Settings that count only where they are set, so that strategies without them keep their traces' ids."""
+"""Settings that enter a trace id only if they are set, so that strategies without them keep their ids."""
 
 
 class Provenance(BaseModel):
-    """Where a trace comes from. Holds no key and no address."""
+    """Origin of a trace. It holds no API key and no address."""
 
     model_config = _FROZEN
 
     model: str
-    """The base model's name, where an adapter is on it."""
+    """Name of the model; with an adapter, of its base model."""
     adapter: str | None = None
-    """The LoRA adapter's name on the server."""
+    """Name of the LoRA adapter on the server."""
     adapter_sha256: str | None = None
-    """Over the adapter's configuration and weights."""
+    """Of the adapter's configuration and weights."""
     engine: str = ""
-    """The engine and its version, where known."""
+    """Engine and version, if known."""
     sampling: Mapping[str, Any] = Field(default_factory=dict)
-    """Sampling settings in force: those sent with each call over the chat model's own."""
+    """Sampling settings in force: those of each call, which override the chat model's own."""
     prompt_set: str = ""
     """Content hash of the prompt set."""
     code_version: str = ""
@@ -181,13 +181,13 @@ class Trace(BaseModel, Looks):
 
     version: Literal[1] = TRACE_VERSION
     id: str
-    """Hash of case, strategy, sampling, prompt set, model and sample: the same work has the same id."""
+    """Hash of case, strategy, sampling, prompt set, model and sample, so that the same work has the same id."""
     case: Case
     sample: int = 0
     strategy: StrategySettings
     provenance: Provenance
     system: str = ""
-    """The system message; with `opening` and the steps it gives the whole conversation back."""
+    """The system message; with `opening` and the steps it gives the whole conversation."""
     opening: str = ""
     """The case as the model saw it."""
     steps: tuple[Step, ...] = ()
@@ -195,7 +195,7 @@ class Trace(BaseModel, Looks):
     answer: str | None = None
     """An option's letter, or text in a free-form case."""
     distribution: Mapping[str, float] = Field(default_factory=dict)
-    """Option letter (or hypothesis id) to probability; sums to one unless empty."""
+    """Option letter (in a free-form case hypothesis id) to probability; sums to one unless empty."""
     distribution_from: Literal["logprobs", "credence", "none"] = "none"
     outcome: Outcome
     ended: EndReason
@@ -210,9 +210,9 @@ class Trace(BaseModel, Looks):
         return sum(step.move.backtrack for step in self.steps)
 
     def messages(self, upto: int | None = None) -> list[BaseMessage]:
-        """The conversation as it stood before step `upto`; at the end of the journey by default.
+        """The conversation before step `upto`; by default at the end of the journey.
 
-        Evidence checks of one round run side by side: each saw only what came before the round.
+        The evidence checks of a round ran in parallel: each saw only what came before the round.
         """
         upto = len(self.steps) if upto is None else upto
         compactions = [c for c in self.compactions if c.before <= upto]
@@ -220,22 +220,22 @@ class Trace(BaseModel, Looks):
         return assemble(self.system, self.opening, exchanges(self.steps[:upto], compactions), summary=summary)
 
     def trajectory(self) -> list[dict[str, float]]:
-        """The differential's credence after each step, evidence of parallel checks added in step order.
+        """The credence of the differential after each step; parallel checks add their evidence in step order.
 
         Returns:
-            One mapping a step, hypothesis id to credence; empty until there is a differential.
+            One mapping per step, hypothesis id to credence; empty before the first differential.
         """
         return [dict(now.credence) for now in replay(self.steps)]
 
     def to_json(self) -> str:
-        """The trace on one line, as a trace file holds it."""
+        """The trace as one line of a trace file."""
         return self.model_dump_json()
 
 
 def plan_digest(strategy: StrategySettings, provenance: Provenance) -> str:
-    """SHA-256 (hex) over what decides a traversal beside its case.
+    """SHA-256 (hex) over all settings that decide a traversal, without its case.
 
-    Version and time of the code are left out: an upgrade does not undo work that was paid for.
+    The version of the code is left out, so that an upgrade keeps finished work.
     """
     unset = {key for key in _SETTINGS_OF_SOME if getattr(strategy, key) is None}
     decides = {
@@ -248,15 +248,32 @@ def plan_digest(strategy: StrategySettings, provenance: Provenance) -> str:
 
 
 def trace_id(plan: str, case: Case, sample: int) -> str:
-    """SHA-256 over a plan's digest, a case and a sample's number; 16 hex digits."""
+    """The id of a trace.
+
+    Args:
+        plan: digest of the plan.
+        case: the case.
+        sample: number of the sample.
+
+    Returns:
+        16 hex digits of a SHA-256 over the three.
+    """
     return hashlib.sha256(f"{plan}\0{case.id}\0{case.digest}\0{sample}".encode()).hexdigest()[:16]
 
 
 def provenance_of(model: BaseChatModel, sampling: Sampling, prompt_set: str) -> Provenance:
-    """What is known about a chat model: its name, its own sampling settings, and its `metadata`.
+    """What is known about a chat model: its name, its sampling settings, and its `metadata`.
 
-    `metadata` may hold `engine` and, for a LoRA adapter, `base_model`, `adapter` and `adapter_sha256`; the models
-    that `ddxgraph.connect` gives do.
+    `metadata` may hold `engine` and, for a LoRA adapter, `base_model`, `adapter` and `adapter_sha256`; that of
+    models from `ddxgraph.connect` does.
+
+    Args:
+        model: the chat model.
+        sampling: settings of every call.
+        prompt_set: content hash of the prompt set.
+
+    Returns:
+        The provenance of the model's traces, without a start time.
     """
     known = model.metadata or {}
     own = {key: getattr(model, key, None) for key in Sampling.model_fields}
@@ -273,7 +290,7 @@ def provenance_of(model: BaseChatModel, sampling: Sampling, prompt_set: str) -> 
 
 
 def code_version() -> str:
-    """Version of the installed package; `unknown` where it runs uninstalled."""
+    """Version of the installed package; `unknown` if it is not installed."""
     try:
         return version("ddxgraph")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Walk one case through the graph, step by step, and make a trace of it."""
+"""One case through the graph: step by step or at once, resumed from a checkpoint, made into a trace."""
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
@@ -16,10 +16,10 @@ from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.failure import Failure, FailureKind
 
 DURABILITY: Final[Literal["async"]] = "async"
-"""When LangGraph writes a checkpoint. `exit` writes nothing until the end, so that a killed process loses all of
-it; `sync` waits for every write before the next step; `async` writes while the next step runs, and loses what
-ended in the last milliseconds at most. On an instant model `async` and `sync` cost alike; on an engine that takes
-its time the writes of `async` cost none of it (`benchmarks/checkpoints.py` measures the three)."""
+"""When LangGraph writes a checkpoint. `exit` writes at the end, so that a killed process loses everything. `sync`
+waits for every write before the next step. `async` writes while the next step runs, and loses at most the last
+milliseconds. On an instant model `async` and `sync` take equally long; on a real engine the writes of `async`
+take no extra time (`benchmarks/checkpoints.py` measures the three)."""
 _ENDED: Final[Mapping[Limit, EndReason]] = {
     "tokens": "budget_tokens",
     "calls": "budget_calls",
@@ -33,18 +33,16 @@ _INTERRUPTED: Final = Failure(
 
 
 class Traversal:
-    """One walk of a case through a graph; iterate over it to see each step as it is taken.
+    """A traversal of the graph; iterate over it to get each step as it ends.
 
-    Checks of one round come as they finish; the trace has them in the order of their hypotheses.
-
-    Whoever stops it early (break, cancellation, Ctrl-C) still gets what there is from `trace()`, marked as
-    interrupted.
+    The checks of a round come as they end; the trace has them in the order of their hypotheses. If you stop early
+    (break, cancellation, Ctrl-C), `trace()` returns the steps so far, marked as interrupted.
 
     Args:
         graph: from `build_graph`.
         case: the case.
         sample: number of the sample, from 0; changes the seed.
-        thread: as in `asolve`, for `async for`; the steps that are kept come first, at once.
+        thread: as in `asolve`, for `async for`; steps that are kept under it come first, at once.
 
     Example:
         >>> import asyncio
@@ -83,7 +81,7 @@ class Traversal:
                 return
             given, config, durability = None if place.state else given, place.config, DURABILITY
         chunks = self._graph.astream(given, config, stream_mode=["updates", "values"], durability=durability)
-        # Whoever leaves early has the walk stopped, and its last step written, before anything else happens.
+        # After an early exit, the traversal is stopped and its last step written before anything else happens.
         async with aclosing(cast(AsyncGenerator[Any, None], chunks)) as stream:
             async for mode, chunk in stream:
                 for step in self._taken(mode, chunk):
@@ -91,13 +89,13 @@ class Traversal:
         self._elapsed = time.perf_counter() - self._start
 
     def trace(self) -> Trace:
-        """The trace of the walk so far.
+        """The trace of the traversal so far.
 
         Raises:
-            BadInput: the walk was stopped before its first step was done.
+            BadInput: the traversal was stopped before its first step ended.
         """
         if "setting" not in self._state:
-            raise BadInput("the walk was stopped before its first step was done: there is nothing to trace")
+            raise BadInput("the traversal was stopped before its first step ended: there is nothing to trace")
         elapsed: float | None = time.perf_counter() - self._start if self._elapsed is None else self._elapsed
         if self._resumed:
             elapsed = None  # part of it passed in another process
@@ -106,14 +104,14 @@ class Traversal:
         return trace_of({**self._state, "failure": _INTERRUPTED}, elapsed)
 
     def _taken(self, mode: str, chunk: Any) -> Iterator[Step]:
-        """Steps out of LangGraph's stream: updates come as stops finish, values once a superstep is joined."""
+        """Steps from LangGraph's stream: updates come as stops end, values after each superstep."""
         if mode == "values":
             self._state = cast(Journey, chunk)
             return
-        if chunk.get("__metadata__", {}).get("cached"):  # out of a checkpoint: in the state already
+        if chunk.get("__metadata__", {}).get("cached"):  # from a checkpoint: already in the state
             return
         for stop, update in chunk.items():
-            if stop == "__interrupt__":  # the walk is paused
+            if stop == "__interrupt__":  # the traversal is paused
                 continue
             self._state = applied(self._state, cast(Journey, update or {}))
             if update and "steps" in update:
@@ -121,7 +119,18 @@ class Traversal:
 
 
 def solve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
-    """Walk a case to its end and return the trace.
+    """Take a case through the graph.
+
+    Args:
+        graph: from `build_graph`.
+        case: the case.
+        sample: number of the sample, from 0; changes the seed.
+
+    Returns:
+        The trace.
+
+    Raises:
+        CaseTooLong: the case does not fit the context window.
 
     Example:
         >>> from ddxgraph import build_graph
@@ -137,18 +146,22 @@ def solve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
 
 
 async def asolve(graph: JourneyGraph, case: Case, sample: int = 0, *, thread: str | None = None) -> Trace:
-    """`solve` on the running event loop; many at a time share the engine.
+    """`solve` on the running event loop, where many traversals share the engine.
 
     Args:
         graph: from `build_graph`.
         case: the case.
         sample: number of the sample, from 0; changes the seed.
-        thread: where the graph has a checkpointer, the name to keep the walk under. A walk that is kept under
-            that name goes on from its last step; one that has ended is not walked again. It has to say all that
-            decides the walk, as a trace's id does (`GraphStrategy().settle(model).trace_id(case)`).
+        thread: for a graph with a checkpointer, the name under which to keep the traversal. A traversal that is
+            kept under it resumes from its last step; one that has ended is not repeated. Use a name that depends
+            on all settings, such as the trace id (`GraphStrategy().settle(model).trace_id(case)`).
+
+    Returns:
+        The trace.
 
     Raises:
-        CheckpointError: the walk that is kept under that name is of another case or sample.
+        CaseTooLong: the case does not fit the context window.
+        CheckpointError: the traversal under that name is of another case or sample.
 
     Example:
         >>> import asyncio
@@ -173,8 +186,8 @@ def trace_of(state: Journey, elapsed_s: float | None = None) -> Trace:
     """Make a trace of a graph's state, final or not.
 
     Args:
-        state: what `graph.invoke` returned, or a snapshot's `values`.
-        elapsed_s: wall time in seconds; the sum of the steps' latencies where it was not measured.
+        state: what `graph.invoke` returned, or the `values` of a snapshot.
+        elapsed_s: wall time in seconds; by default the sum of the steps' latencies.
 
     Example:
         >>> from ddxgraph import build_graph
@@ -227,31 +240,40 @@ def _ended(state: Journey) -> EndReason:
 
 
 class Place(NamedTuple):
-    """Where a kept traversal goes on."""
+    """Where a traversal that was kept resumes."""
 
     state: Journey
-    """What is known already; empty where nothing is kept."""
+    """Its state; empty if nothing was kept."""
     config: RunnableConfig
     ended: bool
-    """The traversal has come to its conclusion."""
+    """Whether it has reached its conclusion."""
 
 
 async def resume_point(graph: JourneyGraph, thread: str, case: Case, sample: int) -> Place:
-    """Where the traversal that is kept under a name goes on.
+    """Find where a traversal that was kept resumes.
 
-    One that an engine's failure ended goes on from before that failure; where it was one of a round of checks,
-    LangGraph makes the whole round again.
+    After a failure of the engine, it resumes before the step that failed; if that was a check, LangGraph repeats
+    the whole round.
+
+    Args:
+        graph: with a checkpointer.
+        thread: the name of the traversal.
+        case: the case.
+        sample: number of the sample.
+
+    Returns:
+        The place to resume from.
 
     Raises:
-        CheckpointError: what is kept under that name is another case's, or another sample's.
+        CheckpointError: the traversal under that name is of another case or sample.
     """
     config: RunnableConfig = {"configurable": {"thread_id": thread}}
     latest = await graph.aget_state(config)
     state = cast(Journey, latest.values)
     if state and (Case.model_validate(state["case"]), state.get("sample", 0)) != (case, sample):
         raise CheckpointError(
-            f"the walk kept under {thread!r} is of another case or sample; keep this one under another name, "
-            "such as its trace's id"
+            f"the traversal kept under {thread!r} is of another case or sample; use another name, such as the "
+            "trace id"
         )
     if state.get("failure"):
         async for past in graph.aget_state_history(config):
@@ -259,5 +281,5 @@ async def resume_point(graph: JourneyGraph, thread: str, case: Case, sample: int
                 return Place(cast(Journey, past.values), past.config, ended=False)
     if state.get("conclusion"):
         return Place(state, config, ended=True)
-    # Tasks rather than `next`, which leaves out those that had ended when the walk was broken off.
+    # `tasks` rather than `next`, which lacks those that had ended before the interruption.
     return Place(state if latest.tasks else {}, config, ended=False)

@@ -1,4 +1,4 @@
-"""One visit to a stop: the line it is given, the step it leaves, and where it sends the journey."""
+"""One visit to a stop: its line to the model, the step that it writes, and where the journey goes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -31,22 +31,22 @@ Route = Callable[[Standpoint], Move]
 
 
 class Entry(NamedTuple):
-    """How LangGraph entered a stop."""
+    """How LangGraph calls a stop."""
 
     config: RunnableConfig
     blocking: bool
 
 
-class Told(NamedTuple):
-    """What the next call repeats."""
+class Repeated(NamedTuple):
+    """The conversation so far, which the next call repeats."""
 
     exchanges: Sequence[Exchange]
     summary: str
-    """Stands for the turns left out; empty where none were."""
+    """In place of turns that were compacted; empty if none were."""
 
 
 class Check(TypedDict):
-    """What one evidence check is sent: its subject, what was said so far, its share of the budget."""
+    """What an evidence check receives: its hypothesis, the conversation so far, its share of the budget."""
 
     setting: Setting
     sample: int
@@ -54,6 +54,7 @@ class Check(TypedDict):
     findings: Sequence[Finding]
     asks: Asks
     told: Sequence[Sequence[str]]
+    """The exchanges so far."""
     summary: str
     parent: int
     calls: int
@@ -61,12 +62,24 @@ class Check(TypedDict):
 
 
 def open_line(
-    plan: Plan, setting: Setting, sample: int, told: Told, allowance: Allowance, entry: Entry
+    plan: Plan, setting: Setting, sample: int, repeated: Repeated, allowance: Allowance, entry: Entry
 ) -> Consultation:
-    """A line to the model that continues the conversation."""
+    """Open a line to the model that continues the conversation.
+
+    Args:
+        plan: model, prompts and limits.
+        setting: of the traversal.
+        sample: number of the sample.
+        repeated: the conversation so far.
+        allowance: what the visit may spend.
+        entry: how LangGraph calls the stop.
+
+    Returns:
+        The line.
+    """
     return Consultation(
         wording=plan.wording.for_sample(sample),
-        messages=lambda asking: assemble(setting.system, setting.opening, *told, asking),
+        messages=lambda asking: assemble(setting.system, setting.opening, *repeated, asking),
         allowance=allowance,
         config=entry.config,
         conversation=setting.trace_id,
@@ -76,14 +89,17 @@ def open_line(
 
 
 def step_of(plan: Plan, node: AnyNode, prompt: str, line: Consultation, **facts: Any) -> Step:
-    """The step that a visit leaves in the trace; without a call where its line was not used.
+    """Make the step of a visit; without a call if its line was not used.
 
     Args:
-        plan: model, words and limits.
+        plan: model, prompts and limits.
         node: the node visited.
         prompt: name of the prompt of its turn.
         line: its line to the model.
-        facts: the step's other fields.
+        facts: the other fields of the step.
+
+    Returns:
+        The step.
     """
     reply = line.reply
     if reply is None:
@@ -102,18 +118,18 @@ def step_of(plan: Plan, node: AnyNode, prompt: str, line: Consultation, **facts:
 
 
 def broken_by(failure: Failure) -> Move:
-    """The end of a journey to which the engine gave no reply."""
+    """The move to the end of a journey after a failure of the engine."""
     return Move(to=ENDED, trigger="engine", reason=failure.kind)
 
 
 class Visit:
-    """A visit on the trunk, which decides where the journey goes.
+    """A visit to a stop on the trunk.
 
     Args:
-        plan: model, words and limits.
-        state: the journey so far, its setting included.
-        stop: the stop visited.
-        entry: how LangGraph came here.
+        plan: model, prompts and limits.
+        state: the journey so far, including its setting.
+        stop: the stop.
+        entry: how LangGraph calls it.
     """
 
     def __init__(self, plan: Plan, state: Journey, stop: TrunkStop[Any], entry: Entry) -> None:
@@ -122,10 +138,10 @@ class Visit:
         steps = state.get("steps", [])
         last = last_on_trunk(steps)
         self._place: dict[str, Any] = {"index": len(steps), "parent": last.index if last else None}
-        self.told = told = briefing(state, last)
-        ledger = Ledger.of(state, STOPS.last.room(told))
-        cap = stop.room(told)
-        repeated = self._repeated(state, told.now, ledger, cap)
+        self.briefing = briefing(state, last)
+        ledger = Ledger.of(state, STOPS.last.room(self.briefing))
+        cap = stop.room(self.briefing)
+        repeated = self._repeated(state, self.briefing.now, ledger, cap)
         self._ledger = ledger = ledger.compacted(state, repeated.summary) if self._compactions else ledger
         ends = stop is STOPS.last
         self.spent = ledger.spent(cap, last=ends)
@@ -134,34 +150,37 @@ class Visit:
         self.line = open_line(plan, state["setting"], state.get("sample", 0), repeated, purse, entry)
 
     def leave(self, output: BaseModel, route: Route, opening: Journey | None = None) -> Command[Any]:
-        """Write the step and go where `route` says, from what stands after this visit.
+        """Write the step, and go where `route` decides from the standpoint after this visit.
 
         Args:
-            output: what the node settled.
+            output: of the node.
             route: decides the next move.
-            opening: what the first visit of a journey writes beside.
+            opening: further updates of the first visit of a journey.
+
+        Returns:
+            The command for LangGraph.
         """
-        then = learned(self._stop, self.told.now, output)
+        then = learned(self._stop, self.briefing.now, output)
         ledger = self._ledger.after(self.line.reply)
-        move, purses = affordable(route(then), self.told._replace(now=then), ledger)
+        move, purses = affordable(route(then), self.briefing._replace(now=then), ledger)
         return self._go(
-            {**(opening or {}), **update_to(then, self.told.now)}, output, move, then, ledger, purses
+            {**(opening or {}), **update_to(then, self.briefing.now)}, output, move, then, ledger, purses
         )
 
     def skip(self, spent: Limit, opening: Journey | None = None) -> Command[Any]:
-        """Write a step that made no call, since a limit forbids it."""
+        """Write a step without a call, which a limit forbids."""
         self._compactions.clear()
-        stop, now = self._stop, self.told.now
+        stop, now = self._stop, self.briefing.now
         move = over_budget(spent, f"no room left {stop.errand or f'for {stop.name}'}")
         if stop.without_call is None:
             return self._go({**(opening or {})}, None, move, now, self._ledger, [])
-        output = stop.without_call(self.told)
+        output = stop.without_call(self.briefing)
         then = learned(stop, now, output)
         move = move.model_copy(update={"to": STOPS.after(stop.name)})
         return self._go({**(opening or {}), **update_to(then, now)}, output, move, then, self._ledger, [])
 
     def broken(self, failure: Failure, opening: Journey | None = None) -> Command[Any]:
-        """Write a step to which the engine gave no reply; it ends the journey."""
+        """Write a step to which the engine gave no reply, and end the journey."""
         full: Journey = {**(opening or {}), "failure": failure}
         return self._go(full, None, broken_by(failure), Standpoint(), self._ledger, [])
 
@@ -195,8 +214,8 @@ class Visit:
     def _checks(
         self, after: Journey, then: Standpoint, ledger: Ledger, move: Move, purses: Sequence[Allowance]
     ) -> list[Send]:
-        """One evidence check a target; they share all but their own turn, compacted once for all of them."""
-        cap = CHECK_EVIDENCE.room(self.told._replace(now=then))
+        """One evidence check per target; they share the conversation, which is compacted once for all."""
+        cap = CHECK_EVIDENCE.room(self.briefing._replace(now=then))
         repeated = self._repeated(after, then, ledger, cap)
         common = {
             "setting": after["setting"],
@@ -215,22 +234,22 @@ class Visit:
             for key, purse in zip(move.targets, purses, strict=True)
         ]
 
-    def _repeated(self, state: Journey, now: Standpoint, ledger: Ledger, cap: int) -> Told:
-        """What the next call repeats: all of it, or a new summary where the window is about to overflow."""
+    def _repeated(self, state: Journey, now: Standpoint, ledger: Ledger, cap: int) -> Repeated:
+        """The conversation for the next call: all of it, or a new summary if it would overflow the window."""
         steps = state.get("steps", [])
         known = [*state.get("compactions", []), *self._compactions]
-        repeated = Told(exchanges(steps, known), known[-1].text if known else "")
+        repeated = Repeated(exchanges(steps, known), known[-1].text if known else "")
         if not repeated.exchanges or not ledger.overflows(cap):
             return repeated
         summary = summary_of(now, self._plan.wording.prompts)
         self._compactions.append(
             Compaction(before=len(steps), text=summary, estimated_tokens=ledger.prompt + cap)
         )
-        return Told([], summary)
+        return Repeated([], summary)
 
 
 def briefing(state: Journey, last: Step | None) -> Briefing:
-    """What a stop's node is told in a state, after the last step on the trunk."""
+    """What a stop's node is given in a state, after the last step on the trunk."""
     now = standpoint_of(state)
     return Briefing(
         case=state["case"],
@@ -242,20 +261,20 @@ def briefing(state: Journey, last: Step | None) -> Briefing:
     )
 
 
-def affordable(move: Move, told: Briefing, ledger: Ledger) -> tuple[Move, list[Allowance]]:
-    """A move as the budget allows it: whole, about fewer hypotheses, or to the conclusion instead.
+def affordable(move: Move, given: Briefing, ledger: Ledger) -> tuple[Move, list[Allowance]]:
+    """Limit a move to what the budget allows: as it is, for fewer hypotheses, or to the conclusion instead.
 
     Args:
         move: as the routing decided it.
-        told: what the next stop's node will be told.
-        ledger: the state of the purse.
+        given: what the node of the next stop will be given.
+        ledger: what may be spent.
 
     Returns:
         The move, and an allowance for each evidence check that it starts.
     """
     if move.to in {ENDED, STOPS.last.name}:
         return move, []
-    cap = STOPS[move.to].room(told)
+    cap = STOPS[move.to].room(given)
     spent = ledger.spent(cap)
     if spent:
         return over_budget(spent, f"no room left for {move.to}"), []
