@@ -204,9 +204,7 @@ def differences(prefix: str, rows: Sequence[Row], wanted: Sequence[Published]) -
                 yield Problem(number, case, "", f"it is missing; {before}")
         for row in rows[at + paired : until]:
             moved = row.digest in known
-            yield problem(
-                row, "it occurs twice, or is misplaced" if moved else "no such row was published"
-            )
+            yield problem(row, "it occurs twice, or is misplaced" if moved else "no such row was published")
 
 
 def refusal(problems: Sequence[Problem]) -> str:
