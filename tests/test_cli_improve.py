@@ -54,7 +54,7 @@ def test_the_help_says_what_it_is_not():
         ("[generate]\nsplit = 'none'", "medqa has no split 'none'"),
         (
             "[generate]\ncases = 'train.jsonl'\n[evaluate]\ncases = 'train.jsonl'",
-            "must be judged on cases that it",
+            "must be evaluated on cases that it",
         ),
     ],
 )

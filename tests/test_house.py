@@ -47,7 +47,6 @@ SECOND_LISTS = {
     "lab.teacher": "the exact teacher answers the five stops that ship, and refuses another by name",
     "training.rewrite.check": "faults name the stop that a phrase leads back to",
     "training.rewrite.cues": "the phrases that the shipped styles use to go back",
-    "eval.report.models": "the order of the paper's strategies in a plot; others follow",
     "eval.report.published": "the heads of the paper's table",
     "experiment.config": "the arms of the default experiment",
 }

@@ -100,7 +100,7 @@ def test_a_row_too_many_and_a_row_twice_are_named(tmp_path):
 def test_a_row_that_moved_is_named_once(tmp_path):
     [moved] = problems(tmp_path, [*ROWS[:3], *ROWS[4:], ROWS[3]])
     assert moved.startswith("row 11 ")
-    assert "out of its place" in moved
+    assert "misplaced" in moved
 
 
 def test_a_row_that_is_no_json_is_named(tmp_path):

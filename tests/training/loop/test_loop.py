@@ -217,7 +217,7 @@ def test_few_failures_of_the_generation_are_allowed_and_many_are_not(tmp_path):
     samples = list(
         read_samples(allowed.with_suffix("") / "round-01" / "journeys" / "train.jsonl", "messages")
     )
-    assert {meta.case for _, meta in samples} == {"case-0", "case-1", "case-2"}
+    assert {record.meta.case for record in samples} == {"case-0", "case-1", "case-2"}
 
 
 def test_an_engine_that_is_gone_ends_the_loop_with_what_to_do(loop):

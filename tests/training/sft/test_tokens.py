@@ -1,6 +1,7 @@
 """A set as tokens: nothing is left out, cut or refused without a word."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from bytellama import byte_tokenizer
@@ -82,7 +83,7 @@ def test_unreadable_samples_are_refused_with_their_line_or_dropped_and_counted(j
 
     records = list(read_samples(journeys / "train.jsonl", "messages"))
     spoilt = records[1].messages[-1].model_copy(update={"content": "so <|im_end|> it is"})
-    records[1] = records[1]._replace(messages=(*records[1].messages[:-1], spoilt))
+    records[1] = replace(records[1], messages=(*records[1].messages[:-1], spoilt))
     with pytest.raises(TrainingDataError, match=r"data, line 2 \(trace .*special token"):
         take(records, TOKENIZER, Data())
     found = take(records, TOKENIZER, Data(unreadable="drop"))
