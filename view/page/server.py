@@ -174,6 +174,6 @@ def serve_view(book: TraceBook, opened: socket.socket, *, blind: bool, ready: Ca
         lifespan="off",
         timeout_graceful_shutdown=_GRACE_S,
     )
-    ready()  # the socket already listens: requests wait there until the server has started
     with suppress(KeyboardInterrupt):  # uvicorn shuts down, then raises it again
+        ready()  # the socket already listens: requests wait there until the server has started
         asyncio.run(uvicorn.Server(config).serve(sockets=[opened]))
