@@ -265,6 +265,7 @@ def test_the_entry_point_registers_the_tasks_and_nothing_more(tmp_path):
         [
             "scorer ddxgraph/strict",
             "solver ddxgraph/journey",
+            "task ddxgraph/ddxlab",
             "task ddxgraph/jama",
             "task ddxgraph/medbullets",
             "task ddxgraph/medqa",
