@@ -64,7 +64,7 @@ async def run(
     yielded again: the same call goes on where an earlier one was broken off, and tries again what failed
     (`read_traces(folder / "traces.jsonl")` gives them all). Memory does not grow with the traces.
 
-    Whoever does not take the iterator to its end should close it (`contextlib.aclosing`): what is in flight is
+    If you stop early, close the iterator (`contextlib.aclosing`): what is in flight is
     then cancelled, what has ended is saved, and the folder is free again.
 
     Args:

@@ -34,7 +34,7 @@ _BASE: Final = Arm("base, answering straight", "shortcut")
 
 
 class LevelFacts(BaseModel):
-    """What is known of a level's test cases, whoever answers them."""
+    """Facts about a level's test cases that hold for every arm."""
 
     model_config = FROZEN
 
