@@ -31,7 +31,8 @@ class RunFolder:
     """A run folder held by this process; made by `open_run`.
 
     `traces.jsonl` holds the traces that came to an end, one a line, each id once. `errors.jsonl` holds what
-    failed for reasons unrelated to the model (outcome `error`), one line per attempt.
+    failed for reasons unrelated to the model (outcome `error`), one line per attempt; a later attempt may have
+    succeeded.
     """
 
     def __init__(self, path: Path, manifest: Manifest, seen: Seen) -> None:
