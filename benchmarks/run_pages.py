@@ -25,6 +25,7 @@ from driver import MIB, peak_mib
 from journey_sets import Cases, write_run
 
 from ddxgraph.cli.cases import gold_answers
+from ddxgraph.serving.engine import usable_cores
 from ddxgraph.view.data.tracebook import TraceBook
 from ddxgraph.view.page.run import write_run_page
 
@@ -56,7 +57,7 @@ def built(run: Path, cases: Path, out: Path) -> dict[str, Any]:
     book = TraceBook(run, gold_answers(run, cases).judge)
     book.refresh()
     read = time.perf_counter()
-    write_run_page(book, out)
+    write_run_page(book, out, processes=usable_cores())
     end = time.perf_counter()
     return {
         "read_s": round(read - start, 1),

@@ -182,7 +182,9 @@ async def asolve(graph: JourneyGraph, case: Case, sample: int = 0, *, thread: st
     return trace_of(state, None if place.state else time.perf_counter() - start)
 
 
-async def _walked(graph: JourneyGraph, given: Any, config: RunnableConfig | None = None, **how: Any) -> Journey:
+async def _walked(
+    graph: JourneyGraph, given: Any, config: RunnableConfig | None = None, **how: Any
+) -> Journey:
     """The state at the end of a traversal. `ainvoke` would stream the updates too, at a cost of some 5%."""
     state: Any = {}
     async for state in graph.astream(given, config, stream_mode="values", **how):  # noqa: B007

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ddxgraph.view.data.row import Judged as Judged
     from ddxgraph.view.data.tracebook import Entry as Entry
     from ddxgraph.view.data.tracebook import TraceBook as TraceBook
+    from ddxgraph.view.data.tracebook import read_trace as read_trace
 else:
     __getattr__, __dir__, __all__ = lazy.face(
         __name__,
@@ -28,5 +29,6 @@ else:
             "TraceBook": "ddxgraph.view.data.tracebook",
             "evidence_of": "ddxgraph.view.data.evidence",
             "path_of": "ddxgraph.view.data.path",
+            "read_trace": "ddxgraph.view.data.tracebook",
         },
     )

@@ -34,6 +34,22 @@ class Entry(NamedTuple):
     """The attempt failed for a reason unrelated to the model."""
 
 
+def read_trace(entry: Entry) -> Trace:
+    """Read a trace.
+
+    Raises:
+        TraceFileError: the file cannot be read, or the line is no trace.
+    """
+    path, start, length = entry.place
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            line = file.read(length)
+    except OSError as error:
+        raise TraceFileError(f"cannot read {path}: {error.strerror or error}") from None
+    return parse_trace(line, f"{path}, trace {entry.id}")
+
+
 class TraceBook:
     """Index of the traces of a run folder or a trace file, which may grow while the book is open.
 
@@ -102,21 +118,6 @@ class TraceBook:
             )
         some = ", ".join(f"{entry.id} (sample {entry.sample})" for entry in matches[:4])
         raise TraceFileError(f"{beginning!r} matches {len(matches)} traces of {self.source}, such as {some}")
-
-    def trace(self, entry: Entry) -> Trace:
-        """Read a trace.
-
-        Raises:
-            TraceFileError: the file cannot be read, or the line is no trace.
-        """
-        path, start, length = entry.place
-        try:
-            with path.open("rb") as file:
-                file.seek(start)
-                line = file.read(length)
-        except OSError as error:
-            raise TraceFileError(f"cannot read {path}: {error.strerror or error}") from None
-        return parse_trace(line, f"{path}, trace {entry.id}")
 
     def _new(self, path: Path) -> Iterator[Entry]:
         """Entries of the whole lines that a file has gained."""

@@ -101,6 +101,14 @@ class Flow:
         last = trace.steps[-1].node if trace.steps else START
         self.stops.setdefault(last, StopCount()).ended[f"{trace.ended}, {trace.outcome}"] += 1
 
+    def merge(self, other: "Flow") -> None:
+        """Add the counts of other traversals."""
+        self.journeys += other.journeys
+        for name, stop in other.stops.items():
+            _add_to(self.stops.setdefault(name, StopCount()), stop)
+        for way, tally in other.ways.items():
+            _add_to(self.ways.setdefault(way, WayCount()), tally)
+
     def probability(self, way: Way) -> float:
         """Share of the moves out of the same stop that are this one, in 0..1."""
         out = sum(tally.count for other, tally in self.ways.items() if other.start == way.start)
@@ -110,6 +118,11 @@ class Flow:
     def ranked(self) -> Sequence[Way]:
         """The moves, the most frequent first."""
         return sorted(self.ways, key=lambda way: -self.ways[way].count)
+
+
+def _add_to(counts: StopCount | WayCount, more: StopCount | WayCount) -> None:
+    for name, count in vars(more).items():
+        setattr(counts, name, getattr(counts, name) + count)
 
 
 def _moves(trace: Trace) -> Iterator[tuple[Way, Step | None]]:

@@ -29,6 +29,7 @@ def environment() -> Environment:
         "number": "{:,}".format,
         "signed": words.signed,
         "stop_title": _stop_title,
+        "weight": _weight,
         "whole_percent": words.whole_percent,
     }
     return templates
@@ -36,6 +37,12 @@ def environment() -> Environment:
 
 def _stop_title(stop: str) -> str:
     return "Start" if stop == START else title(stop)
+
+
+@cache
+def _weight(strength: int) -> Markup:
+    """The strength of a weight, in its colour. A page has dozens, and a macro is many times slower."""
+    return Markup('<span class="w w{}">{}</span>').format(strength, words.signed(strength))
 
 
 def _dots(points: Iterable[Point]) -> Markup:

@@ -76,14 +76,6 @@ class Row(NamedTuple):
     cells: Sequence[Cell]
 
 
-class Clipped(NamedTuple):
-    """A text, cut to a length."""
-
-    text: str
-    left: int
-    """Number of characters left out."""
-
-
 def journey_page(trace: Trace, judged: Judged | None = None, *, blind: bool = False) -> str:
     """Render a trace as a self-contained HTML page under 1 MB.
 
@@ -235,9 +227,12 @@ def _texts(step: Step) -> Sequence[str]:
     return [step.prompt, step.text, *(attempt.text for attempt in step.attempts)]
 
 
-def clipped(text: str, most: int) -> Clipped:
-    """Cut a text to `most` characters."""
-    return Clipped(text[:most], max(0, len(text) - most))
+def clipped(text: str, most: int) -> Markup:
+    """Cut a text to `most` characters, and say how many more there are."""
+    if len(text) <= most:
+        return Markup.escape(text)
+    more = Markup('{}<span class="more"> … {:,} more characters in the trace</span>')
+    return more.format(text[:most], len(text) - most)
 
 
 def _output(step: Step) -> str:

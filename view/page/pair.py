@@ -1,6 +1,7 @@
 """Two traces, or two runs, side by side, with their differences marked."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,9 +25,10 @@ from ddxgraph.view.data.pairing import (
 )
 from ddxgraph.view.data.path import numbered, path_of
 from ddxgraph.view.data.row import Judged
-from ddxgraph.view.data.tracebook import Entry, TraceBook
+from ddxgraph.view.data.tracebook import TraceBook, read_trace
 from ddxgraph.view.page.assets import rendered
 from ddxgraph.view.page.document import document
+from ddxgraph.view.page.drawing import drawn
 from ddxgraph.view.page.journey import SCRIPT, journey_fragment
 from ddxgraph.view.page.run import in_common
 from ddxgraph.view.page.table import Fact, Heading, Progress, TablePage
@@ -68,7 +70,13 @@ def pair_page(a: Trace, b: Trace, judged: tuple[Judged | None, Judged | None], *
 
 
 def write_pair_page(
-    a: TraceBook, b: TraceBook, out: Path, *, blind: bool = False, progress: Progress | None = None
+    a: TraceBook,
+    b: TraceBook,
+    out: Path,
+    *,
+    blind: bool = False,
+    progress: Progress | None = None,
+    processes: int = 1,
 ) -> Path:
     """Write the page of two runs over the same cases.
 
@@ -78,6 +86,7 @@ def write_pair_page(
         out: an `.html` file, or a folder (see `TablePage`).
         blind: whether gold answers are hidden until the reader asks for them.
         progress: called after each pair.
+        processes: how many may draw many pairs side by side (see `drawn`).
 
     Returns:
         The path of the page.
@@ -89,10 +98,10 @@ def write_pair_page(
     """
     page, pairs = TablePage(out), list(paired(a.entries, b.entries))
     rows = []
-    for number, pair in enumerate(pairs, 1):
-        traces = _trace(a, pair.a), _trace(b, pair.b)
-        rows.append(pair_row(pair, *traces))
-        page.add(pair.key, rows[-1], _markup(pair, *traces, (a.name, b.name), blind=blind))
+    drawings = drawn(partial(_drawing, names=(a.name, b.name), blind=blind), pairs, processes)
+    for number, (pair, (markup, row)) in enumerate(zip(pairs, drawings, strict=True), 1):
+        rows.append(row)
+        page.add(pair.key, row, markup)
         if progress:
             progress(number, len(pairs))
     return page.write(_heading(a, b, rows), COLUMNS, blind=blind)
@@ -155,18 +164,16 @@ def _side(key: str, name: str, trace: Trace, judged: Judged | None) -> Side:
     )
 
 
-def _trace(book: TraceBook, entry: Entry | None) -> Trace | None:
-    return book.trace(entry) if entry else None
-
-
-def _markup(pair: Pair, a: Trace | None, b: Trace | None, names: tuple[str, str], *, blind: bool) -> Markup:
-    """The pair; if a run lacks one trace, the other alone."""
+def _drawing(pair: Pair, names: tuple[str, str], *, blind: bool) -> tuple[Markup, PairRow]:
+    """The pair and its row; if a run lacks one trace, the other trace alone."""
+    a, b = (read_trace(entry) if entry else None for entry in (pair.a, pair.b))
+    row = pair_row(pair, a, b)
     if a and b and pair.a and pair.b:
-        return pair_fragment((a, b), (pair.a.judged, pair.b.judged), names, blind=blind)
+        return pair_fragment((a, b), (pair.a.judged, pair.b.judged), names, blind=blind), row
     trace, entry = a or b, pair.a or pair.b
     if trace is None or entry is None:
         raise AssertionError  # a pair has one of the two
-    return journey_fragment(trace, entry.judged, blind=blind)
+    return journey_fragment(trace, entry.judged, blind=blind), row
 
 
 def _heading(a: TraceBook, b: TraceBook, rows: list[PairRow]) -> Heading:

@@ -7,15 +7,16 @@ from typing import get_args
 from markupsafe import Markup
 
 from ddxgraph.view.data.row import COLUMNS, Judged, Verdict
-from ddxgraph.view.data.tracebook import Entry, TraceBook
-from ddxgraph.view.data.transitions import Flow
+from ddxgraph.view.data.tracebook import Entry, TraceBook, read_trace
+from ddxgraph.view.data.transitions import Flow, flow_of
 from ddxgraph.view.page.assets import rendered
+from ddxgraph.view.page.drawing import drawn
 from ddxgraph.view.page.journey import journey_fragment
 from ddxgraph.view.page.table import Fact, Heading, Progress, TablePage, table_data, table_page
 
 
 def write_run_page(
-    book: TraceBook, out: Path, *, blind: bool = False, progress: Progress | None = None
+    book: TraceBook, out: Path, *, blind: bool = False, progress: Progress | None = None, processes: int = 1
 ) -> Path:
     """Write the page of a run.
 
@@ -24,6 +25,7 @@ def write_run_page(
         out: an `.html` file, or a folder (see `TablePage`).
         blind: whether gold answers are hidden until the reader asks for them.
         progress: called after each trace.
+        processes: how many may draw a large run side by side (see `drawn`).
 
     Returns:
         The path of the page.
@@ -34,15 +36,21 @@ def write_run_page(
         OSError: a file cannot be written.
     """
     page, entries, flow = TablePage(out), book.entries, Flow()
-    for number, entry in enumerate(entries, 1):
-        trace = book.trace(entry)
-        flow.add(trace, _correct(entry.judged))
-        page.add(entry.id, entry.row, journey_fragment(trace, entry.judged))
+    drawings = drawn(_drawing, entries, processes)
+    for number, (entry, (markup, counts)) in enumerate(zip(entries, drawings, strict=True), 1):
+        flow.merge(counts)
+        page.add(entry.id, entry.row, markup)
         if progress:
             progress(number, len(entries))
     judged = any(entry.judged for entry in entries)
     more = rendered("flow.html.jinja", flow=flow, judged=judged) if entries else None
     return page.write(heading_of(book, more), COLUMNS, blind=blind)
+
+
+def _drawing(entry: Entry) -> tuple[Markup, Flow]:
+    """The journey, and what the diagram of all moves counts of it."""
+    trace = read_trace(entry)
+    return journey_fragment(trace, entry.judged), flow_of([trace], lambda _: _correct(entry.judged))
 
 
 def _correct(judged: Judged | None) -> bool | None:

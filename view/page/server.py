@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from ddxgraph.common.errors import PortTaken, TraceFileError
 from ddxgraph.common.words import count
-from ddxgraph.view.data.tracebook import Entry, TraceBook
+from ddxgraph.view.data.tracebook import Entry, TraceBook, read_trace
 from ddxgraph.view.page.journey import journey_fragment
 from ddxgraph.view.page.run import live_page
 
@@ -74,7 +74,7 @@ class _Follower:
         """A journey by its trace id, or None."""
         with self._lock:
             entry = self._book.find(trace_id)
-            trace = self._book.trace(entry) if entry else None
+            trace = read_trace(entry) if entry else None
         return str(journey_fragment(trace, entry.judged, blind=blind)) if entry and trace else None
 
     @property

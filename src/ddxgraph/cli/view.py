@@ -119,25 +119,28 @@ def _written(
     blind: bool,
     quiet: bool,
 ) -> Path:
+    from ddxgraph.serving.engine import usable_cores
+    from ddxgraph.view.data.tracebook import read_trace
     from ddxgraph.view.page.journey import journey_page
     from ddxgraph.view.page.pair import pair_page, write_pair_page
     from ddxgraph.view.page.run import write_run_page
 
     if len(chosen) == 1:
         entry = chosen[0]
-        page = journey_page(first.trace(entry), entry.judged, blind=blind)
+        page = journey_page(read_trace(entry), entry.judged, blind=blind)
         return _one_file(page, out, f"{entry.case[:_CASE_CHARS]}-{entry.id[:8]}")
     if chosen:
         a, b = chosen
-        page = pair_page(first.trace(a), second.trace(b), (a.judged, b.judged), blind=blind)
+        page = pair_page(read_trace(a), read_trace(b), (a.judged, b.judged), blind=blind)
         return _one_file(page, out, f"{a.case[:_CASE_CHARS]}-{a.id[:8]}-{b.id[:8]}")
     many = len(first) > _ONE_FILE or len(second) > _ONE_FILE
     name = _safe(f"{first.name}-and-{second.name}" if two else first.name)
     place = out or Path(f"{name}-pages" if many else f"{name}.html")
+    processes = usable_cores()
     with bar("writing", quiet) as update:
         if two:
-            return write_pair_page(first, second, place, blind=blind, progress=update)
-        return write_run_page(first, place, blind=blind, progress=update)
+            return write_pair_page(first, second, place, blind=blind, progress=update, processes=processes)
+        return write_run_page(first, place, blind=blind, progress=update, processes=processes)
 
 
 def _one_file(page: str, out: Path | None, name: str) -> Path:

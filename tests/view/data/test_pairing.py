@@ -21,6 +21,7 @@ from ddxgraph.view.data.pairing import (
     twins,
 )
 from ddxgraph.view.data.row import Judged
+from ddxgraph.view.data.tracebook import read_trace
 
 SCORED_WRONG = ("incorrect", "unparsed", "abstained")
 FLIPS = {
@@ -143,7 +144,7 @@ def books(tmp_path_factory):
 def rows(books) -> list[PairRow]:
     a, b = books
     return [
-        pair_row(pair, a.trace(pair.a) if pair.a else None, b.trace(pair.b) if pair.b else None)
+        pair_row(pair, read_trace(pair.a) if pair.a else None, read_trace(pair.b) if pair.b else None)
         for pair in paired(a.entries, b.entries)
     ]
 

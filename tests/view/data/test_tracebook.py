@@ -10,7 +10,7 @@ from ddxgraph.batch.folder import ERRORS, TRACES
 from ddxgraph.common.errors import TraceFileError
 from ddxgraph.common.jsonl import line_of
 from ddxgraph.view.data.row import Judged
-from ddxgraph.view.data.tracebook import TraceBook
+from ddxgraph.view.data.tracebook import TraceBook, read_trace
 
 
 def failed(trace: Trace) -> Trace:
@@ -46,7 +46,7 @@ def test_a_trace_is_read_back_as_it_was_written(tmp_path):
     book = opened(write_run(tmp_path / "run", traces))
     for trace in traces:
         entry = book.find(trace.id)
-        assert book.trace(entry) == trace
+        assert read_trace(entry) == trace
         assert (entry.case, entry.sample) == (trace.case.id, trace.sample)
     assert book.find("nowhere") is None
 
@@ -65,7 +65,7 @@ def test_of_two_lines_of_one_id_the_later_counts_in_the_place_of_the_first(tmp_p
     book = opened(written(tmp_path / "t.jsonl", first, second, newer, third))
     assert [entry.id for entry in book.entries] == [first.id, second.id, third.id]
     assert book.find(first.id).row.answer == "D"
-    assert book.trace(book.find(first.id)).answer == "D"
+    assert read_trace(book.find(first.id)).answer == "D"
 
 
 def test_a_failed_attempt_is_hidden_once_its_id_has_ended(tmp_path):
@@ -88,7 +88,7 @@ def test_a_failed_attempt_gives_way_to_a_later_one_that_ends(tmp_path):
     assert not book.find(other.id).failed
     add(folder, [failed(other)], ERRORS)
     assert book.refresh() == [], "and does not come back"
-    assert book.trace(book.find(other.id)) == other
+    assert read_trace(book.find(other.id)) == other
     assert len(book) == 2
 
 
@@ -127,7 +127,7 @@ def test_a_line_that_is_being_written_is_waited_for(tmp_path, cut):
         file.write(line[cut:])
         file.flush()
         assert [entry.id for entry in book.refresh()] == [other.id]
-    assert book.trace(book.find(other.id)) == other
+    assert read_trace(book.find(other.id)) == other
 
 
 def test_a_last_line_that_is_whole_counts_without_its_end(tmp_path):
@@ -139,8 +139,8 @@ def test_a_last_line_that_is_whole_counts_without_its_end(tmp_path):
     with (folder / TRACES).open("a", encoding="utf-8") as file:
         file.write("\n" + line_of(third) + "\n")
     assert [entry.id for entry in book.refresh()] == [third.id]
-    assert book.trace(book.find(other.id)) == other
-    assert book.trace(book.find(third.id)) == third
+    assert read_trace(book.find(other.id)) == other
+    assert read_trace(book.find(third.id)) == third
 
 
 def test_empty_lines_are_passed_over(tmp_path):
@@ -148,7 +148,7 @@ def test_empty_lines_are_passed_over(tmp_path):
     path = tmp_path / "t.jsonl"
     path.write_text(f"\n{line_of(one)}\n\n  \n{line_of(other)}\n", encoding="utf-8")
     book = opened(path)
-    assert [book.trace(entry) for entry in book.entries] == [one, other]
+    assert [read_trace(entry) for entry in book.entries] == [one, other]
 
 
 BAD = [
@@ -206,10 +206,10 @@ def test_a_trace_that_turns_out_to_be_none_is_named_when_it_is_opened(tmp_path):
     path.write_text(json.dumps(trace) + "\n")
     book = opened(path)
     with pytest.raises(TraceFileError, match=r"(?s)t\.jsonl, trace .*steps\.0\.node"):
-        book.trace(book.entries[0])
+        read_trace(book.entries[0])
     path.unlink()
     with pytest.raises(TraceFileError, match="cannot read"):
-        book.trace(book.entries[0])
+        read_trace(book.entries[0])
 
 
 def test_a_trace_is_named_by_the_beginning_of_its_id_or_by_its_case(tmp_path):

@@ -342,9 +342,8 @@ def test_a_wide_journey_fits_a_page():
 
 
 def test_a_text_is_clipped_to_the_letter():
-    assert clipped("abcdef", 4) == clipped("abcdef", 4)
-    assert (clipped("abcdef", 4).text, clipped("abcdef", 4).left) == ("abcd", 2)
-    assert (clipped("abc", 3).text, clipped("abc", 3).left) == ("abc", 0)
+    assert clipped("<bcdef", 6) == "&lt;bcdef"
+    assert clipped("a<cdef", 2) == 'a&lt;<span class="more"> … 4 more characters in the trace</span>'
 
 
 def test_half_a_surrogate_pair_costs_no_page():
