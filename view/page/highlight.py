@@ -1,7 +1,7 @@
 """Locates findings in the text of a case. Pure."""
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -34,13 +34,13 @@ def located(text: str, findings: Iterable[Finding]) -> dict[str, Span]:
 
     Quotes are compared as in the history review: white space, case and typographic variants do not matter.
     """
-    plain, places = _folded(text)
+    plain, firsts, lasts = _folded(text)
     spans = {}
     for finding in findings:
         quote = comparable(finding.quote)
         start = plain.find(quote) if quote else -1
         if start >= 0:
-            spans[finding.id] = Span(places[start].start, places[start + len(quote) - 1].end)
+            spans[finding.id] = Span(firsts[start], lasts[start + len(quote) - 1] + 1)
     return spans
 
 
@@ -60,21 +60,28 @@ def segments(text: str, spans: Mapping[str, Span], within: Span | None = None) -
         yield Segment(text[left:right], here, tuple(key for key in here if spans[key].start == left))
 
 
+class _Folded(NamedTuple):
+    """A text as quotes are compared with it, and the places in the text that each of its characters is from."""
+
+    text: str
+    firsts: Sequence[int]
+    lasts: Sequence[int]
+
+
 @lru_cache(maxsize=16)  # samples of a case follow one another
-def _folded(text: str) -> tuple[str, tuple[Span, ...]]:
-    """A text as quotes are compared with it, and the origin of each of its characters."""
-    if text.isascii():  # true of most cases, and 3 times as fast
+def _folded(text: str) -> _Folded:
+    if text.isascii():  # true of most cases, and many times as fast
         kept = [place for place, letter in enumerate(text) if not letter.isspace()]
-        return "".join([text[place] for place in kept]).lower(), tuple(
-            Span(place, place + 1) for place in kept
-        )
+        return _Folded("".join(text.split()).lower(), kept, kept)
     characters: list[str] = []
-    places: list[Span] = []
+    firsts: list[int] = []
+    lasts: list[int] = []
     for place in _letters(text):
         plain = folded(text[place.start : place.end])
         characters.append(plain)
-        places.extend([place] * len(plain))
-    return "".join(characters), tuple(places)
+        firsts.extend([place.start] * len(plain))
+        lasts.extend([place.end - 1] * len(plain))
+    return _Folded("".join(characters), firsts, lasts)
 
 
 def _letters(text: str) -> Iterator[Span]:
