@@ -54,7 +54,7 @@ def assemble(
         turns.append(asking)
     head = "\n\n".join(part for part in (opening, summary, *turns[:1]) if part)
     later = [_message(HumanMessage if place % 2 else AIMessage, text) for place, text in enumerate(turns[1:])]
-    return [_message(SystemMessage, system), HumanMessage(head), *later]
+    return [_message(SystemMessage, system), _message(HumanMessage, head), *later]
 
 
 @lru_cache(maxsize=4096)

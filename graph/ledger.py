@@ -6,7 +6,6 @@ from typing import Any, Final, NamedTuple
 from ddxgraph.graph.conversation import Exchange
 from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, Setting, usage_so_far
-from ddxgraph.graph.trace import exchanges
 from ddxgraph.nodes.consultation import Allowance, Reply
 from ddxgraph.nodes.stop import Standpoint
 from ddxgraph.nodes.usage import estimate_tokens
@@ -29,14 +28,23 @@ class Ledger(NamedTuple):
     """Completion tokens that the conclusion may take."""
 
     @classmethod
-    def of(cls, state: Journey, conclusion: int) -> "Ledger":
-        """The ledger of a state, with a number of completion tokens reserved for the conclusion."""
+    def of(cls, state: Journey, told: Sequence[Exchange], conclusion: int) -> "Ledger":
+        """The ledger of a state.
+
+        Args:
+            state: the journey so far.
+            told: its exchanges, which the next call repeats.
+            conclusion: completion tokens that are reserved for the conclusion.
+
+        Returns:
+            The ledger.
+        """
         setting = state["setting"]
         compactions = state.get("compactions", [])
         summary = compactions[-1].text if compactions else ""
         return cls(
             left=setting.strategy.budget.left(usage_so_far(state)),
-            prompt=_prompt_tokens(setting, summary, exchanges(state.get("steps", []), compactions)),
+            prompt=_prompt_tokens(setting, summary, told),
             window=setting.strategy.context_window,
             conclusion=conclusion,
         )

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Final, Literal
 
@@ -289,6 +290,7 @@ def provenance_of(model: BaseChatModel, sampling: Sampling, prompt_set: str) -> 
     )
 
 
+@cache
 def code_version() -> str:
     """Version of the installed package; `unknown` if it is not installed."""
     try:

