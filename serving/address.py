@@ -3,16 +3,34 @@
 import errno
 import ipaddress
 import socket
+from urllib.parse import urlsplit, urlunsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    if host == "localhost":
+    """Whether only this machine can reach an address, given by name or by number in any notation."""
+    host = host.lower().rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
+        return _is_short_loopback(host)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def _is_short_loopback(host: str) -> bool:
+    """Whether a host is an IPv4 address of loopback as C's functions read them: `127.1`, `0x7f000001`."""
+    try:
+        return ipaddress.ip_address(socket.inet_aton(host)).is_loopback
+    except (OSError, UnicodeEncodeError):
         return False
+
+
+def without_password(url: str) -> str:
+    """An address as a message may show it."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host))
 
 
 def url_host(host: str) -> str:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from ddxgraph.common.errors import ServerError
 from ddxgraph.nodes.failure import in_one_line
+from ddxgraph.serving.address import without_password
 
 NO_KEY: Final = "no-key-was-set"
 """Sent where the server asks for no key, since the client insists on one. It resembles no prose, for keys are
@@ -17,13 +17,6 @@ ANSWER_TIMEOUT_S: Final = 20.0
 def is_sendable(key: str) -> bool:
     """Whether a key can be sent in a header."""
     return key.isascii() and key.isprintable() and key == key.strip()
-
-
-def without_password(url: str) -> str:
-    """An address as a message may show it."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=host))
 
 
 class ServerApi:
@@ -73,11 +66,15 @@ class ServerApi:
     def _client(self, retries: int = 1) -> Iterator[Any]:
         import openai  # noqa: PLC0415 - takes a second to import
 
-        shown = self.shown
+        from ddxgraph.serving.transport import client, proxy_for  # noqa: PLC0415 - imports openai
+
+        proxy = proxy_for(self._base_url)
+        shown = f"{self.shown} (through the proxy {proxy})" if proxy else self.shown
         settings: dict[str, Any] = {"timeout": self._timeout_s, "max_retries": retries}
-        with openai.OpenAI(base_url=self._base_url, api_key=self._api_key, **settings) as client:
+        settings["http_client"] = client(self._base_url)
+        with openai.OpenAI(base_url=self._base_url, api_key=self._api_key, **settings) as api:
             try:
-                yield client
+                yield api
             except openai.AuthenticationError as error:
                 raise ServerError(self.key_refused, 401) from error
             except openai.NotFoundError as error:
@@ -89,7 +86,10 @@ class ServerApi:
             except openai.APITimeoutError as error:
                 raise ServerError(f"{shown} does not answer within {self._timeout_s:.0f} s") from error
             except openai.APIConnectionError as error:
-                raise ServerError(f"no server answers at {shown}; is it running?") from error
+                mend = "is it running, and does the proxy reach it? NO_PROXY lists hosts to reach without one"
+                raise ServerError(
+                    f"no server answers at {shown}; {mend if proxy else 'is it running?'}"
+                ) from error
             except (openai.OpenAIError, ValueError) as error:
                 raise ServerError(
                     f"{shown} answers, but not with JSON; is it an OpenAI-compatible server?"

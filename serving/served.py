@@ -6,6 +6,8 @@ from typing import Any
 from langchain_core.language_models import LanguageModelInput
 from langchain_openai import ChatOpenAI
 
+from ddxgraph.serving.transport import chat_clients
+
 
 class ServedChatModel(ChatOpenAI):
     """A chat model behind an OpenAI-compatible server, such as vLLM's.
@@ -13,7 +15,12 @@ class ServedChatModel(ChatOpenAI):
     The form of a reply goes into the request's body as it is. If the OpenAI client were given it by name, it
     would parse each reply a second time, into a class made for the purpose, and raise instead of returning a
     reply that was cut off.
+
+    Requests to loopback go through no proxy, and the model may be used on one event loop after another.
     """
+
+    def __init__(self, *, base_url: str, **settings: Any) -> None:
+        super().__init__(base_url=base_url, **{**chat_clients(base_url), **settings})
 
     def form(self, response_format: Mapping[str, Any]) -> Mapping[str, Any]:
         """How a request to this engine asks for a form, given as OpenAI's `response_format`."""

@@ -75,15 +75,19 @@ def scripted_server(  # noqa: C901 - the handler's methods count
     record: bool = True,
     pages: Mapping[str, Page] | None = None,
     altered: Altered = lambda _, completion: completion,
+    keep_alive: bool = False,
 ) -> Iterator[Served]:
     """Serve a script under `/v1`; the node is known from the name of the wanted schema, `generate` having none.
 
+    With `keep_alive`, connections stay open for further requests, as those of vLLM and llama.cpp do.
     With the `port` of one that was stopped, a server takes its place. `pages` go by their path; every other GET
     is answered with the model list.
     """
     model = ScriptedChatModel(script=script or {}, record=record)
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1" if keep_alive else "HTTP/1.0"
+
         def log_message(self, *args: Any) -> None:
             pass
 

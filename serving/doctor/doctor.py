@@ -17,7 +17,8 @@ from ddxgraph.nodes.failure import FailureKind, engine_failure, kind_of
 from ddxgraph.nodes.reply import form, list_of, one_of, response_format, whole, writable
 from ddxgraph.nodes.settings import Limits
 from ddxgraph.nodes.usage import total_usage, usage_of
-from ddxgraph.serving.api import NO_KEY, ServerApi, without_password
+from ddxgraph.serving.address import without_password
+from ddxgraph.serving.api import NO_KEY, ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, Endpoint, connect, resolve
 from ddxgraph.serving.doctor import finding
 from ddxgraph.serving.doctor.finding import Finding, Pace, Status, Window, amiss, skipped, well

@@ -5,7 +5,8 @@ from adapter_server import adapter_server
 from scripted_server import Page, scripted_server
 
 from ddxgraph.common.errors import ServerError
-from ddxgraph.serving.api import ServerApi, without_password
+from ddxgraph.serving.address import without_password
+from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.models import ServedModel, served_models
 
 HASH = "0123456789abcdef" * 4

@@ -1,0 +1,117 @@
+"""HTTP clients: loopback is never reached through a proxy, and each event loop has its own connections."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+from weakref import WeakKeyDictionary
+
+import openai
+
+from ddxgraph.common.errors import ServerError
+from ddxgraph.nodes.failure import in_one_line
+from ddxgraph.serving.address import is_loopback, without_password
+
+if TYPE_CHECKING:
+    import httpx2
+
+OPENAI_PROXY: Final = "OPENAI_PROXY"
+"""Environment variable that names a proxy for OpenAI's API alone; it wins over the others."""
+
+
+class LoopClient(openai.DefaultAsyncHttpxClient):
+    """An asynchronous client that may be used on one event loop after another.
+
+    A connection belongs to the loop that opened it. An ordinary client keeps its connections, and fails with
+    `Event loop is closed` once a second `asyncio.run` meets one of the first.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._settings = settings
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, openai.DefaultAsyncHttpxClient]
+        self._clients = WeakKeyDictionary()
+
+    async def send(self, request: "httpx2.Request", **how: Any) -> "httpx2.Response":
+        """Send a request over a connection of the running loop."""
+        loop = asyncio.get_running_loop()
+        client = self._clients.get(loop)
+        if client is None:
+            client = self._clients[loop] = openai.DefaultAsyncHttpxClient(**self._settings)
+        return await client.send(request, **how)
+
+
+def client(base_url: str) -> openai.DefaultHttpxClient:
+    """A client for a server.
+
+    Args:
+        base_url: the server's address.
+
+    Returns:
+        The client. It goes through the proxy that the environment names, but never to loopback.
+
+    Raises:
+        ServerError: the environment's proxy cannot be used.
+    """
+    with _usable_proxy(base_url):
+        return openai.DefaultHttpxClient(**reach(base_url, os.environ))
+
+
+def chat_clients(base_url: str) -> dict[str, Any]:
+    """The clients of a chat model, as its settings: `http_client`, `http_async_client` and `openai_proxy`.
+
+    Raises:
+        ServerError: see `client`.
+    """
+    with _usable_proxy(base_url):
+        asynchronous = LoopClient(**reach(base_url, os.environ))
+    # These know the proxy: the chat model must not bring its own.
+    return {"http_client": client(base_url), "http_async_client": asynchronous, "openai_proxy": ""}
+
+
+@contextmanager
+def _usable_proxy(base_url: str) -> Iterator[None]:
+    try:
+        yield
+    except (ImportError, ValueError) as error:
+        raise ServerError(
+            f"cannot use the proxy {proxy_for(base_url)} that the environment names ({in_one_line(str(error))}); "
+            f"correct it, or add {urlsplit(base_url).hostname} to NO_PROXY"
+        ) from error
+
+
+def reach(base_url: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """How a client reaches a server. Pure.
+
+    Args:
+        base_url: the server's address.
+        environment: the environment variables.
+
+    Returns:
+        Settings of an HTTP client; none where it finds the environment's proxy itself.
+    """
+    if _is_here(base_url):
+        return {"trust_env": False}
+    proxy = environment.get(OPENAI_PROXY)
+    return {"proxy": proxy} if proxy else {}
+
+
+def proxy_for(base_url: str) -> str:
+    """The proxy through which a server is reached, without its password; empty if there is none."""
+    parts = urlsplit(base_url)
+    if _is_here(base_url):
+        return ""
+    named = os.environ.get(OPENAI_PROXY)
+    if not named and not proxy_bypass(parts.hostname or ""):
+        proxies = getproxies()
+        named = proxies.get(parts.scheme) or proxies.get("all")
+    return without_password(named or "")
+
+
+def _is_here(url: str) -> bool:
+    """Whether a server is on this machine. `0.0.0.0` is no address to connect to, but systems take it for one."""
+    host = urlsplit(url).hostname or ""
+    return host in {"0.0.0.0", "::"} or is_loopback(host)  # noqa: S104 - compared, not bound
