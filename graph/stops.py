@@ -1,8 +1,11 @@
 """Visits to the stops: each calls its node and moves on as the routing decides."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from threading import Lock
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END
@@ -29,31 +32,65 @@ from ddxgraph.nodes.stop import AnyStop, Standpoint, TrunkStop
 class Visited(Runnable[Any, Any]):
     """A stop as LangGraph runs it: one coroutine function behind `invoke` and `ainvoke`."""
 
-    def __init__(self, name: str, visit: Callable[[Any, Entry], Coroutine[Any, Any, Any]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        visit: Callable[[Any, Entry], Coroutine[Any, Any, Any]],
+        turn: Callable[[Any], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
         self.name = name
         self._visit = visit
+        self._turn = turn
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:  # noqa: A002
         """Visit on the calling thread, without an event loop."""
-        return run_blocking(self._visit(input, Entry(config or {}, blocking=True)))
+        with self._turn(input):
+            return run_blocking(self._visit(input, Entry(config or {}, blocking=True)))
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:  # noqa: A002
         """Visit on the running event loop."""
         return await self._visit(input, Entry(config or {}, blocking=False))
 
 
+class _Turn:
+    """A lock for a `with` statement that is forgotten once nobody holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class Visitor:
-    """Visits stops over one plan."""
+    """Visits stops over one plan.
+
+    On an engine that runs the calls of a conversation in turn, so do the checks of a round: on an event loop by
+    LangGraph's `max_concurrency`, on threads by a lock.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
+        self._looking = Lock()
 
     def to(self, stop: AnyStop) -> Visited:
         """The node of LangGraph for a stop."""
         if isinstance(stop, TrunkStop):
             visit = self.open if stop is STOPS.first else self.visit
             return Visited(stop.name, partial(visit, stop))
-        return Visited(stop.name, self.check)
+        return Visited(stop.name, self.check, self._turn_of if self._plan.serial else nullcontext)
+
+    def _turn_of(self, check: Check) -> _Turn:
+        """The lock of a check's traversal."""
+        key = check["setting"].trace_id
+        with self._looking:
+            turn = self._turns.get(key) or _Turn()
+            self._turns[key] = turn
+        return turn
 
     async def open(self, stop: TrunkStop[Any], state: Journey, entry: Entry) -> Command[Any]:
         """Visit the first stop: open the journey, or come back to it.

@@ -1,9 +1,11 @@
 """The graph itself: the stops, and the ways from one to another."""
 
+from collections.abc import Iterator
 from copy import copy
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
@@ -24,7 +26,32 @@ from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.stop import AnyStop, TrunkStop
 from ddxgraph.prompts.library import PromptSet
 
-JourneyGraph = CompiledStateGraph[Journey, None, JourneyInput, Journey]
+_ONE_AT_A_TIME: Final = 1
+_WATCHED: Final = frozenset({"messages", "custom"})
+"""Stream modes in which LangGraph watches the stream while stops run."""
+
+
+class JourneyGraph(CompiledStateGraph[Journey, None, JourneyInput, Journey]):
+    """The compiled graph: LangGraph's, with every way to invoke, stream, interrupt and resume it."""
+
+    def stream(
+        self,
+        input: Any,  # noqa: A002 - as LangGraph calls it
+        config: RunnableConfig | None = None,
+        **settings: Any,
+    ) -> Iterator[Any]:
+        """Stream a traversal; see LangGraph's `CompiledStateGraph.stream`.
+
+        LangGraph watches the stream on a thread out of the pool that runs the stops. A pool of one, as engines
+        have that run the calls of a conversation in turn, would then never run a stop. So it gets a second
+        thread, and the checks take turns (see `Visitor`).
+        """
+        modes = settings.get("stream_mode") or self.stream_mode
+        watched = settings.get("subgraphs") or _WATCHED & {*([modes] if isinstance(modes, str) else modes)}
+        known = {**(self.config or {}), **(config or {})}
+        if watched and known.get("max_concurrency") == _ONE_AT_A_TIME:
+            config = {**(config or {}), "max_concurrency": _ONE_AT_A_TIME + 1}
+        return super().stream(input, config, **settings)
 
 
 def build_graph(
@@ -116,11 +143,13 @@ def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> Journey
             graph.add_node(stop.name, node, input_schema=Check)
             graph.add_edge(stop.name, STOPS.after(stop.name))
     graph.add_edge(START, STOPS.first.name)
-    compiled = graph.compile(checkpointer=_reading_our_types(checkpointer), name="ddxgraph")
-    compiled = compiled.with_config(recursion_limit=settled.strategy.budget.recursion_limit)
+    plain = graph.compile(checkpointer=_reading_our_types(checkpointer), name="ddxgraph")
+    compiled = JourneyGraph(**vars(plain)).with_config(
+        recursion_limit=settled.strategy.budget.recursion_limit
+    )
     # An engine that keeps each conversation in one slot runs its calls one at a time and in order, so that a
     # traversal is reproducible. (`with_config` limits one traversal; traversals still run in parallel.)
-    return compiled.with_config(max_concurrency=1) if settled.serial else compiled
+    return compiled.with_config(max_concurrency=_ONE_AT_A_TIME) if settled.serial else compiled
 
 
 def _destinations(stop: AnyStop) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """What LangGraph's users watch: plain input, streams, events and callback handlers."""
 
+import asyncio
+import threading
+
 import pytest
 from journeys import AT_ONCE, CASE, STRAIGHT, course, timeless
 from langchain_core.callbacks import BaseCallbackHandler
 
 from ddxgraph import build_graph, solve, trace_of
-from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY
+from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY, SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 CALLS = [
@@ -143,3 +146,66 @@ def test_a_users_metadata_and_tags_reach_the_calls():
 @pytest.mark.parametrize("given", [{}, {"case": CASE, "sample": 0}], ids=["no sample", "sample 0"])
 def test_the_sample_is_zero_unless_said(given):
     assert trace_of(straight().invoke({"case": CASE, **given})).sample == 0
+
+
+MODES = ["values", "updates", "messages", "custom", "debug", "tasks", "checkpoints"]
+
+
+def in_time(work):
+    """What `work` returns, on a thread of its own: a stream that hangs fails the test rather than stopping it."""
+    returned = []
+    thread = threading.Thread(target=lambda: returned.append(work()), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive(), "it hangs"
+    return returned[0]
+
+
+def served(serial):
+    return build_graph(ScriptedChatModel(script=STRAIGHT, metadata={SERIAL_KEY: True} if serial else {}))
+
+
+@pytest.mark.parametrize("serial", [True, False], ids=["serial", "parallel"])
+@pytest.mark.parametrize("subgraphs", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_stream_ends_with_the_same_trace(mode, subgraphs, serial):
+    expected = timeless(solve(straight(), CASE))
+    settings = {"stream_mode": [mode, "values"], "subgraphs": subgraphs}
+    chunks = in_time(lambda: list(served(serial).stream({"case": CASE}, **settings)))
+
+    async def listed():
+        return [chunk async for chunk in served(serial).astream({"case": CASE}, **settings)]
+
+    for seen in (chunks, in_time(lambda: asyncio.run(listed()))):
+        states = [chunk for *_, kind, chunk in seen if kind == "values"]
+        assert timeless(trace_of(states[-1])) == expected
+
+
+@pytest.mark.parametrize("mode", ["messages", "custom", ["updates", "messages"]])
+def test_a_users_own_limit_of_one_hangs_no_stream(mode):
+    chunks = in_time(
+        lambda: list(straight().stream({"case": CASE}, {"max_concurrency": 1}, stream_mode=mode))
+    )
+    assert bool(chunks) is (mode != "custom")
+
+
+def test_a_serial_engine_is_asked_in_turn_while_its_words_are_streamed():
+    asked, at_once = [], []
+    together = threading.Event()
+
+    class Slow(ScriptedChatModel):
+        """A call waits until another one begins, or for a moment: long enough for one that may."""
+
+        def invoke(self, *given, **settings):
+            asked.append(1)
+            at_once.append(len(asked))
+            together.wait(0.02)
+            reply = super().invoke(*given, **settings)
+            asked.pop()
+            return reply
+
+    model = Slow(script=STRAIGHT, metadata={SERIAL_KEY: True})
+    graph = build_graph(model)
+    in_time(lambda: list(graph.stream({"case": CASE}, stream_mode="messages", subgraphs=True)))
+    assert set(at_once) == {1}
+    assert [request.branch for request in model.requests if request.branch] == ["B", "A", "C", "D"]
