@@ -10,6 +10,8 @@ from ddxgraph.view.data.path import step_title
 from ddxgraph.view.data.row import Column, Judged, columns_of
 from ddxgraph.view.data.tracebook import Entry
 
+OTHER_CASE: Final = "different cases"
+"""Said of the answers of two cases, which cannot be compared."""
 Flip = Literal["became correct", "became incorrect", "both correct", "both not correct", "not judged"]
 """From the first to the second. Unparsed answers and abstentions are not correct; errors are not judged."""
 
@@ -41,6 +43,13 @@ def flip(a: Judged | None, b: Judged | None) -> Flip:
     if was == now:
         return "both correct" if now else "both not correct"
     return "became correct" if now else "became incorrect"
+
+
+def same_case(a: Trace, b: Trace) -> bool:
+    """Whether two traces are of one case, whatever its name; its options in any order, or left out."""
+    one, other = a.case, b.case
+    options = {tuple(sorted(case.options.values())) for case in (one, other) if case.options}
+    return len(options) < 2 and (one.vignette, one.question) == (other.vignette, other.question)  # noqa: PLR2004
 
 
 class Pair(NamedTuple):
@@ -100,7 +109,9 @@ def pair_row(pair: Pair, a: Trace | None, b: Trace | None) -> PairRow:
     return PairRow(
         case=either.row.case,
         sample=pair.sample,
-        flip=flip(first.judged, second.judged) if first and second else "not judged",
+        flip=flip(first.judged, second.judged)
+        if first and second and a and b and same_case(a, b)
+        else "not judged",
         answers=same_answer(a, b),
         answer_a=first.row.answer if first else "–",
         answer_b=second.row.answer if second else "–",
@@ -118,6 +129,8 @@ def same_answer(a: Trace | None, b: Trace | None) -> str:
     """Whether two traces give the same answer, in words."""
     if a is None or b is None:
         return "only in A" if a else "only in B"
+    if not same_case(a, b):
+        return OTHER_CASE
     if a.answer is None or b.answer is None:
         return "one missing" if a.answer != b.answer else "none"
     # Texts are compared, since the letters of the options may be shuffled.

@@ -30,18 +30,39 @@ class Segment(NamedTuple):
 
 
 def located(text: str, findings: Iterable[Finding]) -> dict[str, Span]:
-    """Finding id to the first occurrence of its quote; findings without one are left out.
+    """Finding id to the place of its quote; findings without one are left out.
 
-    Quotes are compared as in the history review: white space, case and typographic variants do not matter.
+    Quotes are compared as in the history review: white space, case and typographic variants do not matter. Of
+    several places, the first that no longer quote takes counts, whole words before parts of words: in "pain on
+    coughing absent, pain present" the quote "pain" is the second one, if another finding quotes the first three
+    words.
     """
-    plain, firsts, lasts = _folded(text)
-    spans = {}
-    for finding in findings:
-        quote = comparable(finding.quote)
-        start = plain.find(quote) if quote else -1
-        if start >= 0:
-            spans[finding.id] = Span(firsts[start], lasts[start + len(quote) - 1] + 1)
-    return spans
+    folded_text = _folded(text)
+    quotes = {finding.id: comparable(finding.quote) for finding in findings}
+    spans: dict[str, Span] = {}
+    for key in sorted(quotes, key=lambda key: -len(quotes[key])):
+        places = list(_places(folded_text, quotes[key]))
+        if places:
+            taken = list(spans.values())
+            spans[key] = min(places, key=lambda place: (_overlaps(place, taken), _cuts_a_word(place, text)))
+    return {key: spans[key] for key in quotes if key in spans}
+
+
+def _places(folded_text: "_Folded", quote: str) -> Iterator[Span]:
+    """Where a folded quote stands in a text, from left to right."""
+    start = folded_text.text.find(quote) if quote else -1
+    while start >= 0:
+        yield Span(folded_text.firsts[start], folded_text.lasts[start + len(quote) - 1] + 1)
+        start = folded_text.text.find(quote, start + 1)
+
+
+def _overlaps(place: Span, taken: Iterable[Span]) -> bool:
+    return any(place.start < other.end and other.start < place.end for other in taken)
+
+
+def _cuts_a_word(place: Span, text: str) -> bool:
+    edges = (text[max(place.start - 1, 0) : place.start + 1], text[place.end - 1 : place.end + 1])
+    return any(len(edge) > 1 and edge.isalnum() for edge in edges)
 
 
 def segments(text: str, spans: Mapping[str, Span], within: Span | None = None) -> Iterator[Segment]:

@@ -1,6 +1,7 @@
 """Two traces, or two runs, side by side, with their differences marked."""
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,6 +15,7 @@ from ddxgraph.view.data.ending import answer_in_words, choice_in_words, ending
 from ddxgraph.view.data.evidence import Evidence, evidence_of
 from ddxgraph.view.data.pairing import (
     COLUMNS,
+    OTHER_CASE,
     Pair,
     PairRow,
     divergence,
@@ -34,7 +36,12 @@ from ddxgraph.view.page.run import in_common
 from ddxgraph.view.page.table import Fact, Heading, Progress, TablePage
 
 _CHANGES: Final = ("became correct", "became incorrect")
-_ANSWERS: Final = {"different": "Different answers", "one missing": "One answer missing", "none": "No answer"}
+_ANSWERS: Final = {
+    "different": "Different answers",
+    "one missing": "One answer missing",
+    "none": "No answer",
+    OTHER_CASE: "These are two different cases, whose answers cannot be compared",
+}
 
 
 class Side(NamedTuple):
@@ -129,7 +136,6 @@ def pair_fragment(
         _side(key, *given) for key, given in zip("ab", zip(names, traces, judged, strict=True), strict=True)
     )
     diverging = divergence(a.trace.steps, b.trace.steps)
-    known = next((side for side in (a, b) if side.judged), None)
     where = "They take the same path."
     if not diverging.same:
         after = f"after step {diverging.common}, {diverging.after[0].lower()}{diverging.after[1:]}"
@@ -137,15 +143,28 @@ def pair_fragment(
     answers = same_answer(a.trace, b.trace)
     return rendered(
         "pair.html.jinja",
-        case=a.trace.case,
+        title=" and ".join(dict.fromkeys(side.trace.case.id for side in (a, b))),
         sides=(a, b),
-        flip=flip(a.judged, b.judged),
+        flip=flip(a.judged, b.judged) if answers != OTHER_CASE else "not judged",
+        other_case=answers == OTHER_CASE,
         answers=_ANSWERS.get(answers, "The same answer"),
         divergence=where,
-        gold=choice_in_words(known.judged.gold, known.trace.case.options) if known and known.judged else "",
+        gold=_gold((a, b), two=answers == OTHER_CASE),
         blind=blind,
         twins=twins(a.trace.steps, b.trace.steps),
     )
+
+
+def _gold(sides: Iterable[Side], *, two: bool) -> str:
+    """The gold answer in words, or those of two cases; empty if none is known."""
+    known = {
+        side.key.upper(): choice_in_words(side.judged.gold, side.trace.case.options)
+        for side in sides
+        if side.judged
+    }
+    if two:
+        return "; ".join(f"{key}: {gold}" for key, gold in known.items())
+    return next(iter(known.values()), "")
 
 
 def _side(key: str, name: str, trace: Trace, judged: Judged | None) -> Side:

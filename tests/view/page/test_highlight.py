@@ -64,6 +64,24 @@ def test_a_quote_that_stands_twice_is_marked_where_it_stands_first():
     assert located("fever, then fever", [finding("F1", "fever")]) == {"F1": Span(0, 5)}
 
 
+@pytest.mark.parametrize(
+    ("text", "quotes", "places"),
+    [
+        ("pain on coughing absent, pain present", ["pain on coughing", "pain"], [0, 25]),
+        ("pain on coughing absent, pain present", ["pain", "pain on coughing"], [25, 0]),
+        ("no fever at first, then fever", ["no fever", "fever"], [0, 24]),
+        ("fever on day 1, fever on day 3", ["fever", "fever"], [0, 16]),
+        ("a painless lump, then pain", ["pain"], [22]),
+        ("feverish, then fever and more fever", ["fever"], [15]),
+        ("unpainful", ["pain"], [2]),
+        ("no leg pain, pain in the caf\u00e9", ["no leg pain", "pain", "caf\u00e9"], [0, 13, 25]),
+    ],
+)
+def test_of_several_places_the_one_that_is_free_and_whole_counts(text, quotes, places):
+    spans = located(text, [finding(str(place), quote) for place, quote in enumerate(quotes)])
+    assert [spans[str(place)].start for place in range(len(quotes))] == places
+
+
 def test_quotes_that_overlap_share_the_piece_between_them():
     text = "sharp chest pain today"
     spans = located(text, [finding("F1", "sharp chest"), finding("F2", "chest pain")])

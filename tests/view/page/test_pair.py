@@ -52,6 +52,43 @@ def test_where_the_paths_part_is_said_and_marked_once():
     assert "Their paths diverge at the start." in told(straight(), empty)
 
 
+def of_another(trace: Trace, **changes: object) -> Trace:
+    return trace.model_copy(update={"case": trace.case.model_copy(update=changes)})
+
+
+OTHERS = [
+    {"id": "ankle", "vignette": "A swollen ankle."},
+    {"vignette": "A swollen ankle."},  # two runs over benchmarks that number their cases alike
+    {"question": "What is the next step?"},
+    {"options": {"A": "Gout", "B": "Sprain"}},
+]
+
+
+@pytest.mark.parametrize("changes", OTHERS)
+def test_two_cases_are_shown_as_two(changes):
+    other = of_another(straight(), **changes)
+    both = (Judged("B", "correct"), Judged("A", "incorrect"))
+    said = told(straight(), other, *both)
+    assert "two different cases, whose answers cannot be compared." in said
+    assert "ecame" not in said
+    assert "same answer" not in said.lower()
+    assert "Gold answer: A: B. Community-acquired pneumonia; B: A. " in said
+    assert other.case.vignette[:20] in said
+    assert ("leg and ankle" in said) is ("id" in changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "again"},
+        {"options": {}},
+        {"options": dict(zip("DCBA", straight().case.options.values(), strict=True))},
+    ],
+)
+def test_a_case_under_another_name_or_with_shuffled_options_is_the_same(changes):
+    assert "different cases" not in told(straight(), of_another(straight(), **changes))
+
+
 @pytest.mark.parametrize(
     ("a", "b", "said"),
     [
