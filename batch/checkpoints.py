@@ -21,6 +21,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from ddxgraph.common.errors import CheckpointError
+from ddxgraph.common.extras import install
 from ddxgraph.graph.state import STATE_TYPES
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ async def open_checkpoints(where: str) -> AsyncIterator[BaseCheckpointSaver[Any]
             saver = await run(held.enter_context, store.opened())
         except ImportError as error:
             raise CheckpointError(
-                f"checkpoints need an extra ({error}); run `pip install 'ddxgraph[{store.extra}]'`"
+                f"checkpoints need an extra ({error}); run `{install(store.extra)}`"
             ) from error
         except Exception as error:  # drivers raise types of their own
             raise store.trouble(error) from None

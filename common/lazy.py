@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ddxgraph.common.errors import MissingExtra
+from ddxgraph.common.extras import install
 
 
 def face(
@@ -50,7 +51,7 @@ def face(
             if extra is None:
                 raise
             raise MissingExtra(
-                f"{package}.{name} needs {error.name}, which this Python lacks: pip install 'ddxgraph[{extra}]'"
+                f"{package}.{name} needs {error.name}, which this Python lacks: {install(extra)}"
             ) from error
         setattr(sys.modules[package], name, value)  # the next look-up does not come here
         return value

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ddxgraph.common.errors import MissingExtra
+from ddxgraph.common.extras import install
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -60,5 +61,5 @@ def _view(module: str, name: str, wanted: str) -> Callable[..., Any]:
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]  # `matplotlib`, not a module of it
         raise MissingExtra(
-            f"Trace.{wanted} needs {missing}, which this Python lacks: pip install 'ddxgraph[view]'"
+            f"Trace.{wanted} needs {missing}, which this Python lacks: {install('view')}"
         ) from error

@@ -11,6 +11,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from ddxgraph.common.errors import AdapterError, EndpointError, ServerError, WeightsError
+from ddxgraph.common.extras import install
 from ddxgraph.nodes.consultation import BRIEF_KEY
 from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.serving.api import NO_KEY, ServerApi, is_sendable
@@ -135,7 +136,7 @@ def _embedded(endpoint: Endpoint, concurrency: int, settings: dict[str, Any]) ->
     except ImportError as error:
         raise EndpointError(
             f"no server is named and the embedded engine is not installed ({error}); run "
-            f"`pip install 'ddxgraph[embedded]'`, or set {URL_VARIABLE} to an OpenAI-compatible server"
+            f"`{install('embedded')}`, or set {URL_VARIABLE} to an OpenAI-compatible server"
         ) from error
     except WeightsError as error:
         raise EndpointError(str(error)) from error

@@ -23,6 +23,7 @@ from queue import SimpleQueue
 from typing import Final
 
 from ddxgraph.common.errors import NotDone
+from ddxgraph.common.extras import install
 from ddxgraph.serving.address import is_free, is_loopback
 from ddxgraph.serving.engine import (
     ENGINE_KEY_VARIABLE,
@@ -93,7 +94,7 @@ def start(weights: Path, name: str, slots: int, context_tokens: int, listening: 
         return EmbeddedEngine(weights, slots, context_tokens, name=name, listening=listening, verbosity=NEWS)
     except ImportError as error:
         raise EngineError(
-            f"the embedded engine is not installed ({error}); run `pip install 'ddxgraph[embedded]'`"
+            f"the embedded engine is not installed ({error}); run `{install('embedded')}`"
         ) from error
     except RuntimeError as error:
         raise EngineError(_why(weights, listening)) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import WeightsError
+from ddxgraph.common.extras import install
 from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, sha256_of
 
 NAME: Final = "smollm2"
@@ -158,7 +159,7 @@ def dequantized(weights: Weights = SMOLLM2) -> Path:
                 folder.rename(target)
     except ImportError as error:
         raise WeightsError(
-            f"weights are dequantised with transformers ({error}); run `pip install 'ddxgraph[adapters]'`"
+            f"weights are dequantised with transformers ({error}); run `{install('adapters')}`"
         ) from error
     except OSError as error:
         raise WeightsError(f"cannot write the weights to {target}: {error.strerror or error}") from error

@@ -15,6 +15,7 @@ from commandline import Done, ddxgraph
 from langchain_core.exceptions import ModelConnectionError
 from scoring import entries, make_run
 
+from ddxgraph.common.extras import install
 from ddxgraph.eval.report.evaluation import Evaluation
 
 GOLDS = "BBBBBBAA"
@@ -153,5 +154,5 @@ def test_without_the_extra_it_says_what_to_install(place):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install 'ddxgraph[eval]'" in done.stderr
+    assert install("eval") in done.stderr
     assert "Traceback" not in done.stderr

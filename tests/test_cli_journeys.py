@@ -17,6 +17,7 @@ from journeys import prompt_of
 from scripted_server import scripted_server
 
 from ddxgraph.cli.journeys.inspect import printable
+from ddxgraph.common.extras import install
 from ddxgraph.training.gate.config import GateConfig, read_config
 from ddxgraph.training.sets.inspection import Inspection
 from ddxgraph.training.styles.registry import style_names
@@ -352,7 +353,7 @@ def test_without_the_extra_it_says_what_to_install_and_inspect_needs_none(place,
         text=True,
         timeout=120,
     )
-    assert "pip install 'ddxgraph[journeys]'" in done.stderr
+    assert install("journeys") in done.stderr
     first, *_, last = done.stdout.splitlines()
     assert (first, last) == ("ended 2", "ended 0")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import houserules
 import pytest
 
+from ddxgraph.common.extras import install
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS
 from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.strategies import strategy_names
@@ -182,7 +183,7 @@ def test_a_public_name_that_needs_an_extra_names_it():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout == (
-        "ddxgraph.make_journeys needs datasketch, which this Python lacks: pip install 'ddxgraph[journeys]'\n"
+        f"ddxgraph.make_journeys needs datasketch, which this Python lacks: {install('journeys')}\n"
     )
 
 

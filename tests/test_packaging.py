@@ -125,4 +125,4 @@ def test_an_install_into_an_empty_environment_works_from_outside_the_checkout(wh
         cwd=tmp_path,
     )
     assert offline.returncode == 1
-    assert "pip install 'ddxgraph[embedded]'" in offline.stderr
+    assert f"pip install 'ddxgraph[embedded] @ {wheel.as_uri()}'" in offline.stderr

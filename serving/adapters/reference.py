@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ddxgraph.common.errors import AdapterError
+from ddxgraph.common.extras import install
 from ddxgraph.serving.adapters.canary import PROMPTS, TOKENS, Canary, CanarySet, Continuation
 from ddxgraph.serving.adapters.files import Adapter, put
 from ddxgraph.serving.weights import model_folder
@@ -43,7 +44,7 @@ def make_canaries(
         import transformers  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
         raise AdapterError(
-            f"canaries are computed with transformers and PEFT ({error}); run `pip install 'ddxgraph[adapters]'`"
+            f"canaries are computed with transformers and PEFT ({error}); run `{install('adapters')}`"
         ) from error
     model, tokenizer = _load(adapter, base)
     canaries = []

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from ddxgraph.common.extras import install
 from ddxgraph.serving.doctor.finding import Finding, Status, well
 from ddxgraph.serving.engine import usable_cores
 
@@ -164,7 +165,7 @@ def torch_report() -> Torch | str | None:
 def torch_found(report: Torch | str | None, gpu: bool) -> Finding:
     """Torch's version and build, and whether it can use the machine's GPU."""
     if report is None:
-        mend = "pip install 'ddxgraph[adapters]'"
+        mend = install("adapters")
         return Finding(name=TORCH, status=Status.WARN, value="not installed", cost=_NO_TORCH_COST, mend=mend)
     if isinstance(report, str):
         return Finding(name=TORCH, status=Status.WARN, value=report, cost=_NO_TORCH_COST)

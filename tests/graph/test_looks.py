@@ -8,6 +8,7 @@ import pytest
 from journeys import CASE, STRAIGHT
 
 from ddxgraph import build_graph, solve
+from ddxgraph.common.extras import install
 from ddxgraph.graph.trace import Trace
 from ddxgraph.testing import ScriptedChatModel
 
@@ -61,4 +62,4 @@ def test_what_is_missing_is_named(trace, tmp_path, missing, call, name):
     (tmp_path / "trace.json").write_text(trace.to_json())
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
     assert done.stderr == ""
-    assert done.stdout == (f"{name} needs {missing}, which this Python lacks: pip install 'ddxgraph[view]'\n")
+    assert done.stdout == (f"{name} needs {missing}, which this Python lacks: {install('view')}\n")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ddxgraph.common.errors import MissingExtra
+from ddxgraph.common.extras import install
 from ddxgraph.graph.trace import Step, Trace
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def transitions(traces: Iterable[Trace], correct: Correct | None = None) -> "nx.
         import networkx as nx  # noqa: PLC0415 - pages count without NetworkX
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f"ddxgraph.transitions needs {error.name}, which this Python lacks: pip install 'ddxgraph[view]'"
+            f"ddxgraph.transitions needs {error.name}, which this Python lacks: {install('view')}"
         ) from error
     flow = flow_of(traces, correct)
     graph: nx.DiGraph[str] = nx.DiGraph(journeys=flow.journeys)

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ddxgraph.common.errors import BadInput, MissingExtra, NotDone
+from ddxgraph.common.extras import install
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -193,9 +194,7 @@ def need(what: str, modules: Iterable[str], extra: str) -> None:
     """
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise MissingExtra(
-            f"{what} needs {', '.join(missing)}, which this Python lacks: pip install 'ddxgraph[{extra}]'"
-        )
+        raise MissingExtra(f"{what} needs {', '.join(missing)}, which this Python lacks: {install(extra)}")
 
 
 def counted(number: int, noun: str) -> str:

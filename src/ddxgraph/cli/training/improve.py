@@ -15,6 +15,7 @@ from ddxgraph.cli.signals import stopped_as_ctrl_c
 from ddxgraph.cli.terminal import STDOUT, Exit, fail, spoken
 from ddxgraph.cli.training.progress import company
 from ddxgraph.common.errors import MissingExtra
+from ddxgraph.common.extras import install
 from ddxgraph.common.words import NOTICE
 
 if TYPE_CHECKING:
@@ -127,7 +128,5 @@ def need_the_extras() -> None:
     lacking = {extra: [name for name in names if find_spec(name) is None] for extra, names in _NEEDED.items()}
     if any(lacking.values()):
         missing = ", ".join(name for names in lacking.values() for name in names)
-        extras = ",".join(extra for extra, names in lacking.items() if names)
-        raise MissingExtra(
-            f"the loop needs {missing}, which this Python lacks: pip install 'ddxgraph[{extras}]'"
-        )
+        extras = [extra for extra, names in lacking.items() if names]
+        raise MissingExtra(f"the loop needs {missing}, which this Python lacks: {install(*extras)}")
