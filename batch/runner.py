@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from ddxgraph.batch.manifest import Selection, manifest
 from ddxgraph.common.errors import BadInput, CaseTooLong, TooManyFailures
 from ddxgraph.graph.strategy import GraphStrategy, Settled, Strategy
 from ddxgraph.graph.trace import Trace
-from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.case import Case, CaseLike, as_case
 from ddxgraph.nodes.consultation import secrets_of
 from ddxgraph.nodes.failure import Failure, FailureKind, in_one_line, kind_of
 
@@ -33,6 +33,34 @@ class Job(NamedTuple):
     trace_id: str
 
 
+class _Cases:
+    """Cases in the forms in which callers hold them, read as often as they are asked for."""
+
+    def __init__(self, given: Iterable[object]) -> None:
+        if isinstance(given, str | Path):
+            raise BadInput(f"cases is a path: give the cases of the file, `read_cases({str(given)!r})`")
+        if isinstance(given, Case | Mapping):
+            raise BadInput("cases is a single case: put it into a list")
+        if not isinstance(given, Iterable):
+            raise BadInput(f"cases is {type(given).__name__}: give a list of cases")
+        self._given = given
+
+    def __iter__(self) -> Iterator[Case]:
+        return map(as_case, self._given)
+
+
+def _checked(strategy: object) -> None:
+    if isinstance(strategy, type):
+        raise BadInput(
+            f"the strategy is the class {strategy.__name__}: give an instance, {strategy.__name__}()"
+        )
+    if not callable(strategy) or not callable(getattr(strategy, "settle", None)):
+        raise BadInput(
+            f"{type(strategy).__name__} is no strategy: it needs the methods `settle` and `__call__` (see "
+            "docs/strategies.md)"
+        )
+
+
 def jobs_of(cases: Iterable[Case], samples: int, settled: Settled) -> Iterator[Job]:
     """The traversals of a run, each once, the samples of a case together."""
     seen: set[str] = set()
@@ -45,7 +73,7 @@ def jobs_of(cases: Iterable[Case], samples: int, settled: Settled) -> Iterator[J
 
 
 async def run(
-    cases: Iterable[Case],
+    cases: Iterable[CaseLike],
     model: BaseChatModel,
     *,
     strategy: Strategy | None = None,
@@ -68,7 +96,8 @@ async def run(
     then cancelled, what has ended is saved, and the folder is free again.
 
     Args:
-        cases: the cases. With a folder they are read twice; an iterator is therefore kept in a list.
+        cases: the cases, each in a form that `as_case` takes, such as what `read_cases` yields. With a folder
+            they are read twice; an iterator is therefore kept in a list.
         model: the chat model.
         strategy: how to take a case to a trace; the graph with its default settings where None.
         selection: which cases of which benchmark these are (`Items.selection`), for the run's manifest.
@@ -84,7 +113,7 @@ async def run(
         RunFolderError, TraceFileError: see `open_run`.
         CaseConflict: two cases of different content have the same id.
         TooManyFailures: the engine, or the strategy, fails whatever it is given.
-        BadInput: `samples` or `concurrency` is below 1.
+        BadInput: `samples` or `concurrency` is below 1; or cases, model or strategy are something else.
         Whatever `cases` raises, once what was in flight has been yielded.
 
     Example:
@@ -100,6 +129,8 @@ async def run(
     if min(samples, concurrency) < 1:
         raise BadInput(f"samples and concurrency must be 1 at least, not {samples} and {concurrency}")
     strategy = strategy or GraphStrategy()
+    _checked(strategy)
+    read = _Cases(list(cases) if out is not None and isinstance(cases, Iterator) else cases)
     settled = strategy.settle(model)
     limit = give_up_after or max(16, 2 * concurrency)
     with ExitStack() as held:
@@ -107,17 +138,15 @@ async def run(
         if isinstance(out, RunFolder):
             folder = out
         elif out is not None:
-            cases = list(cases) if isinstance(cases, Iterator) else cases
-            kept = cases
             folder = held.enter_context(
                 open_run(
                     Path(out),
-                    manifest(kept, samples, settled, selection),
+                    manifest(read, samples, settled, selection),
                     fork=fork,
-                    ids=lambda: (job.trace_id for job in jobs_of(kept, samples, settled)),
+                    ids=lambda: (job.trace_id for job in jobs_of(read, samples, settled)),
                 )
             )
-        jobs = jobs_of(cases, samples, settled)
+        jobs = jobs_of(read, samples, settled)
         todo = (job for job in jobs if folder is None or job.trace_id not in folder)
         taker = _Taker(strategy, model, settled)
         async with _Pool(todo, taker, concurrency, stop or asyncio.Event(), grace_s, folder) as pool:

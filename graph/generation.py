@@ -23,7 +23,7 @@ from ddxgraph.graph.trace import (
 )
 from ddxgraph.graph.visit import Entry, Repeated, broken_by, open_line, step_of
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording
+from ddxgraph.nodes.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording, as_chat_model
 from ddxgraph.nodes.failure import EngineFailed, Patience
 from ddxgraph.nodes.generate import (
     GENERATE,
@@ -125,7 +125,7 @@ class GenerationStrategy:
     def _plan(self, model: BaseChatModel) -> Plan:
         prompts = self.prompts or generation_prompts(self.style)
         sampling = self.sampling or Sampling()
-        known = model.metadata or {}
+        known = as_chat_model(model).metadata or {}
         strategy = StrategySettings(
             name=self.style,
             budget=_narrowed(self.budget or Budget(), self.style),

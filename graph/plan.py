@@ -12,7 +12,7 @@ from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.state import Setting
 from ddxgraph.graph.trace import Provenance, StrategySettings, plan_digest, provenance_of, trace_id
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import BRIEF_KEY, SERIAL_KEY, Wording
+from ddxgraph.nodes.consultation import BRIEF_KEY, SERIAL_KEY, Wording, as_chat_model
 from ddxgraph.nodes.failure import Patience
 from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.usage import estimate_tokens
@@ -97,6 +97,7 @@ def plan(
     Returns:
         The plan, with defaults for all that was not given.
     """
+    model = as_chat_model(model)
     brief = bool((model.metadata or {}).get(BRIEF_KEY))
     window = context_window or (model.profile or {}).get("max_input_tokens")
     sampling = sampling or Sampling()

@@ -12,7 +12,7 @@ from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, applied, last_on_trunk, usage_so_far
 from ddxgraph.graph.topology import JourneyGraph
 from ddxgraph.graph.trace import EndReason, Outcome, Step, Trace
-from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.case import Case, CaseLike, as_case
 from ddxgraph.nodes.failure import Failure, FailureKind
 
 DURABILITY: Final[Literal["async"]] = "async"
@@ -40,7 +40,7 @@ class Traversal:
 
     Args:
         graph: from `build_graph`.
-        case: the case.
+        case: the case, in a form that `as_case` takes.
         sample: number of the sample, from 0; changes the seed.
         thread: as in `asolve`, for `async for`; steps that are kept under it come first, at once.
 
@@ -118,12 +118,12 @@ class Traversal:
                 yield from self._state["steps"][-len(update["steps"]) :]
 
 
-def solve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
+def solve(graph: JourneyGraph, case: CaseLike, sample: int = 0) -> Trace:
     """Take a case through the graph.
 
     Args:
         graph: from `build_graph`.
-        case: the case.
+        case: the case, in a form that `as_case` takes.
         sample: number of the sample, from 0; changes the seed.
 
     Returns:
@@ -141,16 +141,16 @@ def solve(graph: JourneyGraph, case: Case, sample: int = 0) -> Trace:
         'B'
     """
     start = time.perf_counter()
-    state = graph.invoke(cast(Any, {"case": case, "sample": sample}))
+    state = graph.invoke(cast(Any, {"case": as_case(case), "sample": sample}))
     return trace_of(cast(Journey, state), time.perf_counter() - start)
 
 
-async def asolve(graph: JourneyGraph, case: Case, sample: int = 0, *, thread: str | None = None) -> Trace:
+async def asolve(graph: JourneyGraph, case: CaseLike, sample: int = 0, *, thread: str | None = None) -> Trace:
     """`solve` on the running event loop, where many traversals share the engine.
 
     Args:
         graph: from `build_graph`.
-        case: the case.
+        case: the case, in a form that `as_case` takes.
         sample: number of the sample, from 0; changes the seed.
         thread: for a graph with a checkpointer, the name under which to keep the traversal. A traversal that is
             kept under it resumes from its last step; one that has ended is not repeated. Use a name that depends
@@ -172,6 +172,7 @@ async def asolve(graph: JourneyGraph, case: Case, sample: int = 0, *, thread: st
         'A'
     """
     start = time.perf_counter()
+    case = as_case(case)
     given: Any = {"case": case, "sample": sample}
     if thread is None:
         return trace_of(await _walked(graph, given), time.perf_counter() - start)

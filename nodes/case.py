@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ddxgraph.common.errors import BadInput, fault_of
 
 MAX_VIGNETTE_CHARS: Final = 100_000
 """About 30,000 tokens, far more than any published case (MedQA's longest has 3,600 characters)."""
@@ -112,3 +114,38 @@ class Case(BaseModel):
         """SHA-256 (hex) of what the model sees: vignette, question and options."""
         seen = {"vignette": self.vignette, "question": self.question, "options": dict(self.options)}
         return hashlib.sha256(json.dumps(seen, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+CaseLike = Case | tuple[Case, object] | Mapping[str, Any]
+"""A case, a case with its gold answer, or a mapping of its fields."""
+
+
+def as_case(given: object) -> Case:
+    """A case, in any of the forms in which callers hold one.
+
+    Args:
+        given: a `Case`; a mapping of its fields; or a case with its gold answer, as `read_cases` yields them. The
+            gold answer, also one under `answer` in a mapping, goes no further.
+
+    Returns:
+        The case.
+
+    Raises:
+        BadInput: it is something else, or a field is wrong.
+    """
+    match given:
+        case Case():
+            return given
+        case [Case() as found, _]:
+            return found
+        case Mapping():
+            fields = {key: value for key, value in given.items() if key != "answer"}
+            try:
+                return Case.model_validate(fields)
+            except ValidationError as error:
+                raise BadInput(f"this mapping is no case: {fault_of(error, 'case')}") from None
+        case _:
+            raise BadInput(
+                f"{type(given).__name__} is no case: give a `Case`, a mapping of its fields, or what "
+                "`read_cases` yields"
+            )

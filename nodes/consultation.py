@@ -10,6 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from ddxgraph.common.errors import BadInput
 from ddxgraph.nodes.failure import (
     EngineFailed,
     Failure,
@@ -289,3 +290,22 @@ def run_blocking(visit: Coroutine[Any, Any, ResultT]) -> ResultT:
         return result
     visit.close()
     raise RuntimeError("a node awaited something other than its consultation: it cannot run synchronously")
+
+
+def as_chat_model(model: object) -> BaseChatModel:
+    """A chat model, checked before anything is asked of it.
+
+    Raises:
+        BadInput: it is something else, such as a model's name.
+    """
+    if isinstance(model, BaseChatModel):
+        return model
+    if isinstance(model, str):
+        raise BadInput(
+            f"the model is the name {model!r}: give a chat model, such as `ddxgraph.connect(model={model!r})` "
+            f"for a server, or LangChain's `init_chat_model({model!r})`"
+        )
+    raise BadInput(
+        f"the model is {type(model).__name__}, not a LangChain chat model (`BaseChatModel`); one that was bound "
+        "or piped no longer is: give the chat model itself, and its settings to it"
+    )
