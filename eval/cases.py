@@ -143,7 +143,21 @@ def case_entry(data: Any, where: str) -> CaseEntry:
         case = Case.model_validate({key: value for key, value in data.items() if key != "answer"})
     except ValidationError as error:
         raise CaseFileError(f"{where}: {'; '.join(faults_of(error))}") from None
+    _check_options_differ(case, where)
     return CaseEntry(case, _gold(case, answer, where))
+
+
+def _check_options_differ(case: Case, where: str) -> None:
+    """Refuse options that say the same: a right answer could carry the letter that is not the gold one."""
+    letters: dict[str, str] = {}
+    for letter, text in case.options.items():
+        said = " ".join(text.split()).rstrip(". ")  # the case of letters counts: AA, Aa and aa are genotypes
+        if said in letters:
+            raise CaseFileError(
+                f"{where}: options {letters[said]} and {letter} have the same text {said[:60]!r}; give each its "
+                "own, or leave one out"
+            )
+        letters[said] = letter
 
 
 def _gold(case: Case, answer: Any, where: str) -> Gold | None:

@@ -125,6 +125,18 @@ def test_what_stands_twice_is_refused_and_named(text, key, tmp_path):
     assert f"{key!r} occurs twice in one object" in refusal(text, tmp_path)
 
 
+@pytest.mark.parametrize("again", ["Influenza", "  Influenza\n", "Influenza.", "Influenza ."])
+def test_options_with_the_same_text_are_refused(again, tmp_path):
+    text = json.dumps({**ONE, "options": {**OPTIONS, "C": again}})
+    assert "options A and C have the same text 'Influenza'" in refusal(text, tmp_path)
+
+
+@pytest.mark.parametrize("options", [{"A": "AA", "B": "Aa", "C": "aa"}, {"A": "5 mg", "B": "5 mmol"}])
+def test_options_that_differ_a_little_are_taken(options, tmp_path):
+    (case, _), *_ = parse_cases(json.dumps({**ONE, "options": options}), "here")
+    assert dict(case.options) == options
+
+
 def test_what_stands_twice_in_a_line_is_refused_with_the_line(tmp_path):
     said = refusal(json.dumps(ONE) + '\n{"vignette": "Fever.", "vignette": "Rash."}', tmp_path)
     assert "line 2: 'vignette' occurs twice" in said
