@@ -84,6 +84,8 @@ def work_folder(out: Path) -> Path:
 def claimed(out: Path, job: TrainingJob) -> Iterator[Path]:
     """Lock the work folder of a job; what it already holds of the same job stays.
 
+    A job that fails before its first checkpoint leaves no folder. A folder without a checkpoint is no hindrance.
+
     Only the main process of a training claims it.
 
     Raises:
@@ -101,14 +103,21 @@ def claimed(out: Path, job: TrainingJob) -> Iterator[Path]:
             ) from None
         _settle(folder, job)
         _tidy(folder)
-        yield folder
+        try:
+            yield folder
+        except BaseException:
+            if _holds_nothing(folder):  # it failed before there was anything to resume
+                forget(folder)
+            raise
 
 
 def _settle(folder: Path, job: TrainingJob) -> None:
     known = folder / _JOB
     if known.exists():
         there = _read(known)
-        if changes := _changes(there, job):
+        if last_checkpoint(folder) is None:
+            write_whole(known, job.model_dump_json(indent=1) + "\n")
+        elif changes := _changes(there, job):
             raise TrainingError(
                 f"{folder} holds the checkpoints of another training: {changes}; choose another --out, or delete "
                 "that folder"
@@ -147,6 +156,12 @@ def _tidy(folder: Path) -> None:
         if not _is_whole(path):
             shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(folder / DRAFT, ignore_errors=True)
+
+
+def _holds_nothing(folder: Path) -> bool:
+    """Whether a work folder has neither a checkpoint nor a file that is not a training's."""
+    names = {path.name for path in folder.iterdir() if not path.match("checkpoint-*")}
+    return last_checkpoint(folder) is None and names <= {_JOB, _LOCK, DRAFT}
 
 
 def _is_whole(checkpoint: Path) -> bool:

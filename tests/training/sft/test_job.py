@@ -41,10 +41,57 @@ def test_the_same_job_finds_its_checkpoints_again(tmp_path):
         assert (again / "checkpoint-3").is_dir()
 
 
+def write_checkpoint(work, number: int) -> None:
+    (work / f"checkpoint-{number}").mkdir()
+    (work / f"checkpoint-{number}" / "trainer_state.json").write_text("{}")
+
+
 def test_another_job_is_refused_and_told_what_differs(tmp_path):
-    with claimed(tmp_path / "a", JOB):
-        pass
+    with claimed(tmp_path / "a", JOB) as work:
+        write_checkpoint(work, 3)
     with pytest.raises(TrainingError, match=r"config\.seed was 0, now 7"), claimed(tmp_path / "a", OTHER):
+        pass
+
+
+def fail_in(out, prepared) -> None:
+    """A training that prepares something in its work folder, and fails."""
+    with claimed(out, JOB) as work:
+        prepared(work)
+        raise TrainingError("a sample is too long")
+
+
+def begin_in_vain(work) -> None:
+    (work / "adapter").mkdir()
+    (work / "checkpoint-1").mkdir()  # half a checkpoint
+
+
+def test_a_job_that_fails_before_its_first_checkpoint_leaves_nothing(tmp_path):
+    with pytest.raises(TrainingError, match="too long"):
+        fail_in(tmp_path / "a", begin_in_vain)
+    assert list(tmp_path.iterdir()) == []
+    with claimed(tmp_path / "a", OTHER):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("prepared", "kept"),
+    [
+        (lambda work: write_checkpoint(work, 3), "checkpoint-3"),
+        (lambda work: (work / "thesis.txt").write_text("mine"), "thesis.txt"),
+    ],
+)
+def test_a_job_that_fails_keeps_what_is_worth_something(prepared, kept, tmp_path):
+    with pytest.raises(TrainingError):
+        fail_in(tmp_path / "a", prepared)
+    assert (work_folder(tmp_path / "a") / kept).exists()
+
+
+def test_a_job_without_a_checkpoint_hinders_no_other(tmp_path):
+    with claimed(tmp_path / "a", JOB):  # a kill left it
+        pass
+    with claimed(tmp_path / "a", OTHER) as work:
+        write_checkpoint(work, 1)
+    with pytest.raises(TrainingError, match=r"config\.seed was 7, now 0"), claimed(tmp_path / "a", JOB):
         pass
 
 
