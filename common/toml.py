@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -37,6 +38,28 @@ def read_toml(path: Path | str, refused: type[DdxgraphError] = BadInput) -> dict
         raise refused(f"cannot read {path}: {error.strerror or error}") from None
     except ValueError as error:  # broken TOML, or no UTF-8
         raise refused(f"{path} is no TOML: {error}") from None
+
+
+def assignment(text: str, refused: type[DdxgraphError] = BadInput) -> dict[str, Any]:
+    """Read a setting as a command line gives it.
+
+    Args:
+        text: `KEY=VALUE`, where the key may name a section (`data.max_tokens=4096`). The value is TOML; any other
+            value is a string.
+        refused: the error to raise.
+
+    Returns:
+        The tables of a TOML file with this setting alone.
+
+    Raises:
+        refused: the text is no setting.
+    """
+    key, equals, value = text.partition("=")
+    if equals:
+        for written in (value, json.dumps(value.strip(), ensure_ascii=False)):
+            with suppress(ValueError):
+                return tomllib.loads(f"{key}={written}")
+    raise refused(f"{text!r} is no setting: write KEY=VALUE, such as data.max_tokens=4096")
 
 
 def settings_of(tables: Mapping[str, Any], kind: type[M], where: object, refused: type[DdxgraphError]) -> M:

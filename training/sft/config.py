@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from ddxgraph.common.errors import TrainConfigError
-from ddxgraph.common.toml import Settings, explained_toml, read_toml, settings_of
+from ddxgraph.common.toml import Settings, assignment, explained_toml, read_toml, settings_of
 
 _PRESET_KEY: Final = "preset"
 
@@ -196,6 +196,25 @@ def read_train_config(path: Path) -> TrainConfig:
         TrainConfigError: the file cannot be read; see also `train_config`.
     """
     return train_config(read_toml(path, TrainConfigError), path)
+
+
+def overridden(config: TrainConfig, settings: Sequence[str]) -> TrainConfig:
+    """A configuration with some settings of the command line laid over it.
+
+    Args:
+        config: the configuration.
+        settings: each as `KEY=VALUE`, such as `data.max_tokens=4096`; a later one wins.
+
+    Returns:
+        The new configuration.
+
+    Raises:
+        TrainConfigError: a setting is unknown or invalid.
+    """
+    table: dict[str, Any] = config.model_dump()
+    for text in settings:
+        table = _laid_over(table, assignment(text, TrainConfigError))
+    return settings_of(table, TrainConfig, "--set", TrainConfigError)
 
 
 def default_toml() -> str:

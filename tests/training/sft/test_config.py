@@ -9,6 +9,7 @@ from ddxgraph.common.errors import TrainConfigError
 from ddxgraph.training.sft.config import (
     TrainConfig,
     default_toml,
+    overridden,
     preset_text,
     presets,
     read_train_config,
@@ -25,6 +26,43 @@ def test_every_preset_is_a_configuration_of_its_own(name):
     config = train_config({"preset": name}, "here")
     assert config != TrainConfig()
     assert config == train_config(tomllib.loads(preset_text(name)), "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("data.max_tokens=4096", "data.max_tokens", 4096),
+        ("data.max_tokens = 4096", "data.max_tokens", 4096),
+        ("seed=7", "seed", 7),
+        ("optimization.learning_rate=3e-5", "optimization.learning_rate", 3e-5),
+        ("base_model=org/model-1.5B", "base_model", "org/model-1.5B"),
+        ('base_model="org/a=b"', "base_model", "org/a=b"),
+        ("data.chat_template=my own.jinja", "data.chat_template", Path("my own.jinja")),
+    ],
+)
+def test_a_setting_of_the_command_line_is_laid_over_the_others(text, path, value):
+    config = overridden(train_config({"preset": "smollm2-cpu"}, "here"), ["seed=1", text])
+    found = config
+    for name in path.split("."):
+        found = getattr(found, name)
+    assert found == value
+    assert config.lora == train_config({"preset": "smollm2-cpu"}, "here").lora
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("data.max_tokens", "'data.max_tokens' is no setting: write KEY=VALUE"),
+        ("=3", "'=3' is no setting"),
+        ("a b=3", "'a b=3' is no setting"),
+        ("data.max_token=3", "--set: .*max_tokens"),
+        ("data.max_tokens=many", "--set: data.max_tokens"),
+        ("data=3", "--set: data"),
+    ],
+)
+def test_what_is_no_setting_is_refused(text, said):
+    with pytest.raises(TrainConfigError, match=said):
+        overridden(TrainConfig(), [text])
 
 
 @pytest.mark.parametrize("size", ["32b", "72b"])

@@ -1,5 +1,6 @@
 """`ddxgraph train`: LoRA fine-tuning on journeys."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -50,6 +51,15 @@ def train(  # noqa: PLR0917 - one parameter an option
             "with --config."
         ),
     ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a setting of the file or preset, such as --set data.max_tokens=4096. May be repeated. "
+            "By default none is.",
+        ),
+    ] = None,
     base: Base = None,
     start: Annotated[
         Path | None,
@@ -75,7 +85,7 @@ def train(  # noqa: PLR0917 - one parameter an option
     from ddxgraph.training.sft.finetune import finetune
     from ddxgraph.training.sft.train import Hooks
 
-    settings = _settings(config, preset, base)
+    settings = _settings(config, preset, base, overrides or [])
     with ExitStack() as held:
         update = held.enter_context(training_progress(quiet=quiet))
         tokenized = held.enter_context(bar("tokenizing", quiet))
@@ -158,8 +168,10 @@ def print_card(card: "TrainingCard", out: Path) -> None:
     say(f"next: ddxgraph serve --model {card.job.config.base_model} --adapter {out.name}={out}")
 
 
-def _settings(config: Path | None, preset: str | None, base: str | None) -> "TrainConfig":
-    from ddxgraph.training.sft.config import read_train_config, train_config
+def _settings(
+    config: Path | None, preset: str | None, base: str | None, overrides: Sequence[str]
+) -> "TrainConfig":
+    from ddxgraph.training.sft.config import overridden, read_train_config, train_config
 
     if config and preset:
         raise BadInput("give --config or --preset: a configuration may itself name a preset")
@@ -167,4 +179,5 @@ def _settings(config: Path | None, preset: str | None, base: str | None) -> "Tra
         settings = read_train_config(config)
     else:
         settings = train_config({"preset": preset} if preset else {}, preset or "defaults")
+    settings = overridden(settings, overrides)
     return settings.model_copy(update={"base_model": base}) if base else settings
