@@ -128,7 +128,16 @@ class Manifest(BaseModel):
 def manifest(
     cases: Iterable[Case] | CaseSet, samples: int, settled: Settled, selection: Selection | None = None
 ) -> Manifest:
-    """Describe a run; cases that were read through already are given as their `case_set`.
+    """Describe a run.
+
+    Args:
+        cases: the cases, or their `case_set` where they were read through already.
+        samples: traversals of each case.
+        settled: the strategy's settings on its model.
+        selection: which cases of which benchmark these are, if of one.
+
+    Returns:
+        The manifest.
 
     Raises:
         CaseConflict: two cases of different content have the same id.
@@ -152,6 +161,9 @@ def changes_between(
         old: the one.
         new: the other.
         but_for: fields that do not count, with all that lies in them.
+
+    Returns:
+        The changes, by path.
     """
     was, now = dict(leaves(old)), dict(leaves(new))
     return [

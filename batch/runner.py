@@ -62,7 +62,13 @@ def _checked(strategy: object) -> None:
 
 
 def jobs_of(cases: Iterable[Case], samples: int, settled: Settled) -> Iterator[Job]:
-    """The traversals of a run, each once, the samples of a case together."""
+    """The traversals of a run, each once, the samples of a case together.
+
+    Args:
+        cases: the cases.
+        samples: traversals of each case.
+        settled: the strategy's settings, which name the traces.
+    """
     seen: set[str] = set()
     for case in cases:
         for sample in range(samples):

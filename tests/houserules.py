@@ -188,13 +188,15 @@ def _lacking(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     names = [each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
     if len([name for name in names if name not in {"self", "cls"}]) < LONG_SIGNATURE:
         return []
+    if any(isinstance(each, ast.Name) and each.id == "override" for each in function.decorator_list):
+        return []  # documented where it is first declared
     text = ast.get_docstring(function) or ""
     returns = ast.unparse(function.returns) if function.returns else "None"
     raises = any(isinstance(node, ast.Raise) and node.exc for node in _own_nodes(function))
     wanted = {
         "Args:": True,
         "Returns:": returns not in {"None", "NoReturn"}
-        and not returns.startswith(("Iterator", "AsyncIterator")),
+        and not returns.startswith(("Iterator", "AsyncIterator", "AsyncGenerator")),
         "Raises:": raises,
     }
     return [section for section, needed in wanted.items() if needed and section not in text]

@@ -95,6 +95,20 @@ def test_no_folder_is_crowded_and_no_module_too_long_or_too_short(known):
     assert houserules.misfits(known) == []
 
 
+def test_every_long_signature_is_explained(known):
+    assert houserules.undocumented(known) == []
+
+
+def test_a_long_signature_without_its_sections_is_caught(tmp_path):
+    bare = 'def put(a: int, b: int, c: int) -> int:\n    """Put."""\n    raise ValueError(a)\n'
+    sections = (
+        "Put.\n\n    Args:\n        a: one.\n\n    Returns:\n        c.\n\n    Raises:\n        E: no.\n    "
+    )
+    files = {"graph/bare.py": bare, "graph/told.py": bare.replace("Put.", sections)}
+    known = planted(tmp_path, files)
+    assert houserules.undocumented(known) == ["graph.bare.put: Args:, Returns:, Raises:"]
+
+
 @pytest.mark.parametrize(
     "names",
     [STOPS.names, style_names(), strategy_names(), tuple(BENCHMARKS)],

@@ -238,7 +238,17 @@ class ServedWorkshop:
         return _proof(verify_served(api, _name(read), read, _canaries(read, self._train)))
 
     def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
-        """Train an adapter; an engine that the loop started is stopped meanwhile. See `_train`."""
+        """Train an adapter; an engine that the loop started is stopped meanwhile.
+
+        Args:
+            data: the set's folder.
+            out: the adapter's folder.
+            start: an adapter to start from, if any.
+            learning_rate: in place of that of the configuration.
+
+        Raises:
+            DdxgraphError: see `finetune`.
+        """
         self._server.rest()
         _train(data, _at(self._train, learning_rate), out, start, self._company)
 
@@ -292,7 +302,17 @@ class MergedWorkshop:
         return _proof(verify_merged(api, _name(read), _canaries(read, self._train)))
 
     def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
-        """Train an adapter; the engine is stopped meanwhile. See `_train`."""
+        """Train an adapter; the engine is stopped meanwhile.
+
+        Args:
+            data: the set's folder.
+            out: the adapter's folder.
+            start: an adapter to start from, if any.
+            learning_rate: in place of that of the configuration.
+
+        Raises:
+            DdxgraphError: see `finetune`.
+        """
         self._server.close()
         _train(data, _at(self._train, learning_rate), out, start, self._company)
 

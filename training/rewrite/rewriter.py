@@ -85,7 +85,16 @@ def draft_of(trace: Trace, sample: Sample) -> Draft:
 
 
 def withdrawn(rewritten: Rewritten, template: str, fault: Fault) -> Rewritten:
-    """An accepted rewrite that is refused after all; `template` is the text that replaces it."""
+    """Refuse an accepted rewrite after all.
+
+    Args:
+        rewritten: the outcome so far.
+        template: the text that replaces the rewrite.
+        fault: why it is refused.
+
+    Returns:
+        The new outcome.
+    """
     return rewritten._replace(text=template, accepted=False, faults=(fault,))
 
 
@@ -238,7 +247,16 @@ async def rewrite(
 
 
 def faults_of(draft: Draft, text: str, *, truncated: bool = False) -> tuple[Fault, ...]:
-    """Why a rewrite of a draft is refused; empty if it is accepted."""
+    """Why a rewrite is refused.
+
+    Args:
+        draft: what was to be rewritten.
+        text: the rewrite.
+        truncated: whether the reply was cut off at its token limit.
+
+    Returns:
+        The faults; empty if it is accepted.
+    """
     if truncated:
         return (Fault(kind=FaultKind.CUT_OFF),)
     if text.split() == draft.text.split():

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from typing_extensions import override
 
 SAMPLES: Final = "samples.jsonl"
 """File of the model's sample replies: step, prompt, reply."""
@@ -45,6 +46,7 @@ class Watch(TrainerCallback):
         self.stopped = False
         """Whether the training stopped before its last step."""
 
+    @override
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -52,6 +54,7 @@ class Watch(TrainerCallback):
         self._began, self._first = time.monotonic(), state.global_step
         self._tell(state)
 
+    @override
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -61,6 +64,7 @@ class Watch(TrainerCallback):
             control.should_save = True
             control.should_training_stop = True
 
+    @override
     def on_log(
         self,
         args: TrainingArguments,
@@ -115,12 +119,14 @@ class Sampler(TrainerCallback):
         self._tokenizer, self._tokens, self._file = tokenizer, tokens, file
         self._at_evaluations = at_evaluations
 
+    @override
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """See `TrainerCallback`."""
         self._sample(state, kwargs["model"])
 
+    @override
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
