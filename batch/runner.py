@@ -17,8 +17,8 @@ from ddxgraph.batch.manifest import Selection, manifest
 from ddxgraph.common.errors import BadInput, CaseTooLong, TooManyFailures
 from ddxgraph.graph.strategy import GraphStrategy, Settled, Strategy
 from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.call.consultation import secrets_of
 from ddxgraph.nodes.case import Case, CaseLike, as_case
-from ddxgraph.nodes.consultation import secrets_of
 from ddxgraph.nodes.failure import Failure, FailureKind, in_one_line, kind_of
 
 GRACE_S: Final = 5.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ddxgraph.graph.trace import Trace
-from ddxgraph.nodes.usage import Usage, total_usage
+from ddxgraph.nodes.call.usage import Usage, total_usage
 
 RECENT: Final = 3
 """Traversals that a tally keeps whole."""

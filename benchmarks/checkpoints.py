@@ -33,7 +33,7 @@ from orchestration import CASE
 from ddxgraph import asolve, build_graph
 from ddxgraph.batch.checkpoints import open_checkpoints
 from ddxgraph.graph.traversal import DURABILITY
-from ddxgraph.nodes.consultation import SERIAL_KEY
+from ddxgraph.nodes.call.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 CALLS = 8

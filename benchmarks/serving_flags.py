@@ -23,7 +23,7 @@ from typing import Any, Final
 from medqa import cases
 
 from ddxgraph import Budget, Case, GraphStrategy, Limits, connect, run, serve
-from ddxgraph.nodes.usage import total_usage
+from ddxgraph.nodes.call.usage import total_usage
 
 FREE_BLANKS: Final = json.dumps({"backend": "xgrammar", "disable_any_whitespace": False})
 VARIANTS: Final[Mapping[str, Sequence[str]]] = {

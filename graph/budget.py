@@ -4,9 +4,9 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ddxgraph.nodes.consultation import Allowance
+from ddxgraph.nodes.call.consultation import Allowance
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.registry import STOPS
-from ddxgraph.nodes.usage import Usage
 
 _SPARE_SUPERSTEPS: Final = 3
 

@@ -22,8 +22,9 @@ from ddxgraph.graph.trace import (
     provenance_of,
 )
 from ddxgraph.graph.visit import Entry, Repeated, broken_by, open_line, step_of
+from ddxgraph.nodes.call.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording, as_chat_model
+from ddxgraph.nodes.call.usage import Usage, estimate_tokens
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording, as_chat_model
 from ddxgraph.nodes.failure import EngineFailed, Patience
 from ddxgraph.nodes.generate import (
     GENERATE,
@@ -36,7 +37,6 @@ from ddxgraph.nodes.generate import (
 from ddxgraph.nodes.registry import END
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.nodes.strategies import generating
-from ddxgraph.nodes.usage import Usage, estimate_tokens
 from ddxgraph.prompts.library import PromptSet
 
 _NOTHING: Final = Repeated((), "")

@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 from ddxgraph.graph.conversation import Exchange
 from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, Setting, usage_so_far
-from ddxgraph.nodes.consultation import Allowance, Reply
+from ddxgraph.nodes.call.consultation import Allowance, Reply
+from ddxgraph.nodes.call.usage import estimate_tokens
 from ddxgraph.nodes.stop import Standpoint
-from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.prompts.library import PromptSet
 
 ASKING_TOKENS: Final = 400

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from ddxgraph.graph.conversation import Compaction
 from ddxgraph.graph.credence import credence
 from ddxgraph.graph.trace import Provenance, Step, StrategySettings
+from ddxgraph.nodes.call.usage import Usage, total_usage
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import Weight
 from ddxgraph.nodes.conclude import Conclusion
@@ -19,7 +20,6 @@ from ddxgraph.nodes.generate_differential import Hypothesis, Refutation
 from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.review_history import Asks, Finding
 from ddxgraph.nodes.stop import Standpoint
-from ddxgraph.nodes.usage import Usage, total_usage
 
 
 class Setting(BaseModel):

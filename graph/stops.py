@@ -18,9 +18,9 @@ from ddxgraph.graph.replay import START, learned
 from ddxgraph.graph.routing import Move, Standing, after_reflection, to_check
 from ddxgraph.graph.state import Journey, backtracks_so_far, goes_back, last_on_trunk, restarting, update_to
 from ddxgraph.graph.visit import Check, Entry, Repeated, Visit, broken_by, open_line, step_of
+from ddxgraph.nodes.call.consultation import Allowance, run_blocking
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, check_evidence
-from ddxgraph.nodes.consultation import Allowance, run_blocking
 from ddxgraph.nodes.failure import EngineFailed
 from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
 from ddxgraph.nodes.reflect import REFLECT, Reflection

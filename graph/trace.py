@@ -25,12 +25,12 @@ from ddxgraph.graph.conversation import Compaction, Exchange, assemble
 from ddxgraph.graph.looks import Looks
 from ddxgraph.graph.replay import replay
 from ddxgraph.graph.routing import Move, Policy
+from ddxgraph.nodes.call.consultation import Attempt
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import Attempt
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.registry import NodeName, node, node_names
 from ddxgraph.nodes.settings import Limits, Sampling
-from ddxgraph.nodes.usage import Usage
 
 TRACE_VERSION: Final = 1
 

@@ -18,8 +18,8 @@ from ddxgraph.graph.replay import learned
 from ddxgraph.graph.routing import Limit, Move, over_budget
 from ddxgraph.graph.state import Journey, Setting, applied, last_on_trunk, standpoint_of, update_to
 from ddxgraph.graph.trace import Step, exchanges
+from ddxgraph.nodes.call.consultation import Allowance, Consultation
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
-from ddxgraph.nodes.consultation import Allowance, Consultation
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.registry import END as ENDED

@@ -18,7 +18,7 @@ from ddxgraph.lab.replies import Lesson, Reply
 from ddxgraph.lab.slip import Rates, slip_of
 from ddxgraph.lab.tally import steps_of
 from ddxgraph.lab.wording import read_question, read_vignette
-from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY
+from ddxgraph.nodes.call.consultation import BRANCH_KEY, NODE_KEY
 
 _CASE: Final = re.compile(
     r"<case>\n(?P<vignette>.*)\n</case>\n<question>(?P<question>.*)</question>\n"

@@ -6,11 +6,11 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ddxgraph.nodes.call.consultation import TOP_LOGPROBS, Consultation, Turn
+from ddxgraph.nodes.call.reply import form, one_of, text
+from ddxgraph.nodes.call.statement import probabilities_at
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import TOP_LOGPROBS, Consultation, Turn
-from ddxgraph.nodes.reply import form, one_of, text
 from ddxgraph.nodes.settings import Limits
-from ddxgraph.nodes.statement import probabilities_at
 from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 
 NODE: Final = "conclude"

@@ -6,12 +6,12 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ddxgraph.nodes.call.consultation import TOP_LOGPROBS, Consultation, Reply, Turn
+from ddxgraph.nodes.call.reply import form, one_of, text
+from ddxgraph.nodes.call.statement import STATEMENT_CHARS, STATEMENT_RULE, probabilities_at, stated
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.conclude import letter_probabilities
-from ddxgraph.nodes.consultation import TOP_LOGPROBS, Consultation, Reply, Turn
 from ddxgraph.nodes.failure import Failure, FailureKind
-from ddxgraph.nodes.reply import form, one_of, text
-from ddxgraph.nodes.statement import STATEMENT_CHARS, STATEMENT_RULE, probabilities_at, stated
 from ddxgraph.nodes.stop import Node
 from ddxgraph.nodes.strategies import generating
 

@@ -7,9 +7,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ddxgraph.nodes.call.consultation import Consultation, Turn
+from ddxgraph.nodes.call.reply import form, list_of, text, whole
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import Consultation, Turn
-from ddxgraph.nodes.reply import form, list_of, text, whole
 from ddxgraph.nodes.review_history import Finding, History
 from ddxgraph.nodes.settings import Limits
 from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop

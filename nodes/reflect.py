@@ -6,9 +6,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.call.consultation import Consultation, Turn
+from ddxgraph.nodes.call.reply import form, list_of, one_of, text
 from ddxgraph.nodes.generate_differential import Refutation
-from ddxgraph.nodes.reply import form, list_of, one_of, text
 from ddxgraph.nodes.settings import Limits
 from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ddxgraph.nodes.call.consultation import Consultation, Turn
+from ddxgraph.nodes.call.reply import form, list_of, text
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import Consultation, Turn
-from ddxgraph.nodes.reply import form, list_of, text
 from ddxgraph.nodes.settings import Limits
 from ddxgraph.nodes.stop import Briefing, Standpoint, TrunkStop
 

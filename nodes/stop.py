@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 from pydantic import BaseModel
 
 if TYPE_CHECKING:  # these modules import this one
+    from ddxgraph.nodes.call.consultation import Consultation
     from ddxgraph.nodes.case import Case
     from ddxgraph.nodes.check_evidence import Weight
     from ddxgraph.nodes.conclude import Conclusion
-    from ddxgraph.nodes.consultation import Consultation
     from ddxgraph.nodes.generate_differential import Hypothesis, Refutation
     from ddxgraph.nodes.review_history import Asks, Finding
     from ddxgraph.nodes.settings import Limits

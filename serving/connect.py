@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from ddxgraph.common.errors import AdapterError, EndpointError, ServerError, WeightsError
 from ddxgraph.common.extras import install
-from ddxgraph.nodes.consultation import BRIEF_KEY
+from ddxgraph.nodes.call.consultation import BRIEF_KEY
 from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.serving.api import NO_KEY, ServerApi, is_sendable
 from ddxgraph.serving.models import LLAMACPP, ServedModel, served_models

@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatResult
 from pydantic import PrivateAttr, SecretStr
 
 from ddxgraph.common.errors import ServerError
-from ddxgraph.nodes.consultation import BRIEF_KEY, CONVERSATION_KEY, SERIAL_KEY
+from ddxgraph.nodes.call.consultation import BRIEF_KEY, CONVERSATION_KEY, SERIAL_KEY
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.engine import BINDING
 from ddxgraph.serving.served import ServedChatModel

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from ddxgraph.nodes.consultation import NODE_KEY
+from ddxgraph.nodes.call.consultation import NODE_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 _KINDS: Mapping[str, type[BaseMessage]] = {

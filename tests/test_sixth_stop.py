@@ -29,12 +29,12 @@ from ddxgraph.eval.report.evaluation import evaluate
 from ddxgraph.eval.report.write import write_report
 from ddxgraph.eval.scoring.run import score_run
 from ddxgraph.graph.replay import replay
+from ddxgraph.nodes.call.consultation import Consultation, Turn
+from ddxgraph.nodes.call.reply import form, list_of, text
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
 from ddxgraph.nodes.conclude import CONCLUDE
-from ddxgraph.nodes.consultation import Consultation, Turn
 from ddxgraph.nodes.reflect import REFLECT
 from ddxgraph.nodes.registry import STOPS, UnknownNode, node
-from ddxgraph.nodes.reply import form, list_of, text
 from ddxgraph.nodes.stop import Briefing, TrunkStop
 from ddxgraph.prompts.library import PromptSet, shipped_prompts
 from ddxgraph.testing import ScriptedChatModel

@@ -20,8 +20,8 @@ from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 from pydantic import ConfigDict, SecretStr
 
-from ddxgraph.nodes.consultation import BRANCH_KEY, BRIEF_KEY, NODE_KEY
-from ddxgraph.nodes.reply import cut_off
+from ddxgraph.nodes.call.consultation import BRANCH_KEY, BRIEF_KEY, NODE_KEY
+from ddxgraph.nodes.call.reply import cut_off
 from ddxgraph.nodes.settings import Sampling
 
 WHOLE_SCHEMAS: Final = frozenset({"llama-cpp-python", "mockllm", "ollama", "openai-api", "sglang", "vllm"})

@@ -24,10 +24,10 @@ from ddxgraph.eval.scoring.judgements import Judgement, JudgementLog, judge_dige
 from ddxgraph.eval.scoring.rule import Score, Verdict
 from ddxgraph.eval.scoring.run import manifest_of, score_run
 from ddxgraph.graph.trace import Provenance, provenance_of
+from ddxgraph.nodes.call.consultation import Allowance, Consultation, Turn, Wording
+from ddxgraph.nodes.call.reply import form, text
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.consultation import Allowance, Consultation, Turn, Wording
 from ddxgraph.nodes.failure import EngineFailed, Patience
-from ddxgraph.nodes.reply import form, text
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import PromptSet
 

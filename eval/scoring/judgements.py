@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from ddxgraph.common.errors import JudgementError
 from ddxgraph.common.jsonl import LineFile, LineLog, line_of
 from ddxgraph.graph.trace import Provenance
+from ddxgraph.nodes.call.usage import Usage, total_usage
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.failure import Failure
-from ddxgraph.nodes.usage import Usage, total_usage
 
 JUDGEMENTS: Final = "judgements.jsonl"
 LOCK: Final = "judgements.lock"

@@ -17,8 +17,8 @@ from ddxgraph.eval.cases import CaseEntry, Gold
 from ddxgraph.eval.scoring.answerkey import AnswerKey, answer_key
 from ddxgraph.eval.scoring.judgements import JUDGEMENTS, Agreement, Judge, Judged, find_judge, question_digest
 from ddxgraph.eval.scoring.rule import Score, Verdict, choice_of, find_letters, verdict_of
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.usage import Usage
 
 MISSING: Final = "missing"
 ABSENT: Final = "absent"

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 
 from ddxgraph.common.errors import EndpointError, ServerError
 from ddxgraph.nodes import conclude
-from ddxgraph.nodes.consultation import CONVERSATION_KEY, TOP_LOGPROBS, secrets_of
+from ddxgraph.nodes.call.consultation import CONVERSATION_KEY, TOP_LOGPROBS, secrets_of
+from ddxgraph.nodes.call.reply import form, list_of, one_of, response_format, whole, writable
+from ddxgraph.nodes.call.usage import total_usage, usage_of
 from ddxgraph.nodes.failure import FailureKind, engine_failure, kind_of
-from ddxgraph.nodes.reply import form, list_of, one_of, response_format, whole, writable
 from ddxgraph.nodes.settings import Limits
-from ddxgraph.nodes.usage import total_usage, usage_of
 from ddxgraph.serving.address import without_password
 from ddxgraph.serving.api import NO_KEY, ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, Endpoint, connect, resolve

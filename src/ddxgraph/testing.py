@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
 from pydantic import InstanceOf, PrivateAttr
 
-from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY
+from ddxgraph.nodes.call.consultation import BRANCH_KEY, NODE_KEY
 
 
 class Request(NamedTuple):

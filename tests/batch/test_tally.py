@@ -8,8 +8,8 @@ from ddxgraph import Case, Trace
 from ddxgraph.batch.tally import RECENT, Tally
 from ddxgraph.graph.routing import Move
 from ddxgraph.graph.trace import Provenance, Step, StrategySettings
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.failure import Failure
-from ddxgraph.nodes.usage import Usage
 
 CASE = Case(id="c", vignette="Fever.", options={"A": "Influenza", "B": "Pneumonia"})
 

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 
 from ddxgraph import Budget, Case, Policy, Trace, asolve, build_graph, solve
 from ddxgraph.graph.budget import shares
-from ddxgraph.nodes.consultation import Allowance
-from ddxgraph.nodes.usage import Usage
+from ddxgraph.nodes.call.consultation import Allowance
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 
 

@@ -23,7 +23,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from ddxgraph import Budget, Case, CaseTooLong, Limits, asolve, build_graph, solve
 from ddxgraph.graph.conversation import assemble
-from ddxgraph.nodes.usage import estimate_tokens
+from ddxgraph.nodes.call.usage import estimate_tokens
 from ddxgraph.testing import ScriptedChatModel
 
 NODES = ["review_history", "generate_differential", "check_evidence", "reflect", "conclude"]

@@ -12,10 +12,10 @@ from langchain_core.messages import AIMessage
 import ddxgraph
 from ddxgraph import Budget, Case, CaseTooLong, GraphStrategy, Limits, Policy, Sampling, Strategy, Trace
 from ddxgraph.graph.generation import GenerationStrategy, generation_prompts
-from ddxgraph.nodes.consultation import BRIEF_KEY, CONVERSATION_KEY, MIN_REPLY_TOKENS
-from ddxgraph.nodes.statement import STATEMENT_RULE
+from ddxgraph.nodes.call.consultation import BRIEF_KEY, CONVERSATION_KEY, MIN_REPLY_TOKENS
+from ddxgraph.nodes.call.statement import STATEMENT_RULE
+from ddxgraph.nodes.call.usage import estimate_tokens
 from ddxgraph.nodes.strategies import generating, generation_names
-from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.testing import Request, ScriptedChatModel
 
 STYLES = generation_names()

@@ -18,7 +18,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from ddxgraph import Case, GraphStrategy, Sampling, Traversal, asolve, build_graph, run, solve
 from ddxgraph.batch.checkpoints import open_checkpoints
 from ddxgraph.common.errors import CheckpointError
-from ddxgraph.nodes.consultation import SERIAL_KEY
+from ddxgraph.nodes.call.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,7 @@ import asyncio, os, signal, sys
 from journeys import AT_ONCE, CASE, STRAIGHT
 from ddxgraph import asolve, build_graph
 from ddxgraph.batch.checkpoints import open_checkpoints
-from ddxgraph.nodes.consultation import SERIAL_KEY
+from ddxgraph.nodes.call.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 class Silent(ScriptedChatModel):

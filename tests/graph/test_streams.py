@@ -8,7 +8,7 @@ from journeys import AT_ONCE, CASE, STRAIGHT, course, timeless
 from langchain_core.callbacks import BaseCallbackHandler
 
 from ddxgraph import build_graph, solve, trace_of
-from ddxgraph.nodes.consultation import BRANCH_KEY, NODE_KEY, SERIAL_KEY
+from ddxgraph.nodes.call.consultation import BRANCH_KEY, NODE_KEY, SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 CALLS = [

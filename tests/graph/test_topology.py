@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ddxgraph import Budget, Limits, build_graph
 from ddxgraph.graph.plan import plan
-from ddxgraph.nodes.consultation import BRIEF_KEY
+from ddxgraph.nodes.call.consultation import BRIEF_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 SNAPSHOT = Path(__file__).parent / "topology.mmd"

@@ -27,7 +27,7 @@ from journeys import (
 from pydantic import PrivateAttr, ValidationError
 
 from ddxgraph import Case, CaseTooLong, Policy, Sampling, Traversal, asolve, build_graph, solve
-from ddxgraph.nodes.consultation import SERIAL_KEY
+from ddxgraph.nodes.call.consultation import SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
 

@@ -8,7 +8,7 @@ from journeys import AT_ONCE
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from ddxgraph.nodes.consultation import Allowance, Consultation, Wording
+from ddxgraph.nodes.call.consultation import Allowance, Consultation, Wording
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import shipped_prompts
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from journeys import CASE, FREE
 from langchain_core.messages import AIMessage
 
-from ddxgraph.nodes.consultation import Consultation, Turn
+from ddxgraph.nodes.call.consultation import Consultation, Turn
+from ddxgraph.nodes.call.statement import probabilities_at
 from ddxgraph.nodes.failure import FailureKind
 from ddxgraph.nodes.generate import generate, prompts_of
-from ddxgraph.nodes.statement import probabilities_at
 from ddxgraph.nodes.strategies import generating, generation_names
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import ScriptedChatModel

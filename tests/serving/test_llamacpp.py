@@ -11,7 +11,7 @@ import pytest
 from journeys import AT_ONCE, CASE, FREE
 
 from ddxgraph import build_graph, connect, solve
-from ddxgraph.nodes.consultation import BRIEF_KEY, SERIAL_KEY
+from ddxgraph.nodes.call.consultation import BRIEF_KEY, SERIAL_KEY
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE
 from ddxgraph.serving.llamacpp import (

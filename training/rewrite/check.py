@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from ddxgraph.nodes.call.statement import Statement, stated
 from ddxgraph.nodes.generate_differential import name_key
-from ddxgraph.nodes.statement import Statement, stated
 from ddxgraph.prompts.library import disarm
 from ddxgraph.training.rewrite.cues import Key, Sighting, phrases, sightings
 from ddxgraph.training.rewrite.mentions import Namer, plain

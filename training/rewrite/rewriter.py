@@ -17,10 +17,10 @@ from ddxgraph.batch.pool import batches
 from ddxgraph.batch.runner import GRACE_S
 from ddxgraph.common.errors import BadInput, RewritesUnfinished
 from ddxgraph.graph.trace import Trace, provenance_of
-from ddxgraph.nodes.consultation import Allowance, Consultation, Turn, Wording
+from ddxgraph.nodes.call.consultation import Allowance, Consultation, Turn, Wording
+from ddxgraph.nodes.call.usage import Usage, estimate_tokens, total_usage
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, Patience
 from ddxgraph.nodes.settings import Sampling
-from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind, check_rewrite, milestones
 from ddxgraph.training.rewrite.store import RewriteKey, RewriteLog, RewriteTry, rewriter_digest, text_digest

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from ddxgraph.common.errors import RewriteError
 from ddxgraph.common.jsonl import LineFile, LineLog, line_of
 from ddxgraph.graph.trace import Provenance
-from ddxgraph.nodes.usage import Usage
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.training.rewrite.check import Fault
 
 REWRITES: Final = "rewrites.jsonl"

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 from ddxgraph.common.errors import SampleFileError, fault_of
 from ddxgraph.common.frozen import Frozen
 from ddxgraph.graph.routing import Trigger
-from ddxgraph.nodes.usage import Usage
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.training.gate.reasons import Note
 from ddxgraph.training.sets.forms import form_of
 from ddxgraph.training.styles.compile import Message, Meta, Origin, Sample

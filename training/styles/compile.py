@@ -13,9 +13,9 @@ from ddxgraph.graph.conversation import assemble
 from ddxgraph.graph.generation import generation_prompts
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.generate import SYSTEM
-from ddxgraph.nodes.usage import Usage
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.training.styles.events import WentBack
 from ddxgraph.training.styles.journey import ParsedTrace, parse

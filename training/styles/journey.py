@@ -12,6 +12,7 @@ from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.replay import standpoint
 from ddxgraph.graph.routing import BACKTRACKS, Move, rule_of
 from ddxgraph.graph.trace import Step, Trace
+from ddxgraph.nodes.call.statement import STATEMENT_CHARS, stated
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, WHOLE_CASE, EvidenceCheck
 from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL, Differential, Hypothesis, name_key
@@ -22,7 +23,6 @@ from ddxgraph.nodes.review_history import (
     Finding,
     History,
 )
-from ddxgraph.nodes.statement import STATEMENT_CHARS, stated
 from ddxgraph.nodes.stop import Standpoint
 from ddxgraph.nodes.strategies import GRAPH
 from ddxgraph.training.styles import events

@@ -11,10 +11,10 @@ from itertools import product
 from typing import Any, Final, NamedTuple, cast
 
 from ddxgraph.common.errors import BadInput, CompileError
+from ddxgraph.nodes.call.statement import stated
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, Strength
 from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
 from ddxgraph.nodes.registry import STOPS
-from ddxgraph.nodes.statement import stated
 from ddxgraph.training.styles import events
 from ddxgraph.training.styles.journey import ParsedTrace
 from ddxgraph.training.styles.longstep import (

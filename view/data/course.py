@@ -8,10 +8,10 @@ from typing import NamedTuple
 from ddxgraph.graph.replay import START, after
 from ddxgraph.graph.routing import Move
 from ddxgraph.graph.trace import Step
+from ddxgraph.nodes.call.usage import Usage, total_usage
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
 from ddxgraph.nodes.registry import END, STOPS
 from ddxgraph.nodes.stop import Standpoint
-from ddxgraph.nodes.usage import Usage, total_usage
 
 
 class Stop(NamedTuple):

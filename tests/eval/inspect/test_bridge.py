@@ -12,7 +12,7 @@ from ddxgraph.eval.inspect.bridge import (
     sampling_of,
     written_out,
 )
-from ddxgraph.nodes.reply import form, list_of, one_of, response_format, text
+from ddxgraph.nodes.call.reply import form, list_of, one_of, response_format, text
 
 ITEM = form("Item", label=text(20, least=1))
 FORM = response_format(

@@ -10,10 +10,10 @@ from journeys import AT_ONCE
 from ddxgraph import Budget, GraphStrategy, Sampling, Trace
 from ddxgraph.eval.scoring.rule import Verdict
 from ddxgraph.graph.replay import standpoint
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.generate_differential import Refutation
 from ddxgraph.nodes.review_history import Finding
-from ddxgraph.nodes.usage import Usage
 from ddxgraph.training.gate.config import (
     Correct,
     Ended,

@@ -6,7 +6,7 @@ import pytest
 
 from ddxgraph.common.errors import RewriteError
 from ddxgraph.graph.trace import Provenance
-from ddxgraph.nodes.usage import Usage
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind
 from ddxgraph.training.rewrite.store import (
     REWRITES,

@@ -8,7 +8,7 @@ from journeys import CASE, STRAIGHT, reflection
 
 from ddxgraph import Trace, build_graph, solve
 from ddxgraph.common.errors import SampleFileError
-from ddxgraph.nodes.usage import Usage
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.gate.reasons import Note
 from ddxgraph.training.sets.forms import form_names, form_of

@@ -13,9 +13,9 @@ from walks import LEG, plain_walk, walked
 
 from ddxgraph import Case, GenerationStrategy, Trace
 from ddxgraph.common.errors import CompileError
+from ddxgraph.nodes.call.statement import stated
 from ddxgraph.nodes.conclude import from_credence
 from ddxgraph.nodes.generate import Generation, prompts_of
-from ddxgraph.nodes.statement import stated
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.styles.compile import (

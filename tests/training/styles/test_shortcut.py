@@ -10,7 +10,7 @@ from walks import LEG, TWO_WAYS_BACK, plain_walk, traces, walked
 
 from ddxgraph import Budget
 from ddxgraph.common.errors import CompileError
-from ddxgraph.nodes.statement import stated
+from ddxgraph.nodes.call.statement import stated
 from ddxgraph.training.styles.compile import compile_journey
 from ddxgraph.training.styles.events import Checked, Named, Noted, Refuted, Revived, Thought, WentBack
 from ddxgraph.training.styles.journey import parse

@@ -18,7 +18,7 @@ from ddxgraph import Budget, Trace
 from ddxgraph.common.words import NOTICE
 from ddxgraph.graph.conversation import Compaction
 from ddxgraph.graph.generation import GenerationStrategy
-from ddxgraph.nodes.consultation import Attempt
+from ddxgraph.nodes.call.consultation import Attempt
 from ddxgraph.nodes.failure import Failure, FailureKind
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.view.data.evidence import evidence_of

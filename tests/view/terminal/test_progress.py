@@ -12,8 +12,8 @@ from rich.console import Console
 
 from ddxgraph import Trace, Traversal, build_graph
 from ddxgraph.batch.tally import Recent, Tally
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.failure import Failure
-from ddxgraph.nodes.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.view.terminal.outcomes import outcome_bar, segments
 from ddxgraph.view.terminal.progress import (

@@ -9,8 +9,8 @@ from rich.text import Text
 from ddxgraph.cli.terminal import STDERR, STDOUT, say
 from ddxgraph.graph.conversation import REPLY_ROOM
 from ddxgraph.graph.plan import plan
+from ddxgraph.nodes.call.usage import estimate_tokens
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.usage import estimate_tokens
 from ddxgraph.serving.doctor import finding as endpoint
 from ddxgraph.serving.doctor import machine
 from ddxgraph.serving.doctor.finding import Finding, Status, Window, cannot_run, verdict

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from ddxgraph.nodes import check_evidence, conclude, generate_differential, reflect, review_history
-from ddxgraph.nodes.reply import response_format
+from ddxgraph.nodes.call.reply import response_format
 from ddxgraph.nodes.settings import Limits
 from ddxgraph.testing import smallest
 

@@ -11,6 +11,8 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from ddxgraph.common.errors import BadInput
+from ddxgraph.nodes.call.reply import OutputT, cut_off, met_its_cap, read_reply, response_format, writable
+from ddxgraph.nodes.call.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.nodes.failure import (
     EngineFailed,
     Failure,
@@ -19,9 +21,7 @@ from ddxgraph.nodes.failure import (
     engine_failure,
     window_failure,
 )
-from ddxgraph.nodes.reply import OutputT, cut_off, met_its_cap, read_reply, response_format, writable
 from ddxgraph.nodes.settings import Sampling
-from ddxgraph.nodes.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.prompts.library import PromptSet
 
 TOP_LOGPROBS: Final = 20

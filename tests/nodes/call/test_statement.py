@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ddxgraph.nodes.statement import STATEMENT_CHARS, STATEMENT_RULE, stated
+from ddxgraph.nodes.call.statement import STATEMENT_CHARS, STATEMENT_RULE, stated
 
 OPTIONS = {
     "A": "Influenza",

@@ -1,7 +1,7 @@
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from ddxgraph.nodes.usage import BYTES_PER_TOKEN, Usage, estimate_tokens, total_usage, usage_of
+from ddxgraph.nodes.call.usage import BYTES_PER_TOKEN, Usage, estimate_tokens, total_usage, usage_of
 
 NONE = Usage(calls=1, prompt_tokens=10, completion_tokens=2)
 ZERO = Usage(calls=1, prompt_tokens=10, completion_tokens=2, cached_tokens=0)

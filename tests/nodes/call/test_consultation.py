@@ -8,11 +8,11 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ddxgraph.nodes.consultation import Allowance, Turn, run_blocking
+from ddxgraph.nodes.call.consultation import Allowance, Turn, run_blocking
+from ddxgraph.nodes.call.reply import read_reply
+from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.failure import EngineFailed, FailureKind
-from ddxgraph.nodes.reply import read_reply
 from ddxgraph.nodes.settings import Sampling
-from ddxgraph.nodes.usage import Usage
 from ddxgraph.testing import ScriptedChatModel
 
 

@@ -1,0 +1,1 @@
+"""Calls to the model: the conversation around a call, the form and the reading of its reply, its tokens."""
