@@ -136,7 +136,8 @@ async def run(
         raise BadInput(f"samples and concurrency must be 1 at least, not {samples} and {concurrency}")
     strategy = strategy or GraphStrategy()
     _checked(strategy)
-    read = _Cases(list(cases) if out is not None and isinstance(cases, Iterator) else cases)
+    twice = out is not None and not isinstance(out, RunFolder)  # for the ids and for the work
+    read = _Cases(list(cases) if twice and isinstance(cases, Iterator) else cases)
     settled = strategy.settle(model)
     limit = give_up_after or max(16, 2 * concurrency)
     with ExitStack() as held:

@@ -68,8 +68,13 @@ def chat_clients(base_url: str) -> dict[str, Any]:
     """
     with _usable_proxy(base_url):
         asynchronous = LoopClient(**reach(base_url, os.environ))
-    # These know the proxy: the chat model must not bring its own.
-    return {"http_client": client(base_url), "http_async_client": asynchronous, "openai_proxy": ""}
+    # These know the proxy: the chat model must not bring its own, nor a transport that knows none.
+    return {
+        "http_client": client(base_url),
+        "http_async_client": asynchronous,
+        "openai_proxy": "",
+        "http_socket_options": (),
+    }
 
 
 @contextmanager

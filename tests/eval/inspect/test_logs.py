@@ -15,6 +15,7 @@ from inspected import Items, entry, evaluate, said
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_traces
 from ddxgraph.common.errors import InspectLogError
+from ddxgraph.common.extras import install
 from ddxgraph.eval.inspect.logs import import_logs
 from ddxgraph.eval.inspect.tasks import TRACE_KEY
 from ddxgraph.eval.scoring.rule import Verdict
@@ -260,7 +261,4 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "inspect_ai", None)
     done = ddxgraph("inspect", "import", tmp_path / "log.eval", "--out", tmp_path / "run")
     assert done.returncode == 2
-    assert (
-        "importing logs needs inspect_ai, which this Python lacks: pip install 'ddxgraph[inspect]'"
-        in done.stderr
-    )
+    assert f"importing logs needs inspect_ai, which this Python lacks: {install('inspect')}" in done.stderr
