@@ -52,19 +52,6 @@ class Visited(Runnable[Any, Any]):
         return await self._visit(input, Entry(config or {}, blocking=False))
 
 
-class _Turn:
-    """A lock for a `with` statement that is forgotten once nobody holds it or waits for it."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
 class Visitor:
     """Visits stops over one plan.
 
@@ -74,7 +61,7 @@ class Visitor:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, Lock] = WeakValueDictionary()
         self._looking = Lock()
 
     def to(self, stop: AnyStop) -> Visited:
@@ -84,11 +71,11 @@ class Visitor:
             return Visited(stop.name, partial(visit, stop))
         return Visited(stop.name, self.check, self._turn_of if self._plan.serial else nullcontext)
 
-    def _turn_of(self, check: Check) -> _Turn:
-        """The lock of a check's traversal."""
+    def _turn_of(self, check: Check) -> Lock:
+        """The lock of a check's traversal, forgotten once nobody holds it or waits for it."""
         key = check["setting"].trace_id
         with self._looking:
-            turn = self._turns.get(key) or _Turn()
+            turn = self._turns.get(key) or Lock()
             self._turns[key] = turn
         return turn
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import openai
 
@@ -26,22 +26,26 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
     """An asynchronous client that may be used on one event loop after another.
 
     A connection belongs to the loop that opened it. An ordinary client keeps its connections, and fails with
-    `Event loop is closed` once a second `asyncio.run` meets one of the first.
+    `Event loop is closed` once a second `asyncio.run` meets one of the first. Here the first loop has this
+    client's own connections, and each later loop a client of its own.
     """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._settings = settings
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, openai.DefaultAsyncHttpxClient]
-        self._clients = WeakKeyDictionary()
+        self._first: ReferenceType[asyncio.AbstractEventLoop] | None = None
+        self._others: WeakKeyDictionary[asyncio.AbstractEventLoop, openai.DefaultAsyncHttpxClient]
+        self._others = WeakKeyDictionary()
 
     async def send(self, request: "httpx2.Request", **how: Any) -> "httpx2.Response":
         """Send a request over a connection of the running loop."""
         loop = asyncio.get_running_loop()
-        client = self._clients.get(loop)
-        if client is None:
-            client = self._clients[loop] = openai.DefaultAsyncHttpxClient(**self._settings)
-        return await client.send(request, **how)
+        self._first = self._first or ref(loop)
+        if self._first() is loop:
+            return await super().send(request, **how)
+        if loop not in self._others:
+            self._others[loop] = openai.DefaultAsyncHttpxClient(**self._settings)
+        return await self._others[loop].send(request, **how)
 
 
 def client(base_url: str) -> openai.DefaultHttpxClient:

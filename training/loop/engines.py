@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.language_models import BaseChatModel
+from typing_extensions import override
 
 from ddxgraph.common.errors import EndpointError
 from ddxgraph.serving.adapters.canary import CanarySet, read_canaries
@@ -204,7 +205,7 @@ class MergingServer:
         return endpoint.base_url
 
 
-class ServedWorkshop:
+class ServedWorkshop(Workshop):
     """Serves adapters from one server that loads them while it runs; trains in this process.
 
     An adapter's name on the server is that of its round and the beginning of its hash, so that it is not mistaken
@@ -237,18 +238,9 @@ class ServedWorkshop:
         read = read_adapter(adapter)
         return _proof(verify_served(api, _name(read), read, _canaries(read, self._train)))
 
+    @override
     def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
-        """Train an adapter; an engine that the loop started is stopped meanwhile.
-
-        Args:
-            data: the set's folder.
-            out: the adapter's folder.
-            start: an adapter to start from, if any.
-            learning_rate: in place of that of the configuration.
-
-        Raises:
-            DdxgraphError: see `finetune`.
-        """
+        """Train an adapter; an engine that the loop started is stopped meanwhile. See `_train`."""
         self._server.rest()
         _train(data, _at(self._train, learning_rate), out, start, self._company)
 
@@ -271,7 +263,7 @@ class ServedWorkshop:
         )
 
 
-class MergedWorkshop:
+class MergedWorkshop(Workshop):
     """Serves each adapter merged into its base model, from an engine of its own; trains in this process.
 
     The served model's name is that of the adapter's arm or round and the beginning of the adapter's hash.
@@ -301,18 +293,9 @@ class MergedWorkshop:
         api = ServerApi(url, None, KEY_VARIABLE, CANARY_TIMEOUT_S)
         return _proof(verify_merged(api, _name(read), _canaries(read, self._train)))
 
+    @override
     def train(self, data: Path, out: Path, start: Path | None, *, learning_rate: float | None = None) -> None:
-        """Train an adapter; the engine is stopped meanwhile.
-
-        Args:
-            data: the set's folder.
-            out: the adapter's folder.
-            start: an adapter to start from, if any.
-            learning_rate: in place of that of the configuration.
-
-        Raises:
-            DdxgraphError: see `finetune`.
-        """
+        """Train an adapter; the engine is stopped meanwhile. See `_train`."""
         self._server.close()
         _train(data, _at(self._train, learning_rate), out, start, self._company)
 

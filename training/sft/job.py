@@ -115,16 +115,14 @@ def _settle(folder: Path, job: TrainingJob) -> None:
     known = folder / _JOB
     if known.exists():
         there = _read(known)
-        if last_checkpoint(folder) is None:
-            write_whole(known, job.model_dump_json(indent=1) + "\n")
-        elif changes := _changes(there, job):
-            raise TrainingError(
-                f"{folder} holds the checkpoints of another training: {changes}; choose another --out, or delete "
-                "that folder"
-            )
-        return
-    others = [path.name for path in folder.iterdir() if path.name not in {_LOCK, f"{_JOB}.new"}]
-    if others:
+        if last_checkpoint(folder):
+            if changes := _changes(there, job):
+                raise TrainingError(
+                    f"{folder} holds the checkpoints of another training: {changes}; choose another --out, or "
+                    "delete that folder"
+                )
+            return
+    elif any(path.name not in {_LOCK, f"{_JOB}.new"} for path in folder.iterdir()):
         raise TrainingError(f"{folder} holds other files than a training's: choose another --out")
     write_whole(known, job.model_dump_json(indent=1) + "\n")
 

@@ -106,13 +106,14 @@ def pair_row(pair: Pair, a: Trace | None, b: Trace | None) -> PairRow:
     either = first or second
     assert either is not None  # noqa: S101 - a pair has one of the two
     diverging = divergence(a.steps, b.steps) if a and b else None
+    answers = same_answer(a, b)
     return PairRow(
         case=either.row.case,
         sample=pair.sample,
         flip=flip(first.judged, second.judged)
-        if first and second and a and b and same_case(a, b)
+        if first and second and answers != OTHER_CASE
         else "not judged",
-        answers=same_answer(a, b),
+        answers=answers,
         answer_a=first.row.answer if first else "–",
         answer_b=second.row.answer if second else "–",
         gold=either.row.gold,
