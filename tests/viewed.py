@@ -198,11 +198,14 @@ MEGABYTE = 1_000_000
 
 
 def everywhere(trace: Trace, text: str, **fields: Any) -> Trace:
-    """A trace with this text in every place that holds free text, cut to what the place takes."""
+    """A trace with this text in every place that holds free text, cut to what the place takes.
+
+    An option's text ends with its letter: a case file takes no two options that say the same.
+    """
     record = trace.model_dump(mode="json")
     _put(record, text)
     record["case"]["id"] = text[:200]
-    record["case"]["options"] = dict.fromkeys(trace.case.options, text[:2_000])
+    record["case"]["options"] = {letter: text[:1_999] + letter for letter in trace.case.options}
     record["id"] = f"{text[:40]}/../?#%{trace.id}"
     return Trace.model_validate({**record, **fields})
 
