@@ -13,7 +13,7 @@ from ddxgraph.batch.tracefile import TraceLine, TraceLog, read_lines, read_recor
 from ddxgraph.common.errors import RunFolderError, fault_of
 from ddxgraph.common.files import FolderBusy, folder_held, make_folder, write_whole
 from ddxgraph.common.jsonl import line_of
-from ddxgraph.graph.trace import Trace
+from ddxgraph.graph.trace import UNFINISHED, Trace
 
 MANIFEST: Final = "run.json"
 TRACES: Final = "traces.jsonl"
@@ -69,12 +69,10 @@ class RunFolder:
         Raises:
             TraceFileError: they cannot be written; the files are as they were.
         """
-        ended = {
-            trace.id: trace for trace in traces if trace.outcome != "error" and trace.id not in self._ids
-        }
+        ended = {trace.id: trace for trace in traces if trace.finished and trace.id not in self._ids}
         self._traces.append([line_of(trace) for trace in ended.values()])
         self._ids.update(ended)
-        self._errors.append([line_of(trace) for trace in traces if trace.outcome == "error"])
+        self._errors.append([line_of(trace) for trace in traces if not trace.finished])
 
     def close(self) -> None:
         """Close the files; harmless when repeated."""
@@ -123,8 +121,8 @@ class RunFolder:
 
 
 def _is_done(record: Mapping[str, Any]) -> bool:
-    """An error is no end, even where somebody has put one among the traces."""
-    return bool(record["outcome"] != "error")
+    """An error or a pause is no end, even where somebody has put one among the traces."""
+    return record["outcome"] not in UNFINISHED
 
 
 def _ignore(record: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from ddxgraph.graph.trace import Trace
+from ddxgraph.graph.trace import UNFINISHED, Trace
 from ddxgraph.nodes.call.usage import Usage, total_usage
 
 RECENT: Final = 3
@@ -56,10 +56,8 @@ class Tally:
         self.backtracks += trace.backtracks
         self.recent = (*self.recent, Recent(trace, correct))[-RECENT:]
         if trace.outcome == "error":
-            self.outcomes["error"] += 1
             self.errors[trace.failure.kind if trace.failure else "other"] += 1
-        else:
-            self._count(trace.outcome, correct)
+        self._count(trace.outcome, correct if trace.finished else None)
 
     def add_earlier(self, record: Mapping[str, Any], correct: bool | None) -> None:
         """Count a traversal that was there already, from its plain JSON object."""
@@ -75,7 +73,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Traversals that need not be done again."""
-        return self.before + self.ended - self.outcomes["error"]
+        return self.before + self.ended - sum(self.outcomes[outcome] for outcome in UNFINISHED)
 
     @property
     def elapsed_s(self) -> float:

@@ -103,7 +103,7 @@ def record_of(line: bytes, where: str) -> dict[str, Any]:
             "id": str(),
             "case": {"id": str()},
             "answer": str() | None,
-            "outcome": "answered" | "abstained" | "unparsed" | "error",
+            "outcome": "answered" | "abstained" | "unparsed" | "interrupted" | "error",
         }:
             return dict(record)
         case _:

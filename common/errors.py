@@ -82,6 +82,10 @@ class TraceFileError(BadInput):
     """A trace file cannot be read or written; the message names file and line."""
 
 
+class EditError(BadInput):
+    """A paused journey cannot be edited so."""
+
+
 class CheckpointError(NotDone):
     """A store of checkpoints cannot be used."""
 

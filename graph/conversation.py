@@ -18,6 +18,14 @@ class Exchange(NamedTuple):
     replied: str
 
 
+class Repeated(NamedTuple):
+    """The conversation so far, which the next call repeats."""
+
+    exchanges: Sequence[Exchange]
+    summary: str
+    """In place of turns that were compacted; empty if none were."""
+
+
 class Compaction(BaseModel):
     """The conversation was cut to the case and a summary."""
 

@@ -9,6 +9,7 @@ from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.conversation import Repeated
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.routing import Limit, Move, over_budget
 from ddxgraph.graph.state import Setting
@@ -21,7 +22,7 @@ from ddxgraph.graph.trace import (
     plan_digest,
     provenance_of,
 )
-from ddxgraph.graph.visit import Entry, Repeated, broken_by, open_line, step_of
+from ddxgraph.graph.visits.visit import Entry, broken_by, open_line, step_of
 from ddxgraph.nodes.call.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording, as_chat_model
 from ddxgraph.nodes.call.usage import Usage, estimate_tokens
 from ddxgraph.nodes.case import Case

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from ddxgraph.graph.conversation import Exchange
+from ddxgraph.graph.conversation import Compaction, Exchange, Repeated
 from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, Setting, usage_so_far
 from ddxgraph.nodes.call.consultation import Allowance, Reply
@@ -61,6 +61,10 @@ class Ledger(NamedTuple):
         added = (reply.turn.text, reply.text) if reply.failure is None else ()
         return self._replace(left=left, prompt=self.prompt + estimate_tokens(added))
 
+    def telling(self, news: str) -> "Ledger":
+        """The ledger of a turn that begins with news."""
+        return self._replace(prompt=self.prompt + estimate_tokens([news])) if news else self
+
     @property
     def spared(self) -> Allowance:
         """What may be spent if one call is reserved for the conclusion."""
@@ -81,6 +85,28 @@ class Ledger(NamedTuple):
     def overflows(self, completion: int) -> bool:
         """Whether the next prompt and its reply would exceed the context window."""
         return self.window is not None and self.prompt + completion > self.window
+
+
+def fitted(
+    told: Repeated, steps: int, now: Standpoint, ledger: Ledger, cap: int, prompts: PromptSet
+) -> tuple[Repeated, Compaction | None]:
+    """The conversation for the next call: all of it, or a new summary if it would overflow the window.
+
+    Args:
+        told: the conversation so far.
+        steps: number of steps so far.
+        now: the standpoint.
+        ledger: what may be spent.
+        cap: completion tokens of the next call.
+        prompts: the prompt set.
+
+    Returns:
+        What the next call repeats, and the compaction if there was one.
+    """
+    if not told.exchanges or not ledger.overflows(cap):
+        return told, None
+    summary = summary_of(now, prompts)
+    return Repeated([], summary), Compaction(before=steps, text=summary, estimated_tokens=ledger.prompt + cap)
 
 
 def _prompt_tokens(setting: Setting, summary: str, repeated: Sequence[Exchange] = ()) -> int:

@@ -13,8 +13,9 @@ from ddxgraph.nodes.registry import Destination
 from ddxgraph.nodes.review_history import REVIEW_HISTORY
 from ddxgraph.nodes.stop import AnyStop
 
-Trigger = Literal["self", "verifier", "budget", "engine", "gold", "label"]
-"""What made a move: the model itself, a rule of the graph (`verifier`), a spent budget, or a failed engine.
+Trigger = Literal["self", "verifier", "budget", "engine", "gold", "label", "expert"]
+"""What made a move: the model itself, a rule of the graph (`verifier`), a spent budget, a failed engine, or an
+expert who edited a paused journey.
 
 `gold` and `label` occur only in imported data that was corrected by an answer key. They mark it for filtering.
 """

@@ -2,15 +2,16 @@
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from functools import cache
+from typing import Annotated, Any, Final, cast
 
 from langgraph.types import Overwrite
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from typing_extensions import TypedDict
 
-from ddxgraph.graph.conversation import Compaction
+from ddxgraph.graph.conversation import Compaction, Repeated
 from ddxgraph.graph.credence import credence
-from ddxgraph.graph.trace import Provenance, Step, StrategySettings
+from ddxgraph.graph.trace import Provenance, Step, StrategySettings, exchanges
 from ddxgraph.nodes.call.usage import Usage, total_usage
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import Weight
@@ -105,10 +106,28 @@ STATE_TYPES: Final = (
 """Types in a checkpoint of the state; a saver reads only types that it is given."""
 
 
+def journey_of(state: Mapping[str, Any]) -> Journey:
+    """A state with our types, from one that came as JSON or through a serialiser that does not know them.
+
+    Raises:
+        pydantic.ValidationError: it is no state of this graph.
+    """
+    if isinstance(state.get("setting"), Setting):
+        return cast(Journey, state)
+    known = {key: state[key] for key in Journey.__annotations__ if key in state}
+    parsed: Journey = _journey().validate_python(known)
+    return parsed
+
+
+@cache
+def _journey() -> TypeAdapter[Journey]:
+    return TypeAdapter(Journey)
+
+
 def goes_back(state: Journey) -> bool:
-    """Whether the first stop is entered by a backtrack, rather than by the next case of a thread."""
+    """Whether the first stop is entered by a backtrack, rather than by a new journey."""
     last = last_on_trunk(state.get("steps", []))
-    return last is not None and last.move.to == STOPS.first.name
+    return "setting" in state and last is not None and last.move.to == STOPS.first.name
 
 
 def restarting(state: Journey, update: Journey) -> dict[str, Any]:
@@ -145,8 +164,20 @@ def applied(state: Journey, update: Journey) -> Journey:
 
 
 def last_on_trunk(steps: Sequence[Step]) -> Step | None:
-    """The latest step that is not an evidence check."""
+    """The latest step that is not an evidence check: a stop's, or an expert's edit."""
     return next((step for step in reversed(steps) if step.branch is None), None)
+
+
+def last_stop(steps: Sequence[Step]) -> Step | None:
+    """The latest step of a stop on the trunk, before any edit by an expert."""
+    return next((step for step in reversed(steps) if step.branch is None and step.node in STOPS), None)
+
+
+def so_far(state: Journey, new: Sequence[Compaction] = ()) -> Repeated:
+    """The conversation of a journey so far, after its compactions and new ones."""
+    compactions = [*state.get("compactions", []), *new]
+    summary = compactions[-1].text if compactions else ""
+    return Repeated(exchanges(state.get("steps", []), compactions), summary)
 
 
 def usage_so_far(state: Journey) -> Usage:
@@ -155,8 +186,8 @@ def usage_so_far(state: Journey) -> Usage:
 
 
 def backtracks_so_far(state: Journey) -> int:
-    """Number of moves back."""
-    return sum(step.move.backtrack for step in state.get("steps", ()))
+    """Number of moves back that count towards the budget; an expert's do not."""
+    return sum(step.move.backtrack and step.move.trigger != "expert" for step in state.get("steps", ()))
 
 
 def standpoint_of(state: Journey) -> Standpoint:

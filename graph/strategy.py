@@ -10,9 +10,10 @@ from langgraph.types import Checkpointer
 from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.generation import GenerationStrategy
+from ddxgraph.graph.journeygraph import JourneyGraph
 from ddxgraph.graph.plan import Plan, plan
 from ddxgraph.graph.routing import Policy
-from ddxgraph.graph.topology import JourneyGraph, compile_plan
+from ddxgraph.graph.topology import compile_plan
 from ddxgraph.graph.trace import Provenance, StrategySettings, Trace
 from ddxgraph.graph.traversal import asolve
 from ddxgraph.nodes.case import Case

@@ -1,24 +1,26 @@
 """The graph itself: the stops, and the ways from one to another."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from copy import copy
-from typing import Any, Final
+from functools import partial
+from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, StateGraph
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Checkpointer
 
 from ddxgraph.common.errors import PromptError
 from ddxgraph.graph.budget import Budget
+from ddxgraph.graph.edits.edit import onward
+from ddxgraph.graph.journeygraph import ONE_AT_A_TIME, JourneyGraph
 from ddxgraph.graph.plan import Plan, plan
 from ddxgraph.graph.routing import BACKTRACKS, Policy
 from ddxgraph.graph.state import STATE_TYPES, Journey, JourneyInput
-from ddxgraph.graph.stops import Visitor
-from ddxgraph.graph.visit import Check
+from ddxgraph.graph.visits.checks import Check
+from ddxgraph.graph.visits.stops import Visitor
+from ddxgraph.nodes.expert_edit import EXPERT_EDIT
 from ddxgraph.nodes.failure import Patience
 from ddxgraph.nodes.reflect import REFLECT
 from ddxgraph.nodes.registry import STOPS
@@ -26,32 +28,8 @@ from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.stop import AnyStop, TrunkStop
 from ddxgraph.prompts.library import PromptSet
 
-_ONE_AT_A_TIME: Final = 1
-_WATCHED: Final = frozenset({"messages", "custom"})
-"""Stream modes in which LangGraph watches the stream while stops run."""
-
-
-class JourneyGraph(CompiledStateGraph[Journey, None, JourneyInput, Journey]):
-    """The compiled graph: LangGraph's, with every way to invoke, stream, interrupt and resume it."""
-
-    def stream(
-        self,
-        input: Any,  # noqa: A002 - as LangGraph calls it
-        config: RunnableConfig | None = None,
-        **settings: Any,
-    ) -> Iterator[Any]:
-        """Stream a traversal; see LangGraph's `CompiledStateGraph.stream`.
-
-        LangGraph watches the stream on a thread out of the pool that runs the stops. A pool of one, as engines
-        have that run the calls of a conversation in turn, would then never run a stop. So it gets a second
-        thread, and the checks take turns (see `Visitor`).
-        """
-        modes = settings.get("stream_mode") or self.stream_mode
-        watched = settings.get("subgraphs") or _WATCHED & {*([modes] if isinstance(modes, str) else modes)}
-        known = {**(self.config or {}), **(config or {})}
-        if watched and known.get("max_concurrency") == _ONE_AT_A_TIME:
-            config = {**(config or {}), "max_concurrency": _ONE_AT_A_TIME + 1}
-        return super().stream(input, config, **settings)
+Pauses = Literal["*"] | Sequence[str]
+"""Names of stops at which journeys pause; `"*"`: all."""
 
 
 def build_graph(
@@ -65,6 +43,8 @@ def build_graph(
     context_window: int | None = None,
     patience: Patience | None = None,
     checkpointer: Checkpointer = None,
+    interrupt_before: Pauses = (),
+    interrupt_after: Pauses = (),
 ) -> JourneyGraph:
     """Compile the clinical reasoning graph on a chat model.
 
@@ -82,11 +62,15 @@ def build_graph(
         context_window: size of the model's context in tokens; by default as `model.profile` says.
         patience: retry policy for a failing engine.
         checkpointer: a LangGraph checkpointer.
+        interrupt_before: stops before which every journey pauses, for an expert to look at it or to edit it
+            (`JourneyGraph`); `"*"`: all. Needs a checkpointer, of its own or of a parent graph.
+        interrupt_after: stops after which it pauses.
 
     Returns:
         The compiled graph.
 
     Raises:
+        BadInput: the graph has no stop of a name in `interrupt_before` or `interrupt_after`.
         PromptError: the prompt set lacks the prompt of a stop.
         pydantic.ValidationError: (from `invoke`) the case is malformed.
         CaseTooLong: (from `invoke`) the case does not fit the context window. A failure of the engine is not
@@ -112,6 +96,8 @@ def build_graph(
             patience=patience,
         ),
         checkpointer=checkpointer,
+        interrupt_before=interrupt_before,
+        interrupt_after=interrupt_after,
     )
 
 
@@ -126,10 +112,26 @@ def _reading_our_types(checkpointer: Checkpointer) -> Checkpointer:
     return reading
 
 
-def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> JourneyGraph:
+def compile_plan(
+    settled: Plan,
+    *,
+    checkpointer: Checkpointer = None,
+    interrupt_before: Pauses = (),
+    interrupt_after: Pauses = (),
+) -> JourneyGraph:
     """Compile the graph of a plan: the registered stops in their order, and the ways between them.
 
+    Args:
+        settled: the plan.
+        checkpointer: see `build_graph`, as for the others.
+        interrupt_before: stops before which every journey pauses.
+        interrupt_after: stops after which it pauses.
+
+    Returns:
+        The compiled graph.
+
     Raises:
+        BadInput: the graph has no stop of a name in `interrupt_before` or `interrupt_after`.
         PromptError: the plan's prompt set lacks the prompt of a stop.
     """
     _check_prompts(settled.wording.prompts)
@@ -143,13 +145,27 @@ def compile_plan(settled: Plan, *, checkpointer: Checkpointer = None) -> Journey
             graph.add_node(stop.name, node, input_schema=Check)
             graph.add_edge(stop.name, STOPS.after(stop.name))
     graph.add_edge(START, STOPS.first.name)
-    plain = graph.compile(checkpointer=_reading_our_types(checkpointer), name="ddxgraph")
-    compiled = JourneyGraph(**vars(plain)).with_config(
+    graph.add_node(EXPERT_EDIT.name, lambda _: {})  # only edits come in here; a journey never does
+    graph.add_conditional_edges(EXPERT_EDIT.name, partial(onward, settled), list(STOPS.names))
+    plain = graph.compile(
+        checkpointer=_reading_our_types(checkpointer),
+        interrupt_before=_pauses(interrupt_before),
+        interrupt_after=_pauses(interrupt_after),
+        name="ddxgraph",
+    )
+    compiled = JourneyGraph(plan=settled, **vars(plain)).with_config(
         recursion_limit=settled.strategy.budget.recursion_limit
     )
     # An engine that keeps each conversation in one slot runs its calls one at a time and in order, so that a
     # traversal is reproducible. (`with_config` limits one traversal; traversals still run in parallel.)
-    return compiled.with_config(max_concurrency=_ONE_AT_A_TIME) if settled.serial else compiled
+    return compiled.with_config(max_concurrency=ONE_AT_A_TIME) if settled.serial else compiled
+
+
+def _pauses(stops: Pauses) -> Literal["*"] | list[str]:
+    """The stops to pause at, checked."""
+    return (
+        "*" if stops == "*" else [STOPS[name].name for name in ([stops] if isinstance(stops, str) else stops)]
+    )
 
 
 def _destinations(stop: AnyStop) -> tuple[str, ...]:

@@ -28,14 +28,17 @@ from ddxgraph.graph.routing import Move, Policy
 from ddxgraph.nodes.call.consultation import Attempt
 from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.case import Case
+from ddxgraph.nodes.expert_edit import ExpertEdit
 from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.registry import NodeName, node, node_names
 from ddxgraph.nodes.settings import Limits, Sampling
 
 TRACE_VERSION: Final = 1
 
-Outcome = Literal["answered", "abstained", "unparsed", "error"]
-"""Result of a traversal. `error` is unscored: a failure of the infrastructure is never a wrong answer."""
+Outcome = Literal["answered", "abstained", "unparsed", "interrupted", "error"]
+"""Result of a traversal. `interrupted`: it is paused, and can go on. `error`: the infrastructure failed."""
+UNFINISHED: Final[frozenset[Outcome]] = frozenset({"interrupted", "error"})
+"""Outcomes that are unscored and no end: neither a pause nor a failure is ever a wrong answer."""
 EndReason = Literal[
     "concluded", "budget_tokens", "budget_calls", "budget_backtracks", "failure", "interrupted"
 ]
@@ -92,6 +95,12 @@ class Step(BaseModel):
         if self.output is None:
             return []
         return [text for text in node(self.node).words(self.output) if text]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a view shows of an output for which it has no form of its own: the model's words, or an expert's
+        changes."""
+        return list(self.output.changes) if isinstance(self.output, ExpertEdit) else self.words
 
     @field_validator("output", mode="plain")
     @classmethod
@@ -209,6 +218,11 @@ class Trace(BaseModel, Looks):
     def backtracks(self) -> int:
         """Number of moves back."""
         return sum(step.move.backtrack for step in self.steps)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it reached its end, with an answer or without one; what is paused or failed has not."""
+        return self.outcome not in UNFINISHED
 
     def messages(self, upto: int | None = None) -> list[BaseMessage]:
         """The conversation before step `upto`; by default at the end of the journey.

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal, NamedTuple, cast
 from langchain_core.runnables import RunnableConfig
 
 from ddxgraph.common.errors import BadInput, CheckpointError
+from ddxgraph.graph.journeygraph import JourneyGraph
 from ddxgraph.graph.routing import Limit
-from ddxgraph.graph.state import Journey, applied, last_on_trunk, usage_so_far
-from ddxgraph.graph.topology import JourneyGraph
+from ddxgraph.graph.state import Journey, applied, journey_of, last_stop, usage_so_far
 from ddxgraph.graph.trace import EndReason, Outcome, Step, Trace
 from ddxgraph.nodes.case import Case, CaseLike, as_case
 from ddxgraph.nodes.failure import Failure, FailureKind
@@ -207,6 +207,7 @@ def trace_of(state: Journey, elapsed_s: float | None = None) -> Trace:
         >>> trace_of(build_graph(ScriptedChatModel()).invoke({"case": case})).answer
         'A'
     """
+    state = journey_of(state)
     setting, steps = state["setting"], state.get("steps", [])
     conclusion, failure = state.get("conclusion"), state.get("failure")
     return Trace(
@@ -232,11 +233,13 @@ def trace_of(state: Journey, elapsed_s: float | None = None) -> Trace:
 
 def _outcome(state: Journey) -> Outcome:
     conclusion = state.get("conclusion")
-    if state.get("failure") or conclusion is None:
+    if state.get("failure"):
         return "error"
+    if conclusion is None:
+        return "interrupted"
     if conclusion.answer is not None:
         return "answered"
-    last = last_on_trunk(state.get("steps", []))
+    last = last_stop(state.get("steps", []))
     return "unparsed" if last and last.failure else "abstained"
 
 

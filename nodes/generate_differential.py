@@ -88,6 +88,8 @@ async def generate_differential(
     critique: str,
     line: Consultation,
     limits: Limits,
+    *,
+    first: bool = False,
 ) -> Differential:
     """Name what could be true, or after a backtrack what else could be.
 
@@ -100,6 +102,7 @@ async def generate_differential(
         critique: why the differential did not hold; empty at the first visit.
         line: the line to the model.
         limits: maximum sizes in the reply.
+        first: whether this is the first visit although hypotheses are known, since an expert gave them.
 
     Returns:
         The whole differential. If the reply could not be parsed, it consists of the known hypotheses and of the
@@ -115,7 +118,7 @@ async def generate_differential(
         noted=[f"{finding.id} {finding.quote}" for finding in read],
         letters=case.letters,
         others=others,
-        again=bool(known),
+        again=bool(known) and not first,
         refuted=[f"{labels.get(r.hypothesis, r.hypothesis)}: {r.because}" for r in refuted],
         critique=critique,
     )
@@ -194,16 +197,24 @@ def name_key(label: str) -> str:
     )
 
 
+def _noted(briefing: Briefing) -> Sequence[Finding]:
+    """The findings whose ids the model is told: those of the last review, or all of them after an edit."""
+    if briefing.edited:
+        return list(briefing.now.findings.values())
+    return briefing.before.findings if isinstance(briefing.before, History) else ()
+
+
 async def _think(briefing: Briefing, line: Consultation) -> Differential:
     now = briefing.now
     return await generate_differential(
         briefing.case,
-        briefing.before.findings if isinstance(briefing.before, History) else (),
+        _noted(briefing),
         list(now.hypotheses.values()),
         list(now.refuted.values()),
         now.critique,
         line,
         briefing.limits,
+        first=not briefing.again,
     )
 
 

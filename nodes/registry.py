@@ -1,4 +1,4 @@
-"""The registry of nodes: the stops of the graph in order, and the node of a single generation.
+"""The registry of nodes: the stops of the graph in order, an expert's edit, and a single generation.
 
 To add a stop, write its node and its prompt, and put its record into `STOPS` at its place. The graph, traces,
 views, training styles and the gate take it from there.
@@ -14,6 +14,7 @@ from pydantic_core import CoreSchema
 from ddxgraph.common.errors import BadInput
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
 from ddxgraph.nodes.conclude import CONCLUDE
+from ddxgraph.nodes.expert_edit import EXPERT_EDIT
 from ddxgraph.nodes.generate import GENERATE
 from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL
 from ddxgraph.nodes.reflect import REFLECT
@@ -22,6 +23,10 @@ from ddxgraph.nodes.stop import AnyNode, AnyStop, TrunkStop
 
 END: Final = "end"
 """Destination of a move that ends the journey."""
+
+
+_BESIDE: Final[dict[str, AnyNode]] = {beside.name: beside for beside in (EXPERT_EDIT, GENERATE)}
+"""Nodes of traces that are no stops of the graph."""
 
 
 class UnknownNode(BadInput):
@@ -115,7 +120,7 @@ class Stops:
 
 
 def _by_name(stops: tuple[AnyStop, ...]) -> dict[str, AnyStop]:
-    nodes = (*stops, GENERATE)
+    nodes = (*stops, *_BESIDE.values())
     for key in ("name", "title", "letter"):
         values = [getattr(each, key) for each in nodes]
         taken = [value for place, value in enumerate(values) if value in values[:place]]
@@ -129,7 +134,7 @@ STOPS: Final = Stops(REVIEW_HISTORY, GENERATE_DIFFERENTIAL, CHECK_EVIDENCE, REFL
 
 def node_names() -> tuple[str, ...]:
     """Names of all nodes, which the steps of a trace may have."""
-    return (*STOPS.names, GENERATE.name)
+    return (*STOPS.names, *_BESIDE)
 
 
 def node(name: str) -> AnyNode:
@@ -138,8 +143,8 @@ def node(name: str) -> AnyNode:
     Raises:
         UnknownNode: no node has this name.
     """
-    if name == GENERATE.name:
-        return GENERATE
+    if name in _BESIDE:
+        return _BESIDE[name]
     if name not in STOPS:
         raise UnknownNode(f"there is no node {name!r}: the known ones are {', '.join(node_names())}")
     return STOPS[name]

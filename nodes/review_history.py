@@ -81,7 +81,13 @@ def room(limits: Limits) -> int:
 
 
 async def review_history(
-    case: Case, known: Sequence[Finding], critique: str, line: Consultation, limits: Limits
+    case: Case,
+    known: Sequence[Finding],
+    critique: str,
+    line: Consultation,
+    limits: Limits,
+    *,
+    first: bool = False,
 ) -> History:
     """Review the case, or review it again in the light of a critique.
 
@@ -91,6 +97,7 @@ async def review_history(
         critique: what the last reflection found missing; empty at the first review.
         line: the line to the model.
         limits: maximum sizes in the reply.
+        first: whether this is the first review although findings are known, since an expert gave them.
 
     Returns:
         The new findings; none if the reply could not be parsed.
@@ -98,7 +105,7 @@ async def review_history(
     Raises:
         EngineFailed: the model gave no reply.
     """
-    asking = line.prompts.render(NODE, known=known, critique=critique)
+    asking = line.prompts.render(NODE, known=() if first else known, critique=critique)
     output: Any = await line.ask(Turn(NODE, asking, output_model(limits), room(limits)))
     if output is None:
         return History()
@@ -119,6 +126,7 @@ def settle(output: Any, case: Case, known: Sequence[Finding]) -> History:
     record = comparable(f"{case.vignette}\n{case.question}")
     seen = {comparable(finding.quote) for finding in known}
     findings: list[Finding] = []
+    last = max((int(finding.id[1:]) for finding in known), default=0)
     unquoted = repeated = 0
     for item in output.findings:
         quote = comparable(item.quote)
@@ -130,7 +138,7 @@ def settle(output: Any, case: Case, known: Sequence[Finding]) -> History:
             seen.add(quote)
             findings.append(
                 Finding(
-                    id=f"F{len(known) + len(findings) + 1}",
+                    id=f"F{last + len(findings) + 1}",
                     quote=item.quote.strip(),
                     kind=item.kind,
                     polarity=item.polarity,
@@ -171,7 +179,9 @@ def folded(text: str) -> str:
 
 async def _think(briefing: Briefing, line: Consultation) -> History:
     known = list(briefing.now.findings.values())
-    return await review_history(briefing.case, known, briefing.now.critique, line, briefing.limits)
+    return await review_history(
+        briefing.case, known, briefing.now.critique, line, briefing.limits, first=not briefing.again
+    )
 
 
 def _learn(now: Standpoint, history: History) -> Standpoint:

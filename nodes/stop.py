@@ -62,9 +62,14 @@ class Briefing(NamedTuple):
     standing: Sequence[str] = ()
     """One line per hypothesis for a prompt, the leader first."""
     before: BaseModel | None = None
-    """The output of the previous stop on the trunk; None at the start, or if that stop had none."""
+    """The output of the previous stop on the trunk; None at the start, or if that stop had none. An expert's edit
+    is no stop."""
     spent: bool = False
     """Whether a spent budget led here."""
+    again: bool = False
+    """Whether this stop was visited before."""
+    edited: bool = False
+    """Whether an expert changed something since the last reply."""
 
 
 def _learn_nothing(now: Standpoint, output: BaseModel) -> Standpoint:  # noqa: ARG001

@@ -84,6 +84,15 @@ REWRITTEN: Mapping[str, str] = {
     ),
     "| Test set | Questions | Not here |": "| Test set | Questions | Missing |",
     "What differs from the defaults is in bold.": "Settings that differ from the defaults are in bold.",
+    "| provenance.allow_answer_key | no |\n": (
+        "| provenance.allow_answer_key | no |\n| provenance.expert_edits | allow |\n"
+    ),
+    # The samples: an expert's edit is a trigger.
+    '"allow_answer_key": false': '"allow_answer_key": false, "expert_edits": "allow"',
+    '"label":0}': '"label":0,"expert":0}',
+    '      - name: "label"\n        dtype: "int64"\n': (
+        '      - name: "label"\n        dtype: "int64"\n      - name: "expert"\n        dtype: "int64"\n'
+    ),
     # The card
     "that a gate let through, out of": "that passed a gate, out of",
     "No case is on both sides, nor are cases that ask nearly the same.": (

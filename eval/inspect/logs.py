@@ -118,7 +118,7 @@ def _new_traces(logs: Sequence[_Log], held: set[_Attempt], counts: Counter[str])
             trace = _trace(log, sample)
             if trace is None:
                 continue
-            failed = trace.outcome == "error"
+            failed = not trace.finished
             attempt = _Attempt(trace.id, trace.provenance.started_at if failed else None)
             if attempt in held:
                 counts["before"] += 1
@@ -215,7 +215,7 @@ def _survey(log: _Log) -> _Survey:
             counts["invalid" if sample.invalidation is not None else "bare"] += 1
             why = why or _reason(sample)
             continue
-        counts["failed"] += trace.outcome == "error"
+        counts["failed"] += not trace.finished
         first = first or trace
         if plan_digest(trace.strategy, trace.provenance) != plan_digest(first.strategy, first.provenance):
             raise InspectLogError(

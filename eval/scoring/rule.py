@@ -58,7 +58,7 @@ class Verdict(StrEnum):
     """No answer could be read by the strategy's own rule, or the answer is none of the options."""
     ABSTAINED = "abstained"
     ERROR = "error"
-    """Unscored: an engine, a judge or code broke, not the model's reasoning."""
+    """Unscored: an engine, a judge or code broke, not the model's reasoning, or the traversal is paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def verdict_of(outcome: str, answer: str | None, gold: str, options: Mapping[str
     options (strategies are third-party code) is `UNPARSED`. Without options the normalised texts are compared.
 
     Args:
-        outcome: the trace's: answered, abstained, unparsed, error.
+        outcome: the trace's: answered, abstained, unparsed, interrupted, error.
         answer: the trace's.
         gold: a letter of the options; text where there are none.
         options: letter to text; empty for a free-form case.
@@ -119,7 +119,7 @@ def verdict_of(outcome: str, answer: str | None, gold: str, options: Mapping[str
         The verdict.
     """
     match outcome:
-        case "error":
+        case "error" | "interrupted":
             return Verdict.ERROR
         case "abstained":
             return Verdict.ABSTAINED

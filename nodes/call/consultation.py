@@ -135,6 +135,8 @@ class Consultation:
     window: int | None = None
     """Size of the model's context in tokens; None: unbounded."""
     blocking: bool = False
+    news: str = ""
+    """What an expert changed since the last reply; the next turn begins with it."""
     reply: Reply[Any] | None = field(default=None, init=False)
     """The last reply, which the visit's step records."""
 
@@ -153,7 +155,7 @@ class Consultation:
         if turn.output is None:
             raise ValueError("the turn has no form to parse its reply into: use `write`")
         start = time.perf_counter()
-        messages = self.messages(turn.text)
+        messages = self._opened(turn)
         spent: list[Usage] = []
         attempts: list[Attempt] = []
         reply: Reply[OutputT] = Reply(turn)
@@ -188,7 +190,7 @@ class Consultation:
             EngineFailed: the model gave no reply.
         """
         start = time.perf_counter()
-        messages = self.messages(turn.text)
+        messages = self._opened(turn)
         reply: Reply[Any] = Reply(turn)
         self.reply = reply
         try:
@@ -201,6 +203,12 @@ class Consultation:
         reply.take(message)
         reply.usage = usage_of(message, messages)
         return reply
+
+    def _opened(self, turn: Turn[Any]) -> list[BaseMessage]:
+        """The conversation up to a turn, which from now on begins with the news."""
+        if self.news:
+            turn.text, self.news = f"{self.news}\n\n{turn.text}", ""
+        return self.messages(turn.text)
 
     def _repair(self, messages: list[BaseMessage], text: str, error: str) -> list[BaseMessage]:
         asked = HumanMessage(self.prompts.render("repair", error=error))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ddxgraph.common.errors import CaseTooLong as CaseTooLong
     from ddxgraph.common.errors import CompileError as CompileError
     from ddxgraph.common.errors import DdxgraphError as DdxgraphError
+    from ddxgraph.common.errors import EditError as EditError
     from ddxgraph.common.errors import EndpointError as EndpointError
     from ddxgraph.common.errors import GateError as GateError
     from ddxgraph.common.errors import JourneySetError as JourneySetError
@@ -75,6 +76,7 @@ else:
             "CaseTooLong": "ddxgraph.common.errors",
             "CompileError": "ddxgraph.common.errors",
             "DdxgraphError": "ddxgraph.common.errors",
+            "EditError": "ddxgraph.common.errors",
             "EndpointError": "ddxgraph.common.errors",
             "GateConfig": "ddxgraph.training.gate.config",
             "GateError": "ddxgraph.common.errors",

@@ -5,6 +5,7 @@ from pathlib import Path
 from ddxgraph import Budget, Limits, build_graph
 from ddxgraph.graph.plan import plan
 from ddxgraph.nodes.call.consultation import BRIEF_KEY
+from ddxgraph.studio import make_graph
 from ddxgraph.testing import ScriptedChatModel
 
 SNAPSHOT = Path(__file__).parent / "topology.mmd"
@@ -32,3 +33,14 @@ def test_a_model_that_says_it_is_small_gets_brief_limits_unless_told_otherwise()
     assert plan(small).strategy.limits == Limits.brief()
     assert plan(small, limits=Limits()).strategy.limits == Limits()
     assert plan(ScriptedChatModel()).strategy.limits == Limits()
+
+
+def test_studio_starts_one_engine_however_often_it_asks(monkeypatch):
+    made = []
+    monkeypatch.setattr("ddxgraph.studio.connect", lambda: made.append(1) or ScriptedChatModel())
+    make_graph.cache_clear()
+    try:
+        assert make_graph() is make_graph()
+        assert len(made) == 1
+    finally:
+        make_graph.cache_clear()

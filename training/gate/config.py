@@ -52,6 +52,9 @@ class ProvenanceRule(Section):
 
     allow_answer_key: bool = False
     """Keep traversals with moves of the trigger `gold` or `label`, and mark them."""
+    expert_edits: Literal["allow", "require", "exclude"] = "allow"
+    """Whether traversals that an expert edited while they were paused are kept: as any other, only they, or none
+    of them. A sample's `triggers` count the edits."""
 
 
 class Ended(Section):

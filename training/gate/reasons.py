@@ -51,6 +51,8 @@ class Reason(_Worded):
     NOT_REVIEWED = "not_reviewed", "no expert has accepted it"
 
     ANSWER_KEY = "answer_key", "an answer key made a move"
+    EXPERT_EDITED = "expert_edited", "an expert edited it"
+    NOT_EDITED = "not_edited", "no expert edited it"
 
     NOT_CONCLUDED = "not_concluded", "it was ended by a budget, not by its own conclusion"
     FAILED_STEPS = "failed_steps", "it has replies that could not be read"

@@ -125,8 +125,13 @@ def _reviewed(trace: Trace, review: Review) -> Fault:
 
 
 def provenance(examined: Examined) -> Fault:
-    """Whether no answer key made a move."""
+    """Whether no answer key made a move, and an expert edited it or not, as the configuration wants."""
     trace, config, _ = examined
+    edits = sum(step.move.trigger == "expert" for step in trace.steps)
+    if edits and config.provenance.expert_edits == "exclude":
+        return Reason.EXPERT_EDITED, f"{edits} {'edit' if edits == 1 else 'edits'} by an expert"
+    if not edits and config.provenance.expert_edits == "require":
+        return Reason.NOT_EDITED, "no step is an expert's edit"
     if config.provenance.allow_answer_key:
         return None
     for step in trace.steps:

@@ -15,6 +15,7 @@ from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.call.statement import STATEMENT_CHARS, stated
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, WHOLE_CASE, EvidenceCheck
 from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.expert_edit import ExpertEdit
 from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL, Differential, Hypothesis, name_key
 from ddxgraph.nodes.reflect import REFLECT, Reflection
 from ddxgraph.nodes.registry import END
@@ -185,6 +186,13 @@ class _Reader:
                     self._reopened = bool(self._refuted)
             case Reflection(refuted=refuted):
                 self._owed.update({r.hypothesis: r.because for r in refuted})
+            case ExpertEdit() as edit:
+                self._findings.update({finding.id: finding for finding in edit.findings or ()})
+                self._held_back |= {h.id for h in edit.hypotheses or ()} - self._hypotheses.keys()
+                self._hypotheses.update({h.id: h for h in edit.hypotheses or ()})
+                if edit.refuted is not None:
+                    self._owed = {r.hypothesis: r.because for r in edit.refuted}
+                    self._refuted &= self._owed.keys()
             case _:
                 pass
 
@@ -198,6 +206,8 @@ class _Reader:
                 yield from self._check(check)
             case Reflection() as reflection:
                 yield from self._reflection(reflection)
+            case ExpertEdit() as edit:
+                yield from self._edit(edit)
             case Conclusion() as conclusion:
                 yield from self._budget(step.move)
                 if step.text:  # without a call, the justification is the graph's and not the model's
@@ -256,6 +266,38 @@ class _Reader:
             name = yield from self._name(key)
             self._refuted.add(key)
             yield events.Refuted(name, self._words.note(because))
+
+    def _edit(self, edit: ExpertEdit) -> Iterator[Event]:
+        """What an expert changed, told as the insight that it should have been."""
+        if edit.asks is not None and not self._asked:
+            self._asked = True
+            yield events.Asked(edit.asks)
+        if edit.critique:
+            yield from self._thought(REFLECT.name, edit.critique)
+        for finding in edit.findings or ():
+            if self._findings.get(finding.id) != finding:
+                self._findings[finding.id] = finding
+                self._noted.discard(finding.id)
+                yield from self._finding(finding.id)
+        self._hypotheses.update({h.id: h for h in edit.hypotheses or ()})
+        for hypothesis in edit.hypotheses or ():
+            if hypothesis.id not in self._refuted:
+                yield from self._hypothesis(hypothesis.id)
+        for key, weights in (edit.evidence or {}).items():
+            yield from self._check(EvidenceCheck(hypothesis=key, weights=tuple(weights.values())))
+        if edit.refuted is not None:
+            yield from self._edited_refutations({r.hypothesis: r.because for r in edit.refuted})
+
+    def _edited_refutations(self, refuted: Mapping[str, str]) -> Iterator[Event]:
+        for key in sorted(self._refuted - refuted.keys()):
+            self._refuted.discard(key)
+            del self._introduced[key]
+            yield from self._hypothesis(key)
+        self._owed.clear()
+        for key in [key for key in refuted if key not in self._refuted]:
+            name = yield from self._name(key)
+            self._refuted.add(key)
+            yield events.Refuted(name, self._words.note(refuted[key]))
 
     def _budget(self, move: Move) -> Iterator[Event]:
         if move.trigger == "budget" and not self._halted:

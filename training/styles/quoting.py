@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from ddxgraph.common.errors import CompileError
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.check_evidence import WHOLE_CASE
+from ddxgraph.nodes.expert_edit import ExpertEdit
 from ddxgraph.nodes.generate_differential import Differential, Hypothesis
 from ddxgraph.nodes.review_history import Finding, History
 from ddxgraph.prompts.library import disarm
@@ -248,16 +249,16 @@ class ModelWords:
         known = {WHOLE_CASE: WHOLE}
         known |= {key: name.label for key, name in self.names.items() if name.letter is None}
         for step in self._trace.steps:
-            if isinstance(step.output, History):
+            if isinstance(step.output, History | ExpertEdit) and step.output.findings:
                 known |= {finding.id: f'"{quote(finding.quote)}"' for finding in step.output.findings}
         return {key: words for key, words in known.items() if key not in of_the_case}
 
 
 def _names(trace: Trace) -> dict[str, Name]:
     options = {name.letter: name for name in names_of(trace.case.options)}
-    differentials = (step.output for step in trace.steps if isinstance(step.output, Differential))
+    outputs = (step.output for step in trace.steps if isinstance(step.output, Differential | ExpertEdit))
     worded: dict[tuple[str, str], Hypothesis] = {}
-    for hypothesis in (h for output in differentials for h in output.hypotheses):
+    for hypothesis in (h for output in outputs for h in output.hypotheses or ()):
         worded.setdefault((hypothesis.id, hypothesis.label), hypothesis)
     names: dict[str, Name] = {}
     for hypothesis in worded.values():

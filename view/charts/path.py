@@ -14,7 +14,7 @@ from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
-from ddxgraph.nodes.registry import title
+from ddxgraph.nodes.registry import STOPS, title
 from ddxgraph.nodes.review_history import History
 from ddxgraph.view.data.evidence import Evidence
 from ddxgraph.view.data.path import Path, Place, Way, WayKind, step_title
@@ -103,7 +103,10 @@ def path_chart(trace: Trace, path: Path, evidence: Evidence) -> PathChart:
     """
     boxes = [_box(place, trace, evidence) for place in path.places]
     muted = [place.abandoned for place in path.places]
-    columns = {place.column: place.step.node for place in path.places}
+    stops = sorted(
+        path.places, key=lambda place: place.step.node in STOPS
+    )  # an edit is in the column of a stop
+    columns = {place.column: place.step.node for place in stops}
     height = _TOP + path.rows * _ROW_H + max(path.passes - 1, 0) * _GAP_H + _BOTTOM
     return PathChart(
         width=_LEFT + max(path.columns - 1, 0) * _COLUMN_W + BOX_W + _RIGHT,
@@ -149,7 +152,7 @@ def _detail(step: Step, trace: Trace) -> str:
             return (answer or "no answer") + (f" ({whole_percent(share)})" if share is not None else "")
         case _:
             silent = "failed" if step.failure else "" if step.text else "no call"
-            return next(iter(step.words), silent)
+            return next(iter(step.remarks), silent)
 
 
 def _line(way: Way, boxes: Sequence[Box], path: Path, muted: bool) -> Line:
@@ -184,5 +187,5 @@ def back_in_words(step: Step) -> str:
     """A backtrack: where to, who decided, and why."""
     move = step.move
     about = f" on {' and '.join(move.targets)}" if move.targets else ""
-    who = {"self": "the model", "verifier": "a rule"}.get(move.trigger, move.trigger)
+    who = {"self": "the model", "verifier": "a rule", "expert": "an expert"}.get(move.trigger, move.trigger)
     return f"back to {title(move.to).lower()}{about} ({who}: {move.reason})"

@@ -18,6 +18,7 @@ _OUTCOMES: Final = {
     "answered": "",
     "abstained": "It named no answer.",
     "unparsed": "Its last reply could not be read, so there is no answer.",
+    "interrupted": "It is unscored, and can go on where it stands.",
     "error": "It is unscored: an engine failure does not count as a wrong answer.",
 }
 

@@ -1,12 +1,13 @@
 """The evidence of a trace as a matrix: what each finding says about each hypothesis. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ddxgraph.graph.replay import START
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.check_evidence import WHOLE_CASE, EvidenceCheck, Weight
+from ddxgraph.nodes.expert_edit import ExpertEdit
 from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.registry import node
 from ddxgraph.nodes.review_history import Finding
@@ -83,11 +84,22 @@ def evidence_in(steps: Iterable[Step]) -> Evidence:
             node(step.node).learn(now, step.output),
         )  # without the credence, which takes a while
         refuted = {
-            key: refuted[key] if before.refuted.get(key) is why else Refuted(step.index, why.because)
+            key: refuted[key] if before.refuted.get(key) == why else Refuted(step.index, why.because)
             for key, why in now.refuted.items()
         }
-        if isinstance(step.output, EvidenceCheck):
-            for weight in step.output.weights:
-                key = (weight.finding, step.output.hypothesis)
-                weights.setdefault(key, []).append(Weighed(step.index, weight))
+        for hypothesis, weight in _weights(step.output):
+            weights.setdefault((weight.finding, hypothesis), []).append(Weighed(step.index, weight))
+        if struck_out := before.findings.keys() - now.findings.keys():
+            weights = {key: given for key, given in weights.items() if key[0] not in struck_out}
     return Evidence(now.findings, now.hypotheses, weights, refuted)
+
+
+def _weights(output: object) -> Iterator[tuple[str, Weight]]:
+    """The weights in an output, with their hypotheses."""
+    match output:
+        case EvidenceCheck(hypothesis=hypothesis, weights=weights):
+            yield from ((hypothesis, weight) for weight in weights)
+        case ExpertEdit(evidence=evidence) if evidence:
+            yield from ((key, weight) for key, weights in evidence.items() for weight in weights.values())
+        case _:
+            pass

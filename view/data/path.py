@@ -4,7 +4,7 @@ A path reads from left to right, with one column per stop; each backtrack begins
 checks of a pass stand below one another in their column.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -59,9 +59,15 @@ def step_title(step: Step) -> str:
     return title(step.node) + (f" on {step.branch}" if step.branch else "")
 
 
-def column_of(node: str) -> int:
-    """The column of a node, from 0: its place among the stops. A single generation is alone in its path."""
-    return STOPS.place(node) if node in STOPS else 0
+def columns_of(steps: Iterable[Step]) -> list[int]:
+    """The column of each step, from 0: the place of its stop; for an expert's edit that of the stop before it.
+
+    A single generation is alone in its path.
+    """
+    columns: list[int] = []
+    for step in steps:
+        columns.append(STOPS.place(step.node) if step.node in STOPS else columns[-1] if columns else 0)
+    return columns
 
 
 def path_of(trace: Trace) -> Path:
@@ -82,24 +88,24 @@ def numbered(trace: Trace) -> Trace:
 
 def _places(trace: Trace) -> Iterator[Place]:
     refuted, top = evidence_of(trace).refuted, 0
-    for number, group in groupby(zip(_passes(trace.steps), trace.steps, strict=True), lambda pair: pair[0]):
-        steps = [step for _, step in group]
-        height = max(1, sum(step.branch is not None for step in steps))
+    placed = zip(_passes(trace.steps), columns_of(trace.steps), trace.steps, strict=True)
+    for number, group in groupby(placed, lambda each: each[0]):
+        steps = [(column, step) for _, column, step in group]
+        height = max(1, sum(step.branch is not None for _, step in steps))
         checks = 0
-        for step in steps:
+        for column, step in steps:
             if step.branch is None:
                 row = top + (height - 1) / 2
             else:
                 row, checks = float(top + checks), checks + 1
-            yield Place(step, number, column_of(step.node), row, step.branch in refuted)
+            yield Place(step, number, column, row, step.branch in refuted)
         top += height
 
 
 def _passes(steps: Sequence[Step]) -> Iterator[int]:
     """The pass of each step; a new one begins after a backtrack, and wherever columns are out of order."""
     number, last, back = 0, -1, False
-    for step in steps:
-        column = column_of(step.node)
+    for step, column in zip(steps, columns_of(steps), strict=True):
         if back or column < last or (column == last and step.branch is None):
             number += 1
         last, back = column, step.move.backtrack

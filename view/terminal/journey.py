@@ -12,6 +12,7 @@ from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import EvidenceCheck, Weight
 from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.expert_edit import ExpertEdit
 from ddxgraph.nodes.generate import Generation
 from ddxgraph.nodes.generate_differential import Differential
 from ddxgraph.nodes.reflect import Reflection
@@ -49,8 +50,8 @@ class JourneyPrinter:
     def step(self, step: Step) -> None:
         """Print one step."""
         self._course = self._course.after(step)
-        if isinstance(step.output, Differential):
-            named = {hypothesis.id: hypothesis.label for hypothesis in step.output.hypotheses}
+        if isinstance(step.output, Differential | ExpertEdit):
+            named = {hypothesis.id: hypothesis.label for hypothesis in step.output.hypotheses or ()}
             self.labels = {**self.labels, **named}  # anew, since another thread may be drawing the old one
         title = self._text(f"{step.index + 1:>2}. {step_title(step)}")
         self._console.print(Text.assemble((title, "bold"), " ", (_cost(step), "dim")))
@@ -71,8 +72,8 @@ class JourneyPrinter:
             about = f" on {self._text(', '.join(step.move.targets))}" if step.move.targets else ""
             to = f"<- back to {title(step.move.to).lower()}{about}"
             yield Text.assemble((to, "bold magenta"), (f" ({step.move.trigger}: {why})", "dim"))
-        elif step.move.trigger == "budget":
-            yield Text.assemble((f"-> {step.move.to}", "yellow"), (f" (budget: {why})", "dim"))
+        elif step.move.trigger in {"budget", "expert"}:
+            yield Text.assemble((f"-> {step.move.to}", "yellow"), (f" ({step.move.trigger}: {why})", "dim"))
 
     def _thought(self, step: Step) -> Iterator[Text]:
         match step.output:
@@ -90,7 +91,9 @@ class JourneyPrinter:
             case Generation():
                 yield Text(self._text(step.text))
             case _:
-                yield from (Text(self._text(words)) for words in step.words)
+                if isinstance(step.output, ExpertEdit):
+                    self._quotes |= {finding.id: finding.quote for finding in step.output.findings or ()}
+                yield from (Text(self._text(words)) for words in step.remarks)
 
     def _history(self, history: History) -> Iterator[Text]:
         self._quotes |= {finding.id: finding.quote for finding in history.findings}

@@ -19,6 +19,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "answered": _Kind("#", "cyan"),
     "abstained": _Kind("o", "blue"),
     "unparsed": _Kind("?", "yellow"),
+    "interrupted": _Kind("~", "magenta"),
     "error": _Kind("!", "red"),
 }
 

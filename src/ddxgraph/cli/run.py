@@ -199,7 +199,7 @@ class _Batch:
             try:
                 async for trace in traces:
                     tally.add(trace, self._correct(trace.case.id, trace.answer))
-                    if saver and trace.outcome != "error":
+                    if saver and trace.finished:
                         await saver.adelete_thread(trace.id)
                     if progress:
                         progress.update()

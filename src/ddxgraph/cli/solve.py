@@ -65,7 +65,7 @@ def solve(  # noqa: PLR0917 - one parameter an option
         sampling=Sampling(temperature=temperature, seed=seed),
     )
     known = find_trace(out, settled.trace_id(entry.case)) if out else None
-    if known is not None and known.outcome != "error":
+    if known is not None and known.finished:
         say(f"already in {out}: shown from there; another --seed computes it anew")
         if checkpoints:  # a crash may have come between saving the trace and taking out its steps
             with suppress(CheckpointError):
@@ -104,7 +104,7 @@ async def _walk(
         trace = walk.trace()
         if out:
             append_trace(out, trace)
-        if saver and thread and trace.outcome != "error":
+        if saver and thread and trace.finished:
             await saver.adelete_thread(thread)
         elif saver:
             say(f"the steps before that are in {kept}; the same command goes on from there")

@@ -17,6 +17,7 @@ from ddxgraph.graph.routing import Move
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.check_evidence import WHOLE_CASE, EvidenceCheck, Weight
 from ddxgraph.nodes.conclude import Conclusion
+from ddxgraph.nodes.expert_edit import ExpertEdit
 from ddxgraph.nodes.generate import GENERATE, Generation
 from ddxgraph.nodes.generate_differential import Differential, Hypothesis
 from ddxgraph.nodes.reflect import Reflection
@@ -56,6 +57,7 @@ _MOVERS: Final = {
     "engine": "the engine",
     "gold": "an answer key's move",
     "label": "an answer key's move",
+    "expert": "an expert's edit",
 }
 
 
@@ -157,6 +159,9 @@ class TraversalScreen:
         match step.output:
             case History(findings=findings):
                 self._quotes |= {finding.id: finding for finding in findings}
+            case ExpertEdit(findings=findings, hypotheses=hypotheses):
+                self._quotes |= {finding.id: finding for finding in findings or ()}
+                self._labels |= {hypothesis.id: hypothesis.label for hypothesis in hypotheses or ()}
             case Differential(hypotheses=hypotheses):
                 self._labels |= {hypothesis.id: hypothesis.label for hypothesis in hypotheses}
 
@@ -176,7 +181,7 @@ class TraversalScreen:
             case Generation():
                 return self._text_lines(step.text, _CASE_CHARS, "    ")
             case _:
-                return [line for text in step.words for line in self._remark(text)]
+                return [line for text in step.remarks for line in self._remark(text)]
 
     def _history(self, history: History) -> list[str]:
         lines = self._remark(history.reasoning)

@@ -11,13 +11,23 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END
 from langgraph.types import Command
 
-from ddxgraph.graph.conversation import Exchange
+from ddxgraph.graph.conversation import Exchange, Repeated
 from ddxgraph.graph.credence import margin
+from ddxgraph.graph.edits.edit import edited_setting
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.replay import START, learned
 from ddxgraph.graph.routing import Move, Standing, after_reflection, to_check
-from ddxgraph.graph.state import Journey, backtracks_so_far, goes_back, last_on_trunk, restarting, update_to
-from ddxgraph.graph.visit import Check, Entry, Repeated, Visit, broken_by, open_line, step_of
+from ddxgraph.graph.state import (
+    Journey,
+    backtracks_so_far,
+    goes_back,
+    journey_of,
+    last_stop,
+    restarting,
+    update_to,
+)
+from ddxgraph.graph.visits.checks import Check
+from ddxgraph.graph.visits.visit import Entry, Visit, broken_by, open_line, step_of
 from ddxgraph.nodes.call.consultation import Allowance, run_blocking
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, check_evidence
@@ -93,11 +103,16 @@ class Visitor:
         Raises:
             CaseTooLong: the case does not fit the context window.
         """
+        if state.get("steps"):
+            state = journey_of(state)
         if goes_back(state):
             return await self._visit(stop, state, entry)
         case = Case.model_validate(state.get("case"))
         sample = state.get("sample", 0)
         opening: Journey = {"case": case, "sample": sample, "setting": self._plan.setting(case, sample)}
+        if "setting" not in state and state.get("steps"):  # an expert has edited before the first stop
+            opening["setting"] = edited_setting(opening["setting"], state["steps"], self._plan)
+            return await self._visit(stop, {**state, **opening}, entry, opening)
         command = await self._visit(stop, opening, entry, opening)
         if "setting" in state and isinstance(command.update, dict):
             return Command(update=restarting(state, cast(Journey, command.update)), goto=command.goto)
@@ -116,7 +131,7 @@ class Visitor:
         """
         if state.get("failure"):
             return Command(goto=END)
-        return await self._visit(stop, state, entry)
+        return await self._visit(stop, journey_of(state), entry)
 
     async def _visit(
         self, stop: TrunkStop[Any], state: Journey, entry: Entry, opening: Journey | None = None
@@ -135,7 +150,9 @@ class Visitor:
         hypothesis = check["hypothesis"]
         repeated = Repeated([Exchange(*exchange) for exchange in check["told"]], check["summary"])
         purse = Allowance(check["calls"], check["tokens"])
-        line = open_line(self._plan, check["setting"], check["sample"], repeated, purse, entry)
+        line = open_line(
+            self._plan, check["setting"], check["sample"], repeated, purse, entry, check.get("news", "")
+        )
         leave = partial(
             step_of,
             self._plan,
@@ -176,7 +193,7 @@ class Visitor:
 
 
 def _after_differential(state: Journey, then: Standpoint) -> Move:
-    before = last_on_trunk(state["steps"])
+    before = last_stop(state["steps"])
     reread = before is not None and before.node == REVIEW_HISTORY.name
     targets = to_check(then.ranking, then.evidence.keys(), reread)
     if not targets:

@@ -7,24 +7,32 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
 from langgraph.types import Command, Send
 from pydantic import BaseModel
-from typing_extensions import TypedDict
 
 from ddxgraph.graph.budget import shares as shares_of
-from ddxgraph.graph.conversation import Compaction, Exchange, assemble
+from ddxgraph.graph.conversation import Compaction, Repeated, assemble
 from ddxgraph.graph.credence import standing
-from ddxgraph.graph.ledger import Ledger, summary_of
+from ddxgraph.graph.edits.news import changes_since_reply, told_as_news
+from ddxgraph.graph.ledger import Ledger, fitted
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.replay import learned
 from ddxgraph.graph.routing import Limit, Move, over_budget
-from ddxgraph.graph.state import Journey, Setting, applied, last_on_trunk, standpoint_of, update_to
-from ddxgraph.graph.trace import Step, exchanges
+from ddxgraph.graph.state import (
+    Journey,
+    Setting,
+    applied,
+    last_on_trunk,
+    last_stop,
+    so_far,
+    standpoint_of,
+    update_to,
+)
+from ddxgraph.graph.trace import Step
+from ddxgraph.graph.visits.checks import round_of_checks
 from ddxgraph.nodes.call.consultation import Allowance, Consultation
 from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
 from ddxgraph.nodes.failure import Failure
-from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.registry import END as ENDED
 from ddxgraph.nodes.registry import STOPS
-from ddxgraph.nodes.review_history import Asks, Finding
 from ddxgraph.nodes.stop import AnyNode, Briefing, Standpoint, TrunkStop
 
 Route = Callable[[Standpoint], Move]
@@ -37,32 +45,14 @@ class Entry(NamedTuple):
     blocking: bool
 
 
-class Repeated(NamedTuple):
-    """The conversation so far, which the next call repeats."""
-
-    exchanges: Sequence[Exchange]
-    summary: str
-    """In place of turns that were compacted; empty if none were."""
-
-
-class Check(TypedDict):
-    """What an evidence check receives: its hypothesis, the conversation so far, its share of the budget."""
-
-    setting: Setting
-    sample: int
-    hypothesis: Hypothesis
-    findings: Sequence[Finding]
-    asks: Asks
-    told: Sequence[Sequence[str]]
-    """The exchanges so far."""
-    summary: str
-    parent: int
-    calls: int
-    tokens: int
-
-
 def open_line(
-    plan: Plan, setting: Setting, sample: int, repeated: Repeated, allowance: Allowance, entry: Entry
+    plan: Plan,
+    setting: Setting,
+    sample: int,
+    repeated: Repeated,
+    allowance: Allowance,
+    entry: Entry,
+    news: str = "",
 ) -> Consultation:
     """Open a line to the model that continues the conversation.
 
@@ -73,6 +63,7 @@ def open_line(
         repeated: the conversation so far.
         allowance: what the visit may spend.
         entry: how LangGraph calls the stop.
+        news: what an expert changed since the last reply, as the model is told it.
 
     Returns:
         The line.
@@ -85,6 +76,7 @@ def open_line(
         conversation=setting.trace_id,
         window=setting.strategy.context_window,
         blocking=entry.blocking,
+        news=news,
     )
 
 
@@ -138,17 +130,21 @@ class Visit:
         steps = state.get("steps", [])
         last = last_on_trunk(steps)
         self._place: dict[str, Any] = {"index": len(steps), "parent": last.index if last else None}
-        self.briefing = briefing(state, last)
+        again = any(step.node == stop.name for step in steps)
+        self.briefing = briefing(state)._replace(again=again)
         told = so_far(state)
-        ledger = Ledger.of(state, told.exchanges, STOPS.last.room(self.briefing))
+        news = told_as_news(changes_since_reply(steps), plan.wording.prompts)
+        ledger = Ledger.of(state, told.exchanges, STOPS.last.room(self.briefing)).telling(news)
         cap = stop.room(self.briefing)
         repeated = self._fitting(told, len(steps), self.briefing.now, ledger, cap)
-        self._ledger = ledger = ledger.compacted(state, repeated.summary) if self._compactions else ledger
+        self._ledger = ledger = (
+            ledger.compacted(state, repeated.summary).telling(news) if self._compactions else ledger
+        )
         ends = stop is STOPS.last
         self.spent = ledger.spent(cap, last=ends)
         """The limit that forbids this visit's call, if any."""
         purse = ledger.left if ends else ledger.spared
-        self.line = open_line(plan, state["setting"], state.get("sample", 0), repeated, purse, entry)
+        self.line = open_line(plan, state["setting"], state.get("sample", 0), repeated, purse, entry, news)
 
     def leave(self, output: BaseModel, route: Route, opening: Journey | None = None) -> Command[Any]:
         """Write the step, and go where `route` decides from the standpoint after this visit.
@@ -215,46 +211,23 @@ class Visit:
     def _checks(
         self, after: Journey, then: Standpoint, ledger: Ledger, move: Move, purses: Sequence[Allowance]
     ) -> list[Send]:
-        """One evidence check per target; they share the conversation, which is compacted once for all."""
+        """The round of checks, whose conversation is compacted once for all."""
         cap = CHECK_EVIDENCE.room(self.briefing._replace(now=then))
-        steps = after.get("steps", [])
-        repeated = self._fitting(so_far(after, self._compactions), len(steps), then, ledger, cap)
-        common = {
-            "setting": after["setting"],
-            "sample": after.get("sample", 0),
-            "findings": after.get("findings", []),
-            "asks": after.get("asks", "other"),
-            "told": [tuple(exchange) for exchange in repeated.exchanges],
-            "summary": repeated.summary,
-            "parent": self._place["index"],
-        }
-        return [
-            Send(
-                CHECK_EVIDENCE.name,
-                {**common, "hypothesis": then.hypotheses[key], "calls": purse.calls, "tokens": purse.tokens},
-            )
-            for key, purse in zip(move.targets, purses, strict=True)
-        ]
+        repeated = self._fitting(
+            so_far(after, self._compactions), len(after.get("steps", [])), then, ledger, cap
+        )
+        return round_of_checks(after, repeated, move.targets, purses)
 
     def _fitting(self, told: Repeated, steps: int, now: Standpoint, ledger: Ledger, cap: int) -> Repeated:
-        """The conversation for the next call: all of it, or a new summary if it would overflow the window."""
-        if not told.exchanges or not ledger.overflows(cap):
-            return told
-        summary = summary_of(now, self._plan.wording.prompts)
-        self._compactions.append(Compaction(before=steps, text=summary, estimated_tokens=ledger.prompt + cap))
-        return Repeated([], summary)
+        repeated, compaction = fitted(told, steps, now, ledger, cap, self._plan.wording.prompts)
+        self._compactions += [compaction] if compaction else []
+        return repeated
 
 
-def so_far(state: Journey, new: Sequence[Compaction] = ()) -> Repeated:
-    """The conversation of a journey so far, after its compactions and new ones."""
-    compactions = [*state.get("compactions", []), *new]
-    summary = compactions[-1].text if compactions else ""
-    return Repeated(exchanges(state.get("steps", []), compactions), summary)
-
-
-def briefing(state: Journey, last: Step | None) -> Briefing:
-    """What a stop's node is given in a state, after the last step on the trunk."""
-    now = standpoint_of(state)
+def briefing(state: Journey) -> Briefing:
+    """What a stop's node is given in a state."""
+    now, steps = standpoint_of(state), state.get("steps", [])
+    last = last_stop(steps)
     return Briefing(
         case=state["case"],
         limits=state["setting"].strategy.limits,
@@ -262,6 +235,7 @@ def briefing(state: Journey, last: Step | None) -> Briefing:
         standing=standing(list(now.hypotheses.values()), now.credence, now.refuted),
         before=last.output if last else None,
         spent=last is not None and last.move.trigger == "budget",
+        edited=bool(changes_since_reply(steps)),
     )
 
 

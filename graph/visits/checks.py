@@ -1,0 +1,68 @@
+"""A round of evidence checks: what each receives, and how LangGraph sends them out."""
+
+from collections.abc import Sequence
+from typing import NotRequired
+
+from langgraph.types import Send
+from typing_extensions import TypedDict
+
+from ddxgraph.graph.conversation import Repeated
+from ddxgraph.graph.state import Journey, Setting, last_on_trunk
+from ddxgraph.nodes.call.consultation import Allowance
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE
+from ddxgraph.nodes.generate_differential import Hypothesis
+from ddxgraph.nodes.review_history import Asks, Finding
+
+
+class Check(TypedDict):
+    """What an evidence check receives: its hypothesis, the conversation so far, its share of the budget."""
+
+    setting: Setting
+    sample: int
+    hypothesis: Hypothesis
+    findings: Sequence[Finding]
+    asks: Asks
+    told: Sequence[Sequence[str]]
+    """The exchanges so far."""
+    summary: str
+    news: NotRequired[str]
+    """What an expert changed since the last reply, as the model is told it. Older checkpoints lack it."""
+    parent: int | None
+    calls: int
+    tokens: int
+
+
+def round_of_checks(
+    state: Journey, repeated: Repeated, targets: Sequence[str], purses: Sequence[Allowance], news: str = ""
+) -> list[Send]:
+    """One evidence check per target; they share the conversation.
+
+    Args:
+        state: the journey so far, with the step that leads to the checks.
+        repeated: the conversation that each check repeats.
+        targets: ids of the hypotheses to check.
+        purses: what each check may spend.
+        news: what an expert changed since the last reply, as the model is told it.
+
+    Returns:
+        The checks for LangGraph.
+    """
+    last = last_on_trunk(state.get("steps", []))
+    hypotheses = {hypothesis.id: hypothesis for hypothesis in state.get("hypotheses", [])}
+    common = {
+        "setting": state["setting"],
+        "sample": state.get("sample", 0),
+        "findings": state.get("findings", []),
+        "asks": state.get("asks", "other"),
+        "told": [tuple(exchange) for exchange in repeated.exchanges],
+        "summary": repeated.summary,
+        "news": news,
+        "parent": last.index if last else None,
+    }
+    return [
+        Send(
+            CHECK_EVIDENCE.name,
+            {**common, "hypothesis": hypotheses[key], "calls": purse.calls, "tokens": purse.tokens},
+        )
+        for key, purse in zip(targets, purses, strict=True)
+    ]
