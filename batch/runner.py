@@ -18,8 +18,9 @@ from ddxgraph.common.errors import BadInput, CaseTooLong, TooManyFailures
 from ddxgraph.graph.strategy import GraphStrategy, Settled, Strategy
 from ddxgraph.graph.trace import Trace
 from ddxgraph.nodes.call.consultation import secrets_of
+from ddxgraph.nodes.call.errorkind import in_one_line, kind_of
 from ddxgraph.nodes.case import Case, CaseLike, as_case
-from ddxgraph.nodes.failure import Failure, FailureKind, in_one_line, kind_of
+from ddxgraph.nodes.failure import Failure, FailureKind
 
 GRACE_S: Final = 5.0
 """Seconds that traversals in flight have to end once a run is told to stop."""
@@ -165,6 +166,11 @@ async def run(
                 streak.check()
 
 
+def _is_its_own(failure: Failure) -> bool:
+    """Whether a failure is the case's own, and says nothing about the engine."""
+    return failure.boundary == "user" or failure.kind in {FailureKind.FILTERED, FailureKind.REFUSED}
+
+
 class _Streak:
     """Failures in a row that say something about the next case too.
 
@@ -179,7 +185,7 @@ class _Streak:
     def add(self, trace: Trace) -> None:
         if trace.outcome != "error":
             self._failures = 0
-        elif trace.failure is not None and trace.failure.boundary != "user":
+        elif trace.failure is not None and not _is_its_own(trace.failure):
             self._failures += 1
             self._last = trace.failure.message
 

@@ -7,7 +7,7 @@ from ddxgraph.eval.benchmarks.items import load
 from ddxgraph.experiment.config import ExperimentConfig
 from ddxgraph.graph.strategy import Strategy
 from ddxgraph.graph.strategy import strategy_of as named_strategy
-from ddxgraph.nodes.failure import Patience
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.strategies import GRAPH
 from ddxgraph.training.loop.cases import LoopCases

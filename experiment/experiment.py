@@ -19,7 +19,7 @@ from ddxgraph.experiment.folder import ArmFolder, ExperimentFolder, SeedFolder, 
 from ddxgraph.graph.generation import GenerationStrategy
 from ddxgraph.graph.strategy import GraphStrategy, Strategy
 from ddxgraph.lab.teacher import Teacher
-from ddxgraph.nodes.failure import Patience
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.training.gate.decontamination import HeldOutSets
 from ddxgraph.training.loop.keep import unscored

@@ -23,7 +23,11 @@ Evidence = Mapping[str, Mapping[str, Weight]]
 def credence(
     hypotheses: Iterable[Hypothesis], evidence: Evidence, refuted: Iterable[str] = ()
 ) -> dict[str, float]:
-    """Add priors and evidence strengths as log-odds, then take the softmax over the hypotheses.
+    """Multiply each prior by its evidence, and share one out among the hypotheses in proportion.
+
+    The hypotheses exclude one another: only one of them answers the question. So each starts at the logarithm of
+    its prior, and without evidence priors that sum to one come out as they went in. Evidence adds log-likelihood
+    ratios.
 
     While a hypothesis stands, the refuted ones together keep at most `REFUTED_SHARE`, so that none of them leads.
     What they lose goes to the others in proportion.
@@ -37,8 +41,7 @@ def credence(
         Hypothesis id to credence in 0..1, summing to one, in the order of the differential; empty without one.
     """
     logits = {
-        h.id: math.log(h.prior / (1 - h.prior))
-        + NATS_PER_STEP * sum(w.strength for w in evidence.get(h.id, {}).values())
+        h.id: log_prior(h.prior) + NATS_PER_STEP * sum(w.strength for w in evidence.get(h.id, {}).values())
         for h in hypotheses
     }
     if not logits:
@@ -54,6 +57,11 @@ def credence(
     fall = REFUTED_SHARE / lost
     rise = (1 - REFUTED_SHARE) / sum(share for key, share in shares.items() if key not in gone)
     return {key: share * (fall if key in gone else rise) for key, share in shares.items()}
+
+
+def log_prior(prior: float) -> float:
+    """Where a hypothesis starts, up to a constant that all of a differential share."""
+    return math.log(prior)
 
 
 def ranked(shares: Mapping[str, float]) -> list[str]:

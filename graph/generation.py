@@ -24,9 +24,10 @@ from ddxgraph.graph.trace import (
 )
 from ddxgraph.graph.visits.visit import Entry, broken_by, open_line, step_of
 from ddxgraph.nodes.call.consultation import BRIEF_KEY, MIN_REPLY_TOKENS, Consultation, Wording, as_chat_model
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.usage import Usage, estimate_tokens
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.failure import EngineFailed, Patience
+from ddxgraph.nodes.failure import EngineFailed
 from ddxgraph.nodes.generate import (
     GENERATE,
     SYSTEM,

@@ -12,9 +12,9 @@ from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.state import Setting
 from ddxgraph.graph.trace import Provenance, StrategySettings, plan_digest, provenance_of, trace_id
 from ddxgraph.nodes.call.consultation import BRIEF_KEY, SERIAL_KEY, Wording, as_chat_model
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.usage import estimate_tokens
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.failure import Patience
 from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.prompts.library import PromptSet, shipped_prompts
 

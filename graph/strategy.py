@@ -16,8 +16,8 @@ from ddxgraph.graph.routing import Policy
 from ddxgraph.graph.topology import compile_plan
 from ddxgraph.graph.trace import Provenance, StrategySettings, Trace
 from ddxgraph.graph.traversal import asolve
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.failure import Patience
 from ddxgraph.nodes.settings import Limits, Sampling
 from ddxgraph.nodes.strategies import GRAPH, known_strategy
 from ddxgraph.prompts.library import PromptSet

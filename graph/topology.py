@@ -20,8 +20,8 @@ from ddxgraph.graph.routing import BACKTRACKS, Policy
 from ddxgraph.graph.state import STATE_TYPES, Journey, JourneyInput
 from ddxgraph.graph.visits.checks import Check
 from ddxgraph.graph.visits.stops import Visitor
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.expert_edit import EXPERT_EDIT
-from ddxgraph.nodes.failure import Patience
 from ddxgraph.nodes.reflect import REFLECT
 from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.settings import Limits, Sampling

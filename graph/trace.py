@@ -87,6 +87,11 @@ class Step(BaseModel):
     """Content hash of the prompt template."""
     attempts: tuple[Attempt, ...] = ()
     """Replies that did not fit the schema."""
+    finish_reason: str = Field(default="", exclude_if=lambda reason: not reason)
+    """Why the reply ended, in the engine's word, unless the model simply stopped."""
+    left_out: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    """What the call left out, since the endpoint refuses it: parameters, log-probabilities, keywords of the
+    form's schema."""
     failure: Failure | None = None
 
     @property

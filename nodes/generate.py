@@ -138,6 +138,7 @@ def _generation(answer: str, words: str, measured: Mapping[str, float] | None, r
 
 
 def _unstated(reply: Reply[Any]) -> Failure:
+    kind = FailureKind.CUT_OFF if reply.truncated else FailureKind.MALFORMED
     if reply.truncated:
         problem = (
             f"the reply was cut off after {reply.usage.completion_tokens} tokens; allow more tokens a reply"
@@ -147,7 +148,7 @@ def _unstated(reply: Reply[Any]) -> Failure:
             "the last line of the reply is not `Answer:` with an answer; use a model that follows the format, or "
             "one that was trained in it"
         )
-    return Failure(boundary="parse", kind=FailureKind.MALFORMED, node=NODE, message=f"{NODE}: {problem}")
+    return Failure(boundary="parse", kind=kind, node=NODE, message=f"{NODE}: {problem}")
 
 
 def _words(generation: Generation) -> Iterator[str]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ddxgraph.common.errors import ServerError
-from ddxgraph.nodes.failure import in_one_line
+from ddxgraph.nodes.call.errorkind import in_one_line
 from ddxgraph.serving.address import without_password
 
 NO_KEY: Final = "no-key-was-set"

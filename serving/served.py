@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from langchain_core.exceptions import ModelAPIError
 from langchain_core.language_models import LanguageModelInput
+from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 
 from ddxgraph.serving.transport import chat_clients
@@ -37,3 +39,19 @@ class ServedChatModel(ChatOpenAI):
         body = {**(self.extra_body or {}), **(payload.get("extra_body") or {})}
         payload["extra_body"] = {**body, **self.form(response_format)}
         return payload
+
+    def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
+        """Keep the thoughts of reasoning models, which OpenAI's own API has no field for."""
+        plain = response if isinstance(response, dict) else response.model_dump()
+        choices = plain.get("choices")
+        if not choices and not plain.get("error"):
+            raise ModelAPIError("the answer holds no reply (`choices` is empty)")
+        result = super()._create_chat_result(response, generation_info)
+        for generation, choice in zip(result.generations, choices or (), strict=False):
+            told = choice.get("message") or {}
+            thoughts = told.get("reasoning_content") or told.get("reasoning")
+            if isinstance(thoughts, str):
+                generation.message.additional_kwargs["reasoning_content"] = thoughts
+            if told.get("tool_calls") and not told.get("content"):
+                generation.message.additional_kwargs["tool_calls"] = told["tool_calls"]
+        return result

@@ -12,7 +12,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import openai
 
 from ddxgraph.common.errors import ServerError
-from ddxgraph.nodes.failure import in_one_line
+from ddxgraph.nodes.call.errorkind import in_one_line
 from ddxgraph.serving.address import is_loopback, without_password
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.exceptions import ModelConnectionError
 
 from ddxgraph import Case, Step, Trace
-from ddxgraph.nodes.failure import Patience
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.testing import Request
 
 AT_ONCE = Patience(away_s=0, attempts=1)

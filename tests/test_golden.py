@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import shutil
 import sqlite3
 import tomllib
@@ -210,6 +211,12 @@ def _no_test_sets(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def log_odds(monkeypatch):
+    """The credence started from the log-odds of the prior then. All else about a walk must be as it was."""
+    monkeypatch.setattr("ddxgraph.graph.credence.log_prior", lambda prior: math.log(prior / (1 - prior)))
+
+
+@pytest.fixture
 def command(tmp_path):
     def run(*args: object) -> Done:
         return ddxgraph(*args, env={"DDXGRAPH_CACHE": str(tmp_path / "cache"), "COLUMNS": "100"})
@@ -274,6 +281,7 @@ def model_of(trace: Trace) -> Any:
 
 
 @paths
+@pytest.mark.usefixtures("log_odds")
 def test_the_same_replies_make_the_same_traces_with_the_same_ids(path):
     """Interrupted traces and those with log-probabilities are left out: a trace does not hold what it takes to
     repeat them."""
@@ -475,6 +483,7 @@ async def test_a_traversal_that_was_kept_to_its_end_is_read(tmp_path, caplog):
     assert caplog.messages == []
 
 
+@pytest.mark.usefixtures("log_odds")
 def test_a_command_that_was_killed_goes_on_to_the_same_trace(command, tmp_path):
     store = copied("checkpoints.sqlite", tmp_path / "walks.sqlite")
     line = golden("solved.json")

@@ -36,8 +36,9 @@ from ddxgraph.eval.scoring.rule import SCORER, Verdict, verdict_of
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.strategy import Strategy, strategy_of
 from ddxgraph.graph.trace import Trace
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, Patience
+from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.nodes.strategies import GRAPH, UnknownStrategy
 

@@ -25,9 +25,10 @@ from ddxgraph.eval.scoring.rule import Score, Verdict
 from ddxgraph.eval.scoring.run import manifest_of, score_run
 from ddxgraph.graph.trace import Provenance, provenance_of
 from ddxgraph.nodes.call.consultation import Allowance, Consultation, Turn, Wording
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.reply import form, text
 from ddxgraph.nodes.case import Case
-from ddxgraph.nodes.failure import EngineFailed, Patience
+from ddxgraph.nodes.failure import EngineFailed
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import PromptSet
 

@@ -1,7 +1,7 @@
 """One visit to a stop: its line to the model, the step that it writes, and where the journey goes."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END
@@ -34,6 +34,9 @@ from ddxgraph.nodes.failure import Failure
 from ddxgraph.nodes.registry import END as ENDED
 from ddxgraph.nodes.registry import STOPS
 from ddxgraph.nodes.stop import AnyNode, Briefing, Standpoint, TrunkStop
+
+_STOPPED: Final = frozenset({"stop", "end_turn", "eos"})
+"""Finish reasons of a reply that its model ended."""
 
 Route = Callable[[Standpoint], Move]
 
@@ -104,6 +107,8 @@ def step_of(plan: Plan, node: AnyNode, prompt: str, line: Consultation, **facts:
         latency_s=reply.latency_s,
         prompt_hash=plan.wording.prompts.hashes[prompt],
         attempts=reply.attempts,
+        finish_reason="" if reply.finish_reason in _STOPPED else reply.finish_reason,
+        left_out=reply.left_out,
         failure=reply.failure,
         **facts,
     )

@@ -11,16 +11,20 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from ddxgraph.common.errors import BadInput
-from ddxgraph.nodes.call.reply import OutputT, cut_off, met_its_cap, read_reply, response_format, writable
-from ddxgraph.nodes.call.usage import Usage, estimate_tokens, total_usage, usage_of
-from ddxgraph.nodes.failure import (
-    EngineFailed,
-    Failure,
-    FailureKind,
-    Patience,
-    engine_failure,
-    window_failure,
+from ddxgraph.nodes.call.errorkind import engine_failure, held_back, window_failure
+from ddxgraph.nodes.call.patience import Patience
+from ddxgraph.nodes.call.reply import OutputT, cut_off, read_reply, response_format, writable
+from ddxgraph.nodes.call.said import (
+    ending_of,
+    finish_reason_of,
+    refusal_of,
+    reply_text_of,
+    thoughts_of,
+    tokens_of,
 )
+from ddxgraph.nodes.call.tolerance import tolerance_for
+from ddxgraph.nodes.call.usage import Usage, estimate_tokens, total_usage, usage_of
+from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import PromptSet
 
@@ -96,12 +100,27 @@ class Reply(Generic[OutputT]):
     """OpenAI's `choices[0].logprobs.content`, if requested and returned."""
     truncated: bool = False
     """Whether it reached its token limit, as far as the engine says."""
+    finish_reason: str = ""
+    """Why it ended, in the engine's word."""
+    left_out: tuple[str, ...] = ()
+    """What the call left out, since the endpoint refuses it."""
+    thoughts: str = ""
+    """A reasoning model's thoughts, where the engine sets them apart."""
 
     def take(self, message: AIMessage) -> None:
-        """Take over the text and metadata of a message."""
-        self.text = writable(str(message.text))
-        self.logprobs = (message.response_metadata.get("logprobs") or {}).get("content")
-        self.truncated = met_its_cap(message)
+        """Take over the text and metadata of a message.
+
+        Raises:
+            EngineFailed: the service or the model held the reply back.
+        """
+        self.text = writable(reply_text_of(message))
+        self.logprobs = tokens_of(message)
+        self.finish_reason, self.thoughts = finish_reason_of(message), thoughts_of(message)
+        ending = ending_of(message)
+        self.truncated = ending == "cut off"
+        if ending in {"filtered", "refused"}:
+            words = refusal_of(message) or self.finish_reason
+            raise EngineFailed(held_back(self.turn.node, ending, words), called=False)
 
 
 class Wording(NamedTuple):
@@ -172,7 +191,7 @@ class Consultation:
                 attempts.append(Attempt(text=reply.text, error=error))
                 messages = self._repair(messages, reply.text, error)
                 if len(attempts) > 1 or not self._affords_repair(spent, turn, messages):
-                    reply.failure = _malformed(turn.node, attempts)
+                    reply.failure = _unread(reply, turn.max_tokens, attempts)
                     return None
         except EngineFailed as error:
             reply.failure = error.failure
@@ -200,8 +219,12 @@ class Consultation:
             raise
         finally:
             reply.latency_s = time.perf_counter() - start
-        reply.take(message)
         reply.usage = usage_of(message, messages)
+        try:
+            reply.take(message)
+        except EngineFailed as error:
+            reply.failure = error.failure
+            raise
         return reply
 
     def _opened(self, turn: Turn[Any]) -> list[BaseMessage]:
@@ -241,17 +264,35 @@ class Consultation:
         if turn.logprobs:
             kwargs |= {"logprobs": True, "top_logprobs": turn.logprobs}
         config = self._config(turn)
-        model, patience = self.wording.model, self.wording.patience
-        try:
-            if self.blocking:
-                return patience.through_blocking(lambda: model.invoke(messages, config, **kwargs))
-            return await patience.through(lambda: model.ainvoke(messages, config, **kwargs))
-        except Exception as error:
-            truncated = cut_off(error)
-            if truncated is not None:
-                return truncated
-            # Any error of a chat model is a failure of the engine.
-            raise EngineFailed(engine_failure(error, turn.node, secrets_of(model))) from error
+        tolerance = tolerance_for(self.wording.model)
+        while True:
+            model, fitted = tolerance.fitted(self.wording.model, kwargs)
+            try:
+                return await self._through(model, messages, config, fitted)
+            except Exception as error:
+                truncated = cut_off(error)
+                if truncated is not None:
+                    return truncated
+                if tolerance.learns_from(error, fitted, model):
+                    continue
+                # Any error of a chat model is a failure of the engine.
+                raise EngineFailed(engine_failure(error, turn.node, secrets_of(model))) from error
+            finally:
+                if self.reply is not None:
+                    self.reply.left_out = tolerance.left_out
+
+    async def _through(
+        self,
+        model: BaseChatModel,
+        messages: list[BaseMessage],
+        config: RunnableConfig,
+        settings: Mapping[str, Any],
+    ) -> AIMessage:
+        """The call itself, with the patience for a failing engine."""
+        patience = self.wording.patience
+        if self.blocking:
+            return patience.through_blocking(lambda: model.invoke(messages, config, **settings))
+        return await patience.through(lambda: model.ainvoke(messages, config, **settings))
 
     def _config(self, turn: Turn[Any]) -> RunnableConfig:
         metadata = {
@@ -272,14 +313,27 @@ def secrets_of(model: BaseChatModel) -> list[str]:
     return [secret.get_secret_value() for secret in held if secret.get_secret_value()]
 
 
-def _malformed(node: str, attempts: Sequence[Attempt]) -> Failure:
-    return Failure(
-        boundary="parse",
-        kind=FailureKind.MALFORMED,
-        node=node,
-        message=f"{node}: {len(attempts)} replies did not fit the schema (last: {attempts[-1].error}); "
-        "serve the model with JSON-schema output enforced",
-    )
+def _unread(reply: Reply[Any], cap: int, attempts: Sequence[Attempt]) -> Failure:
+    """The failure of replies that could not be read, by what the server said of the last one."""
+    node, tried = reply.turn.node, f"{len(attempts)} {'reply' if len(attempts) == 1 else 'replies'}"
+    kind = FailureKind.CUT_OFF if reply.truncated else FailureKind.MALFORMED
+    if reply.truncated:
+        told = (
+            f"{tried} did not end within {cap} tokens; give replies more room (`Limits`, the context window)"
+        )
+    elif not reply.text.strip() and reply.thoughts:
+        told = (
+            f"{tried} held thoughts and nothing else; serve the model with its thoughts off, or without a "
+            "reasoning parser"
+        )
+    elif not reply.text.strip():
+        told = f"{tried} came empty; see the server's log"
+    else:
+        told = (
+            f"{tried} did not fit the schema (last: {attempts[-1].error}); serve the model with JSON-schema "
+            "output enforced"
+        )
+    return Failure(boundary="parse", kind=kind, node=node, message=f"{node}: {told}")
 
 
 ResultT = TypeVar("ResultT")

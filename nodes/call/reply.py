@@ -53,19 +53,29 @@ def list_of(item: Any, most: int, least: int = 0) -> Any:
 @lru_cache(maxsize=4096)
 def response_format(output: type[BaseModel], name: str) -> Mapping[str, Any]:
     """OpenAI's `response_format` for a form, which vLLM and llama.cpp accept too."""
+    schema = output.model_json_schema()
     return {
         "type": "json_schema",
-        "json_schema": {"name": name, "strict": True, "schema": output.model_json_schema()},
+        "json_schema": {"name": name, "strict": True, "schema": _inlined(schema, schema.get("$defs", {}))},
     }
+
+
+def _inlined(schema: Any, defs: Mapping[str, Any]) -> Any:
+    """A schema with every definition in its place: some servers know no `$ref`."""
+    if isinstance(schema, list):
+        return [_inlined(each, defs) for each in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if "$ref" in schema:
+        return _inlined(defs[schema["$ref"].rsplit("/", 1)[1]], defs)
+    return {key: _inlined(value, defs) for key, value in schema.items() if key != "$defs"}
 
 
 OutputT = TypeVar("OutputT", bound=BaseModel)
 
 _FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
-_THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+_THOUGHT: Final = re.compile(r"\A\s*(?:<think>)?.*?</think>\s*", re.DOTALL)
 _ERROR_CHARS: Final = 300
-_CAPPED: Final = frozenset({"length", "max_tokens"})
-"""Finish reasons of OpenAI's and Anthropic's APIs for a reply that reached its token limit."""
 
 
 class Reading(NamedTuple, Generic[OutputT]):
@@ -76,7 +86,7 @@ class Reading(NamedTuple, Generic[OutputT]):
 
 
 def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
-    """Parse a reply, after removing a code fence around the JSON or a `<think>` block before it."""
+    """Parse a reply, after removing a code fence around it, or thoughts before it that end in `</think>`."""
     if not text.startswith("{"):
         text = _THOUGHT.sub("", text, count=1)
         fenced = _FENCE.match(text)
@@ -90,12 +100,6 @@ def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
 def writable(text: str) -> str:
     """A reply that can be written to a file: half a surrogate pair, which JSON may contain, becomes `?`."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def met_its_cap(message: AIMessage) -> bool:
-    """Whether a reply ended at its token limit; False if the engine gives no reason."""
-    metadata = message.response_metadata
-    return str(metadata.get("finish_reason") or metadata.get("stop_reason")).lower() in _CAPPED
 
 
 def cut_off(error: Exception) -> AIMessage | None:

@@ -117,6 +117,12 @@ def _plain(text: str) -> str:
     return " ".join(bare.split()).rstrip(". ").casefold()
 
 
+_ROUNDED: Final = 1e-2
+"""A log-probability is at most 0, and probabilities sum to at most 1, but for what rounding adds."""
+_UNSEEN: Final = 1e-6
+"""What reported alternatives always leave, since their log-probabilities are rounded."""
+
+
 class _Place(NamedTuple):
     token: Mapping[str, Any]
     offset: int
@@ -129,8 +135,9 @@ def probabilities_at(
     """Probability of each option's letter at one place in a reply.
 
     Engines report log-probabilities before the grammar masks tokens, so most of the mass may lie elsewhere: the
-    probabilities are renormalised over the letters. A letter that is not among the reported alternatives gets the
-    smallest reported probability, which is its upper bound.
+    probabilities are renormalised over the letters. Letters that are not among the reported alternatives share
+    evenly what the reported ones leave, and none gets more than the least likely of these has. Where that could
+    be as much as the likeliest known letter has, too little is known, and there is no distribution.
 
     Args:
         place: index of the letter in the text.
@@ -146,18 +153,38 @@ def probabilities_at(
     if at is None:
         return None
     lead = str(at.token["token"])[: at.offset]
-    alternatives = [*(at.token.get("top_logprobs") or ()), at.token]
-    logprobs: dict[str, float] = {}
-    for alternative in alternatives:
-        token = str(alternative["token"])
+    reported = _reported(at.token)
+    known: dict[str, float] = {}
+    for token, probability in reported.items():
         letter = token[len(lead) : len(lead) + 1]
         closes = token[len(lead) + 1 :].lstrip(closing) == ""
         if token.startswith(lead) and letter in letters and closes:
-            logprobs[letter] = max(logprobs.get(letter, -math.inf), float(alternative["logprob"]))
-    if not logprobs:
+            known[letter] = max(known.get(letter, 0.0), probability)
+    if not known:
         return None
-    floor = min(float(alternative["logprob"]) for alternative in alternatives)
-    return _softmax({letter: logprobs.get(letter, floor) for letter in letters})
+    unknown = [letter for letter in letters if letter not in known]
+    most = max(known.values())
+    left = max(1 - sum(reported.values()), _UNSEEN)
+    share = min(left / len(unknown), *reported.values()) if unknown else 0.0
+    if most <= share or sum(reported.values()) > 1 + _ROUNDED:
+        return None
+    total = sum(known.values()) + share * len(unknown)
+    return {letter: known.get(letter, share) / total for letter in letters}
+
+
+def _reported(token: Mapping[str, Any]) -> dict[str, float]:
+    """The alternatives at a token with their probabilities; without those whose log-probability is no number."""
+    listed = token.get("top_logprobs")
+    alternatives = [*listed, token] if isinstance(listed, Sequence) else [token]
+    reported: dict[str, float] = {}
+    for alternative in alternatives:
+        if not isinstance(alternative, Mapping):
+            continue
+        logprob = alternative.get("logprob")
+        if isinstance(logprob, int | float) and not isinstance(logprob, bool) and logprob <= _ROUNDED:
+            name = str(alternative.get("token", ""))
+            reported[name] = max(reported.get(name, 0.0), math.exp(logprob))
+    return reported
 
 
 def _token_at(place: int, text: str, tokens: Sequence[Mapping[str, Any]]) -> _Place | None:
@@ -176,10 +203,3 @@ def _token_at(place: int, text: str, tokens: Sequence[Mapping[str, Any]]) -> _Pl
         elif before != text:
             return None
     return None
-
-
-def _softmax(logits: Mapping[str, float]) -> dict[str, float]:
-    top = max(logits.values())
-    weights = {key: math.exp(value - top) for key, value in logits.items()}
-    total = sum(weights.values())
-    return {key: weight / total for key, weight in weights.items()}

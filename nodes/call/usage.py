@@ -1,8 +1,10 @@
 """Token usage of calls to a model, as the engine reports it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from pydantic import BaseModel, ConfigDict
 
 BYTES_PER_TOKEN = 3
@@ -70,10 +72,14 @@ def estimate_tokens(texts: Iterable[str]) -> int:
     return tokens
 
 
+_TEMPLATE_TOKENS: Final = 4_096
+"""More than any chat template adds to a prompt, the description of a form included."""
+
+
 def usage_of(message: AIMessage, prompt: Sequence[BaseMessage]) -> Usage:
-    """Usage of one call from the message's metadata; estimated if the engine reported none."""
+    """Usage of one call from the message's metadata; estimated if the engine reported none, or what cannot be."""
     reported = message.usage_metadata
-    if reported is None:
+    if reported is None or not _can_be(reported, message, prompt):
         return Usage(
             calls=1,
             prompt_tokens=estimate_tokens(str(m.text) for m in prompt),
@@ -87,3 +93,12 @@ def usage_of(message: AIMessage, prompt: Sequence[BaseMessage]) -> Usage:
         cached_tokens=details.get("cache_read") if details else None,
         completion_tokens=reported["output_tokens"],
     )
+
+
+def _can_be(reported: UsageMetadata, message: AIMessage, prompt: Sequence[BaseMessage]) -> bool:
+    """Whether a report is possible: a prompt has tokens, a reply too, and neither more than it has bytes."""
+    spent, written = reported["input_tokens"], reported["output_tokens"]
+    if spent <= 0 or written < 0 or (written == 0 and str(message.text)):
+        return False
+    size = sum(len(str(m.text).encode("utf-8", "replace")) for m in prompt)
+    return spent <= size + _TEMPLATE_TOKENS

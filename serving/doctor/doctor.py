@@ -13,9 +13,10 @@ from pydantic import BaseModel
 from ddxgraph.common.errors import EndpointError, ServerError
 from ddxgraph.nodes import conclude
 from ddxgraph.nodes.call.consultation import CONVERSATION_KEY, TOP_LOGPROBS, secrets_of
+from ddxgraph.nodes.call.errorkind import engine_failure, kind_of
 from ddxgraph.nodes.call.reply import form, list_of, one_of, response_format, whole, writable
 from ddxgraph.nodes.call.usage import total_usage, usage_of
-from ddxgraph.nodes.failure import FailureKind, engine_failure, kind_of
+from ddxgraph.nodes.failure import FailureKind
 from ddxgraph.nodes.settings import Limits
 from ddxgraph.serving.address import without_password
 from ddxgraph.serving.api import NO_KEY, ServerApi

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from ddxgraph.common.words import cut
 from ddxgraph.nodes.call.consultation import TOP_LOGPROBS
+from ddxgraph.nodes.call.errorkind import in_one_line
 from ddxgraph.nodes.call.reply import read_reply
 from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.nodes.conclude import letter_probabilities
-from ddxgraph.nodes.failure import FailureKind, in_one_line
+from ddxgraph.nodes.failure import FailureKind
 from ddxgraph.serving.models import ServedModel
 
 

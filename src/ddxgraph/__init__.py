@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from ddxgraph.graph.traversal import asolve as asolve
     from ddxgraph.graph.traversal import solve as solve
     from ddxgraph.graph.traversal import trace_of as trace_of
+    from ddxgraph.nodes.call.patience import Patience as Patience
     from ddxgraph.nodes.case import Case as Case
-    from ddxgraph.nodes.failure import Patience as Patience
     from ddxgraph.nodes.settings import Limits as Limits
     from ddxgraph.nodes.settings import Sampling as Sampling
     from ddxgraph.serving.connect import connect as connect
@@ -88,7 +88,7 @@ else:
             "Limits": "ddxgraph.nodes.settings",
             "LoopError": "ddxgraph.common.errors",
             "LoopUnfinished": "ddxgraph.common.errors",
-            "Patience": "ddxgraph.nodes.failure",
+            "Patience": "ddxgraph.nodes.call.patience",
             "Policy": "ddxgraph.graph.routing",
             "RunFolderError": "ddxgraph.common.errors",
             "RunSource": "ddxgraph.training.gate.screen",

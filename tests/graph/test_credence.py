@@ -30,14 +30,14 @@ def evidence(**strengths: dict[str, int]) -> Weights:
         ({}, {}, (), {}),
         ({"A": 0.2}, {}, (), {"A": 1.0}),
         ({"A": 0.5, "B": 0.5}, {}, (), {"A": 0.5, "B": 0.5}),
-        ({"A": 0.5, "B": 0.25}, {}, (), {"A": 0.75, "B": 0.25}),
+        ({"A": 0.5, "B": 0.25}, {}, (), {"A": 2 / 3, "B": 1 / 3}),
         ({"A": 0.5, "B": 0.5}, {"A": {"F1": 1}}, (), {"A": 0.75, "B": 0.25}),
         ({"A": 0.5, "B": 0.5}, {"A": {"F1": 2}}, (), {"A": 0.9, "B": 0.1}),
         ({"A": 0.5, "B": 0.5}, {"A": {"F1": 2, "F2": -2}}, (), {"A": 0.5, "B": 0.5}),
         ({"A": 0.5, "B": 0.5}, {"B": {"F1": -1}}, (), {"A": 0.75, "B": 0.25}),
         ({"A": 0.5, "B": 0.5}, {}, ("A",), {"A": 0.001, "B": 0.999}),
         ({"A": 0.9, "B": 0.1}, {}, ("A",), {"A": 0.001, "B": 0.999}),
-        ({"A": 0.001, "B": 0.999}, {"A": {"F1": -2}}, ("A",), {"A": 1 / (1 + 9 * 999**2), "B": 1.0}),
+        ({"A": 0.001, "B": 0.999}, {"A": {"F1": -2}}, ("A",), {"A": 1 / (1 + 9 * 999), "B": 8991 / 8992}),
         ({"A": 0.5, "B": 0.5}, {}, ("A", "B"), {"A": 0.5, "B": 0.5}),
         ({"A": 0.5, "B": 0.5}, {"Z": {"F1": 2}}, ("Z",), {"A": 0.5, "B": 0.5}),
     ],
@@ -46,6 +46,18 @@ def test_credence_follows_from_priors_strengths_and_refutations(priors, weights,
     shares = credence([hypothesis(*pair) for pair in priors.items()], evidence(**weights), refuted)
     assert shares == pytest.approx(expected)
     assert list(shares) == list(priors)
+
+
+@pytest.mark.parametrize(
+    "percents", [(80, 8, 4, 8), (97, 1, 1, 1), (25, 25, 25, 25), (50, 50), (60, 30, 9, 1), (99, 1)]
+)
+def test_priors_that_sum_to_one_come_out_as_they_went_in(percents):
+    priors = dict(zip("ABCD", (percent / 100 for percent in percents), strict=False))
+    known = [hypothesis(*pair) for pair in priors.items()]
+    assert credence(known, {}) == pytest.approx(priors)
+    weighed = credence(known, evidence(A={"F1": 1}, B={"F1": -2}))
+    odds = [weighed["A"] / priors["A"], weighed["B"] / priors["B"]]
+    assert odds[0] / odds[1] == pytest.approx(27), "evidence multiplies the odds, whatever the priors"
 
 
 def test_a_step_of_strength_triples_the_odds():

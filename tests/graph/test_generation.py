@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 
 import jsonschema
 import pytest
@@ -104,11 +105,14 @@ async def test_a_trace_gives_the_conversation_back(style):
 
 
 async def test_the_distribution_of_a_trace_is_its_generations():
-    top = [{"token": " B", "logprob": -0.1}, {"token": " A", "logprob": -0.1}]
-    content = [{"token": "Answer:", "logprob": 0.0}, {"token": " B", "logprob": -0.1, "top_logprobs": top}]
+    top = [{"token": " B", "logprob": math.log(0.5)}, {"token": " A", "logprob": math.log(0.3)}]
+    content = [
+        {"token": "Answer:", "logprob": 0.0},
+        {"token": " B", "logprob": math.log(0.5), "top_logprobs": top},
+    ]
     trace = await taken("cot", AIMessage("Answer: B", response_metadata={"logprobs": {"content": content}}))
     assert trace.distribution_from == "logprobs"
-    assert trace.distribution == pytest.approx(dict.fromkeys("ABCD", 0.25))
+    assert trace.distribution == pytest.approx({"A": 0.3, "B": 0.5, "C": 0.1, "D": 0.1})
 
 
 @every_free_text

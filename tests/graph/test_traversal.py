@@ -43,7 +43,7 @@ def by_branch(model):
 
 def weighable(request):
     """Findings that a check may name, by its form."""
-    return request.schema["$defs"]["WeighedFinding"]["properties"]["finding"]["enum"]
+    return request.schema["properties"]["weights"]["items"]["properties"]["finding"]["enum"]
 
 
 def test_a_case_goes_straight_to_its_conclusion():
@@ -61,7 +61,7 @@ def test_a_case_goes_straight_to_its_conclusion():
 def test_evidence_moves_credence_from_prior_to_the_conclusion():
     trace, _ = walk(STRAIGHT)
     before, after = trace.steps[1].credence, trace.steps[-1].credence
-    odds = {"A": 3 / 7, "B": 1, "C": 1 / 9, "D": 1 / 9}
+    odds = {"A": 0.3, "B": 0.5, "C": 0.1, "D": 0.1}
     assert before == pytest.approx({key: value / sum(odds.values()) for key, value in odds.items()})
     odds = {"A": odds["A"] * 3, "B": odds["B"] * 27, "C": odds["C"] / 9, "D": odds["D"] / 9}
     assert after == pytest.approx({key: value / sum(odds.values()) for key, value in odds.items()})
@@ -153,7 +153,7 @@ def test_only_the_targets_are_rechecked_and_their_new_weights_replace_the_old():
     assert (trace.outcome, trace.ended, trace.answer) == ("answered", "concluded", "B")
     assert trace.usage.calls == 10
     assert [step.parent for step in trace.steps[6:]] == [1, 6, 6, 8]
-    odds = {"A": 3 / 7 / 27, "B": 27, "C": 1 / 81, "D": 1 / 81}
+    odds = {"A": 0.3 / 27, "B": 0.5 * 27, "C": 0.1 / 9, "D": 0.1 / 9}
     assert trace.steps[-1].credence == pytest.approx({k: v / sum(odds.values()) for k, v in odds.items()})
 
 
@@ -205,7 +205,7 @@ def test_a_narrow_margin_is_sent_back_once_to_the_two_leaders():
         "check_evidence:A -> reflect [self]",
         *CONCLUDING,
     ]
-    assert trace.steps[6].move.reason == "margin 0.35 below 0.90"
+    assert trace.steps[6].move.reason == "margin 0.20 below 0.90"
 
 
 def test_a_free_form_case_names_its_own_hypotheses_and_answers_in_words():

@@ -142,11 +142,67 @@ def test_mass_on_other_tokens_is_renormalised_away():
     assert found == pytest.approx({"A": 0.2, "B": 0.6, "C": 0.1, "D": 0.1})
 
 
-def test_a_letter_outside_the_alternatives_gets_the_smallest_reported_probability():
+@pytest.mark.parametrize(
+    ("top", "expected"),
+    [
+        ({"B": 0.8, "A": 0.1, "The": 0.04, "b": 0.04}, {"A": 0.1, "B": 0.8, "C": 0.01, "D": 0.01}),
+        ({"B": 0.905}, {"A": 0.095 / 3, "B": 0.905, "C": 0.095 / 3, "D": 0.095 / 3}),
+        ({"B": 0.4, "A": 0.3}, {"A": 0.3, "B": 0.4, "C": 0.15, "D": 0.15}),
+        ({"B": 0.5, "A": 0.3, "x": 0.001}, {"A": 0.3, "B": 0.5, "C": 0.001, "D": 0.001}),
+        ({"B": 0.9, "A": 0.1}, {"A": 0.1, "B": 0.9, "C": 0, "D": 0}),
+        ({"B": 0.01, "The": 0.2}, None),
+        ({"B": 0.2}, None),
+        ({"B": 0.905, "A": 0.905}, None),
+    ],
+)
+def test_letters_outside_the_alternatives_share_what_these_leave(top, expected):
+    """Never more than the least likely alternative has; no distribution where that could be the leader's part."""
     pieces = [*HEAD, ' "', "B", '"}']
-    top = {"B": math.log(0.8), "A": math.log(0.1), "The": math.log(0.05), "b": math.log(0.05)}
-    found = letter_probabilities("".join(pieces), told(pieces, -2, top), LETTERS)
-    assert found == pytest.approx({"A": 0.1, "B": 0.8, "C": 0.05, "D": 0.05})
+    found = letter_probabilities(
+        "".join(pieces), told(pieces, -2, {k: math.log(p) for k, p in top.items()}), LETTERS
+    )
+    if expected is None:
+        assert found is None
+        return
+    total = sum(expected.values())
+    assert found == pytest.approx({key: value / total for key, value in expected.items()}, abs=1e-6)
+    assert min(found.values()) > 0
+
+
+NO_NUMBERS = {
+    "null": None,
+    "NaN": math.nan,
+    "infinite": math.inf,
+    "positive": 3.5,
+    "a text": "-0.1",
+    "a flag": True,
+    "a list": [-0.1],
+}
+
+
+@pytest.mark.parametrize("odd", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_a_log_probability_that_is_no_number_is_left_out(odd):
+    pieces = [*HEAD, ' "', "B", '"}']
+    tokens = told(
+        pieces, -2, {"B": math.log(0.7), "A": math.log(0.2), "C": math.log(0.06), "D": math.log(0.04)}
+    )
+    tokens[-2]["top_logprobs"][1]["logprob"] = odd
+    found = letter_probabilities("".join(pieces), tokens, LETTERS)
+    assert found is not None
+    assert found["B"] > found["C"] > 0
+    for listed in [tokens, *(token["top_logprobs"] for token in tokens)]:
+        for token in listed:
+            token["logprob"] = odd
+    assert letter_probabilities("".join(pieces), tokens, LETTERS) is None
+
+
+@pytest.mark.parametrize("odd", [None, "x", 7, {"B": -0.1}, [None], ["B"], [["B", -0.1]], [{}]])
+def test_alternatives_of_another_shape_are_left_out(odd):
+    pieces = [*HEAD, ' "', "B", '"}']
+    tokens = told(pieces, -2, {"B": math.log(0.9)})
+    tokens[-2] = {"token": "B", "logprob": math.log(0.9), "top_logprobs": odd}
+    found = letter_probabilities("".join(pieces), tokens, LETTERS)
+    assert found is None or found["B"] == pytest.approx(0.9, abs=0.02)
 
 
 def test_words_that_begin_with_a_letter_are_no_letters():

@@ -3,7 +3,8 @@ import pytest
 from langchain_core import exceptions
 from langchain_openai.chat_models import base
 
-from ddxgraph.nodes.failure import FailureKind, engine_failure
+from ddxgraph.nodes.call.errorkind import engine_failure
+from ddxgraph.nodes.failure import FailureKind
 
 
 class Slow(exceptions.ModelTimeoutError):

@@ -101,7 +101,7 @@ def test_words_and_other_leads_are_no_letters():
     pieces = ["Answer:", " B"]
     content = told(pieces, -1, " ")
     for token in (" Both", " Asthma", "D", " (C", " b"):
-        content[-1]["top_logprobs"].append({"token": token, "logprob": -0.001})
+        content[-1]["top_logprobs"].append({"token": token, "logprob": math.log(0.01)})
     assert probabilities_at(8, "Answer: B", content, LETTERS, CLOSES) == pytest.approx(WANTED)
 
 

@@ -29,7 +29,8 @@ from pydantic import ValidationError
 from scripted_server import HttpError, scripted_server
 
 from ddxgraph import Trace, asolve, build_graph, connect, solve
-from ddxgraph.nodes.failure import LOG, FailureKind, Patience
+from ddxgraph.nodes.call.patience import LOG, Patience
+from ddxgraph.nodes.failure import FailureKind
 from ddxgraph.testing import Request, smallest
 
 QUICK = Patience(away_s=30, attempts=3, first_wait_s=0.001, longest_wait_s=0.002)

@@ -18,7 +18,7 @@ from ddxgraph.common.errors import BadInput, CompileError
 from ddxgraph.experiment.arms import arms
 from ddxgraph.experiment.arms import strategy_of as strategy_of_arm
 from ddxgraph.experiment.config import read_experiment
-from ddxgraph.nodes.failure import Patience
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.testing import ScriptedChatModel
 from ddxgraph.training.gate.config import Balance, GateConfig, Split
 from ddxgraph.training.loop.config import read_loop

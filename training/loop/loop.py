@@ -15,7 +15,7 @@ from ddxgraph.common.errors import LoopUnfinished, NotDone
 from ddxgraph.common.files import read_json, write_json
 from ddxgraph.eval.scoring.run import ScoredRun, score_run
 from ddxgraph.graph.strategy import GraphStrategy, Strategy, strategy_of
-from ddxgraph.nodes.failure import Patience
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.training.gate.decontamination import HeldOutSets
 from ddxgraph.training.gate.reasons import Reason

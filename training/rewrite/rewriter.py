@@ -18,8 +18,9 @@ from ddxgraph.batch.runner import GRACE_S
 from ddxgraph.common.errors import BadInput, RewritesUnfinished
 from ddxgraph.graph.trace import Trace, provenance_of
 from ddxgraph.nodes.call.consultation import Allowance, Consultation, Turn, Wording
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.usage import Usage, estimate_tokens, total_usage
-from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind, Patience
+from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.training.rewrite.check import CHECK, Fault, FaultKind, check_rewrite, milestones

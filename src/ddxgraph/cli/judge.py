@@ -49,7 +49,7 @@ def judge(  # noqa: PLR0917 - one parameter an option
     from ddxgraph.eval.cases import CaseFile
     from ddxgraph.eval.scoring.judge import judge_model, questions_of
     from ddxgraph.eval.scoring.run import manifest_of, score_run
-    from ddxgraph.nodes.failure import Patience
+    from ddxgraph.nodes.call.patience import Patience
 
     known = manifest_of(run)
     rows = list(CaseFile(cases)) if cases and known.selection is None else None  # a benchmark brings its own

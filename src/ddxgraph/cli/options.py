@@ -120,7 +120,7 @@ def retries_counted(tally: "Tally", update: Callable[[], None] | None) -> Iterat
         tally: where they are counted.
         update: called after each, so that the display shows why nothing ends while the engine is away.
     """
-    from ddxgraph.nodes.failure import LOG
+    from ddxgraph.nodes.call.patience import LOG
 
     class Counting(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

@@ -89,7 +89,7 @@ def run(  # noqa: PLR0917 - one parameter an option
     """
     from ddxgraph.graph.budget import Budget
     from ddxgraph.graph.strategy import strategy_of
-    from ddxgraph.nodes.failure import Patience
+    from ddxgraph.nodes.call.patience import Patience
     from ddxgraph.nodes.settings import Sampling
 
     known_strategy(strategy)

@@ -222,10 +222,11 @@ async def test_a_reply_that_met_its_token_limit_is_repaired_like_any_other(line_
     assert reply.usage.prompt_tokens > 70
 
 
-async def test_two_replies_that_met_their_token_limit_are_a_malformed_reply(line_to):
+async def test_two_replies_that_met_their_token_limit_are_said_to_be_cut_off(line_to):
     line = line_to(scripted(cut_off(JSON[:20])))
     assert await line.ask(TURN) is None
-    assert line.reply.failure.kind is FailureKind.MALFORMED
+    assert line.reply.failure.kind is FailureKind.CUT_OFF
+    assert f"did not end within {TURN.max_tokens} tokens" in line.reply.failure.message
     assert (line.reply.usage.calls, line.reply.usage.completion_tokens) == (2, 100)
 
 

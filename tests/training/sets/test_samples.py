@@ -70,6 +70,7 @@ def test_what_was_absent_is_told_without_a_null(sample, rich):
         "engine": 0,
         "gold": 0,
         "label": 0,
+        "expert": 0,
     }
     assert meta["notes"] == {"answer_key": False, "expert_approved": False, "not_scored": False}
     told = record_of(rich, [Note.ANSWER_KEY]).meta

@@ -89,7 +89,7 @@ def rewritten(compiled: "Iterable[tuple[Trace, Sample]]", how: Rewriting) -> Pas
         compiled: each trace with its `longmonolog` sample; traces are not kept.
         how: the settings.
     """
-    from ddxgraph.nodes.failure import Patience
+    from ddxgraph.nodes.call.patience import Patience
     from ddxgraph.nodes.settings import Sampling
     from ddxgraph.training.rewrite.rewriter import Rewriter, draft_of, summary_of
 

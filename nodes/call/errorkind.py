@@ -1,0 +1,177 @@
+"""The kind of failure that an error of a chat model is, by what the server said, and how to mend it. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from langchain_core.exceptions import (
+    ContextOverflowError,
+    ModelAPIError,
+    ModelAuthenticationError,
+    ModelConnectionError,
+    ModelNotFoundError,
+    ModelPermissionDeniedError,
+    ModelRateLimitError,
+    ModelTimeoutError,
+)
+
+from ddxgraph.nodes.call.said import ErrorSaid, error_said, is_filtered
+from ddxgraph.nodes.failure import Failure, FailureKind
+
+_MOST_CHARS: Final = 500
+_PAYMENT: Final = 402
+_SERVER_ERRORS: Final = 500
+
+_KINDS: tuple[tuple[type[Exception], FailureKind, str], ...] = (
+    (ModelTimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
+    (TimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
+    (ModelConnectionError, FailureKind.CONNECTION, "is the server running at this address?"),
+    (ConnectionError, FailureKind.CONNECTION, "is the server running at this address?"),
+    (ModelRateLimitError, FailureKind.RATE_LIMIT, "lower the concurrency or wait"),
+    (ModelAuthenticationError, FailureKind.AUTHENTICATION, "check the API key (DDXGRAPH_API_KEY)"),
+    (ModelPermissionDeniedError, FailureKind.AUTHENTICATION, "this key may not use this model"),
+    (ModelNotFoundError, FailureKind.MODEL_NOT_FOUND, "check the model's name (DDXGRAPH_MODEL)"),
+    (
+        ContextOverflowError,
+        FailureKind.CONTEXT_LENGTH,
+        "shorten the case, serve a longer context, or lower the budget",
+    ),
+    (ModelAPIError, FailureKind.SERVER, "see the server's log"),
+)
+
+
+_OVERFLOW: Final = re.compile(
+    r"context.{0,60}(exceed|maximum|too long|overflow|length of only|limit|not enough)"
+    r"|(exceed|maximum|too long|overflow|longer than|larger than).{0,60}context"
+    r"|(prompt|inputs?).{0,60}(too long|too large|exceed)|max_new_tokens|maximum.{0,20}(tokens|length)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""How servers say that a prompt and its reply do not fit the context window."""
+_QUOTA: Final = re.compile(
+    r"insufficient.?(quota|funds|balance|credit)|billing|exceeded your current quota|out of credits?|payment",
+    re.IGNORECASE,
+)
+_BUSY: Final = re.compile(
+    r"overload|unavailable|try again|at capacity|is loading|loading model|not ready|too many requests",
+    re.IGNORECASE,
+)
+_BY_STATUS: Final[Mapping[int, tuple[FailureKind, str]]] = {
+    401: (FailureKind.AUTHENTICATION, "check the API key (DDXGRAPH_API_KEY)"),
+    403: (FailureKind.AUTHENTICATION, "this key may not use this model"),
+    404: (FailureKind.MODEL_NOT_FOUND, "check the model's name (DDXGRAPH_MODEL)"),
+    408: (FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
+    409: (FailureKind.SERVER, "see the server's log"),
+    413: (FailureKind.CONTEXT_LENGTH, "shorten the case or serve a longer context"),
+    425: (FailureKind.SERVER, "see the server's log"),
+    429: (FailureKind.RATE_LIMIT, "lower the concurrency or wait"),
+}
+
+
+def _typed(error: Exception) -> tuple[FailureKind, str]:
+    """The kind of an error, and how to fix it. The server's own words go before its status."""
+    said = error_said(error)
+    told = f"{said.codes} {said.words} {'' if said.words else error}"
+    if isinstance(error, ContextOverflowError) or (
+        said.status not in {401, 404, 429} and _OVERFLOW.search(told)
+    ):
+        return FailureKind.CONTEXT_LENGTH, "shorten the case, serve a longer context, or lower the budget"
+    if said.status == _PAYMENT or (said.status in {None, 400, 403, 429} and _QUOTA.search(told)):
+        return FailureKind.QUOTA, "the account's quota is spent: add to it, or use another key"
+    if is_filtered(said):
+        return (
+            FailureKind.FILTERED,
+            "the service holds it back for its content; use a model that answers such cases",
+        )
+    for cls, kind, mend in _KINDS:
+        if isinstance(error, cls):
+            return kind, mend
+    return _typed_by_status(error, said, told)
+
+
+def _typed_by_status(error: Exception, said: ErrorSaid, told: str) -> tuple[FailureKind, str]:
+    if said.status is not None and said.status in _BY_STATUS:
+        return _BY_STATUS[said.status]
+    if (said.status or 0) >= _SERVER_ERRORS or (said.words and _BUSY.search(told)):
+        return FailureKind.SERVER, "see the server's log"
+    if isinstance(error, TypeError) and "choices" in str(error):  # how LangChain puts it
+        return FailureKind.SERVER, "the answer of the server holds no reply; see the server's log"
+    return FailureKind.OTHER, "see the server's log"
+
+
+def kind_of(error: Exception) -> FailureKind:
+    """The kind of failure that an error of a chat model is."""
+    return _typed(error)[0]
+
+
+def window_failure(node: str, window: int) -> Failure:
+    """The failure of a prompt that leaves no room for a reply; known before the call."""
+    return Failure(
+        boundary="engine",
+        kind=FailureKind.CONTEXT_LENGTH,
+        node=node,
+        message=f"{node}: the prompt leaves no room for a reply in the context window of {window} tokens; "
+        "shorten the case or serve a longer context",
+    )
+
+
+def held_back(node: str, ending: str, words: str) -> Failure:
+    """The failure of a reply that was held back: `filtered` by the service, or `refused` by the model."""
+    kind = FailureKind.FILTERED if ending == "filtered" else FailureKind.REFUSED
+    who = "the service held the reply back" if ending == "filtered" else "the model refused"
+    return Failure(
+        boundary="engine",
+        kind=kind,
+        node=node,
+        message=f"{node}: {who} ({in_one_line(words)}); use a model that answers such cases",
+    )
+
+
+def in_one_line(text: str, secrets: Iterable[str] = ()) -> str:
+    """Text of others as part of a message: short, on one line, without secrets or halves of characters."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return " ".join(text.encode("utf-8", "replace").decode().split())[:_MOST_CHARS]
+
+
+def engine_failure(error: Exception, node: str, secrets: Iterable[str] = ()) -> Failure:
+    """Type an error of a chat model.
+
+    Args:
+        error: what the model raised.
+        node: the node that called it.
+        secrets: texts to mask in the message.
+
+    Returns:
+        The failure, with the error's message and how to fix it.
+    """
+    kind, mend = _typed(error)
+    said = error_said(error)
+    message = in_one_line(said.words if said.words and said.words not in str(error) else str(error), secrets)
+    if said.status and str(said.status) not in message:
+        message = f"HTTP status {said.status}: {message}"
+    if said.retry_after_s and kind in AWAY | AILING:
+        asked = f"the server asks to wait {said.retry_after_s:.0f} s"
+        mend = f"{asked}: run it again then, or raise the patience (`away_s`)"
+    return Failure(
+        boundary="engine",
+        kind=kind,
+        node=node,
+        message=f"{node}: the model gave no reply ({type(error).__name__}: {message}); {mend}",
+    )
+
+
+AWAY: Final = frozenset({FailureKind.CONNECTION, FailureKind.RATE_LIMIT})
+AILING: Final = frozenset({FailureKind.TIMEOUT, FailureKind.SERVER})
+_AWAY_STATUS: Final = frozenset({425, 502, 503, 504, 529})
+"""Status codes of a proxy without its server, and of an engine that is still loading or overloaded."""
+
+
+def is_trouble(error: BaseException) -> bool:
+    """Whether an error may pass, so that the call is worth repeating."""
+    return isinstance(error, Exception) and kind_of(error) in AWAY | AILING
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the engine is away: it refuses connections, restarts or is overloaded."""
+    kind = kind_of(error) if isinstance(error, Exception) else None
+    return kind in AWAY or error_said(error).status in _AWAY_STATUS

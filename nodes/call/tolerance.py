@@ -1,0 +1,154 @@
+"""What an endpoint refuses although a call can do without it: left out once it is refused, and remembered."""
+
+import logging
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, Final
+from weakref import finalize
+
+from langchain_core.language_models import BaseChatModel
+
+from ddxgraph.nodes.call.said import error_said
+
+LOG: Final = logging.getLogger("ddxgraph.engine")
+
+_PARAMETERS: Final = ("temperature", "top_p", "seed")
+"""Sampling parameters, which may stand in the call or in the chat model itself."""
+_LIMITS: Final[Mapping[str, str]] = {
+    "max_completion_tokens": "max_tokens",
+    "max_tokens": "max_completion_tokens",
+}
+"""The token limit of a reply: the newer and the older name, each with the other one."""
+_KEYWORDS: Final = ("maxLength", "minLength", "maxItems", "minItems", "maximum", "minimum", "pattern")
+"""Keywords of a JSON schema that narrow what a form takes. Without them a reply is read as strictly as before."""
+_REFUSALS: Final = frozenset({400, 404, 415, 422, 501})
+"""Statuses by which a server refuses a request for what stands in it."""
+_MOST: Final = re.compile(
+    r"(?:max(?:imum)?(?: allowed)?|at most|up to|less than or equal to|<=|between 0 and)\D{0,20}?(\d+)", re.I
+)
+
+
+class Tolerance:
+    """What calls to one endpoint leave out, since it refused it."""
+
+    def __init__(self) -> None:
+        self._dropped: set[str] = set()
+        self._most_logprobs: int | None = None
+        self._fitted: BaseChatModel | None = None
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What calls leave out, in words; empty at first."""
+        fewer = () if self._most_logprobs is None else (f"top_logprobs above {self._most_logprobs}",)
+        return (*sorted(self._dropped), *fewer)
+
+    def fitted(
+        self, model: BaseChatModel, settings: Mapping[str, Any]
+    ) -> tuple[BaseChatModel, dict[str, Any]]:
+        """The chat model and the keyword arguments of a call, without what was refused."""
+        if not self.left_out:
+            return model, dict(settings)
+        kept = {key: value for key, value in settings.items() if key not in self._dropped}
+        if "logprobs" in self._dropped:
+            kept.pop("top_logprobs", None)
+        elif self._most_logprobs is not None and "top_logprobs" in kept:
+            kept["top_logprobs"] = min(kept["top_logprobs"], self._most_logprobs)
+        if "max_completion_tokens" in self._dropped and "max_tokens" in settings:
+            # LangChain's clients send either name as the newer one.
+            kept.pop("max_tokens", None)
+            kept["extra_body"] = {**(kept.get("extra_body") or {}), "max_tokens": settings["max_tokens"]}
+        if "response_format" in kept:
+            kept["response_format"] = without_keywords(kept["response_format"], self._dropped & {*_KEYWORDS})
+        return self._model(model), kept
+
+    def learns_from(self, error: Exception, sent: Mapping[str, Any], model: BaseChatModel) -> bool:
+        """Note what a server refuses of a call.
+
+        Args:
+            error: what the call raised.
+            sent: its keyword arguments.
+            model: the chat model.
+
+        Returns:
+            Whether the call is worth repeating without it.
+        """
+        said = error_said(error)
+        told = said.words or str(error)
+        unknown_to_client = isinstance(error, TypeError) and "unexpected keyword" in told
+        if said.status not in _REFUSALS and not unknown_to_client:
+            return False
+        before = self.left_out
+        refused = next((name for name in self._sent(sent, model) if _names(told, name)), None)
+        if refused is None:
+            return False
+        self._note(refused, told, sent)
+        if self.left_out != before:
+            self._fitted = None
+            LOG.warning("the endpoint refuses %s: left out from now on", refused, extra={"kind": "refused"})
+        return True
+
+    def _note(self, refused: str, told: str, sent: Mapping[str, Any]) -> None:
+        if refused in {"logprobs", "top_logprobs"}:
+            most = _MOST.search(told)
+            asked = sent.get("top_logprobs", 0)
+            if most and 0 < int(most[1]) < asked:
+                self._most_logprobs = int(most[1])
+                return
+            refused = "logprobs"
+        self._dropped.add(refused)
+
+    def _sent(self, sent: Mapping[str, Any], model: BaseChatModel) -> Iterator[str]:
+        """Names of what the call held and could have done without."""
+        if "logprobs" in sent:
+            yield from ("top_logprobs", "logprobs")
+        if "response_format" in sent:
+            held = str(sent["response_format"])
+            yield from (keyword for keyword in _KEYWORDS if f"'{keyword}'" in held)
+        yield from (name for name in _PARAMETERS if name in sent or getattr(model, name, None) is not None)
+        yield from (name for name in _LIMITS if "max_tokens" in sent and name not in self._dropped)
+
+    def _model(self, model: BaseChatModel) -> BaseChatModel:
+        """The chat model without parameters of its own that are refused."""
+        own = [
+            name for name in _PARAMETERS if name in self._dropped and getattr(model, name, None) is not None
+        ]
+        if not own:
+            return model
+        if self._fitted is None:
+            self._fitted = model.model_copy(update=dict.fromkeys(own))
+        return self._fitted
+
+
+def without_keywords(value: Any, keywords: set[str]) -> Any:
+    """A JSON schema without some keywords; names of properties stay."""
+    if not keywords:
+        return value
+    if isinstance(value, Mapping):
+        return {
+            key: {name: without_keywords(each, keywords) for name, each in inner.items()}
+            if key == "properties"
+            else without_keywords(inner, keywords)
+            for key, inner in value.items()
+            if key not in keywords
+        }
+    if isinstance(value, list):
+        return [without_keywords(each, keywords) for each in value]
+    return value
+
+
+def _names(told: str, name: str) -> bool:
+    return re.search(rf"(?<![\w$]){re.escape(name)}(?!\w)", told) is not None
+
+
+_KNOWN: Final[dict[Hashable, Tolerance]] = {}
+
+
+def tolerance_for(model: BaseChatModel) -> Tolerance:
+    """What is known of a chat model's endpoint: by its address and model, or of this very object."""
+    address = getattr(model, "openai_api_base", None)
+    if isinstance(address, str):
+        return _KNOWN.setdefault((address, getattr(model, "model_name", "")), Tolerance())
+    if id(model) not in _KNOWN:
+        _KNOWN[id(model)] = Tolerance()
+        finalize(model, _KNOWN.pop, id(model), None)
+    return _KNOWN[id(model)]
