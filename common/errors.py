@@ -110,7 +110,7 @@ class ServerError(NotDone):
 
     Args:
         message: what was asked and what came back.
-        status: the HTTP status; None where there was no answer.
+        status: the HTTP status; None where there was no answer. 200: an answer that cannot be used.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:

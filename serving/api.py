@@ -92,7 +92,7 @@ class ServerApi:
                 ) from error
             except (openai.OpenAIError, ValueError) as error:
                 raise ServerError(
-                    f"{shown} answers, but not with JSON; is it an OpenAI-compatible server?"
+                    f"{shown} answers, but not with JSON; is it an OpenAI-compatible server?", 200
                 ) from error
 
     def _message(self, error: Any) -> str:

@@ -20,6 +20,8 @@ from ddxgraph.serving.weights import SMOLLM2, is_tiny, pull
 
 URL_VARIABLE: Final = "DDXGRAPH_BASE_URL"
 MODEL_VARIABLE: Final = "DDXGRAPH_MODEL"
+_KEY_REFUSED: Final = 401
+_SERVER_ERRORS: Final = 500
 KEY_VARIABLE: Final = "DDXGRAPH_API_KEY"
 
 
@@ -205,11 +207,30 @@ def _find_model(endpoint: Endpoint, api: ServerApi) -> ServedModel:
     try:
         models = {model.name: model for model in served_models(api)}
     except ServerError as error:
+        if endpoint.model and _answers(error):
+            return _unlisted(endpoint.model)
         raise EndpointError(str(error)) from error
-    if not models:
+    if not models and not endpoint.model:
         raise EndpointError(f"{api.shown} serves no model; load one there first")
     name = endpoint.model or (next(iter(models)) if len(models) == 1 else None)
+    if name and name not in models and (not models or any(_is_longer(known, name) for known in models)):
+        return _unlisted(name)
     if name is None or name not in models:
         why = f"model {name!r} is not served" if name else "several models are served"
         raise EndpointError(f"{why} at {api.shown}; set {MODEL_VARIABLE} to one of: {', '.join(models)}")
     return models[name]
+
+
+def _answers(error: ServerError) -> bool:
+    """Whether the server answers, but not with a list that can be read: a model that is named may be there."""
+    return error.status is not None and error.status < _SERVER_ERRORS and error.status != _KEY_REFUSED
+
+
+def _is_longer(known: str, name: str) -> bool:
+    """Whether a server lists a name with more to it: an owner before it, a tag or a file's ending behind."""
+    return known.endswith(f"/{name}") or known.startswith((f"{name}:", f"{name}."))
+
+
+def _unlisted(name: str) -> ServedModel:
+    """A model of which the server tells nothing."""
+    return ServedModel(name=name, engine="", context_tokens=None)

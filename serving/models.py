@@ -11,6 +11,9 @@ LLAMACPP: Final = "llamacpp"
 """`ServedModel.engine` of a llama.cpp server."""
 
 
+_ANSWERED: Final = 200
+
+
 class ServedModel(NamedTuple):
     """A model of a server."""
 
@@ -57,19 +60,24 @@ def served_models(api: ServerApi) -> list[ServedModel]:
 
 
 def _entries(answer: Any, shown: str) -> list[Any]:
-    entries = answer.get("data") if isinstance(answer, Mapping) else None
+    """The entries of a list: OpenAI's `data`, Ollama's `models`, or a list by itself."""
+    entries = answer.get("data", answer.get("models") or None) if isinstance(answer, Mapping) else answer
     if not isinstance(entries, list):
-        raise ServerError(_no_list(shown))
+        raise ServerError(_no_list(shown), _ANSWERED)
+    if isinstance(answer, Mapping) and answer.get("has_more"):
+        raise ServerError(f"{shown} lists its models on several pages; name one", _ANSWERED)
     return entries
 
 
 def _served(entry: Any, shown: str) -> ServedModel:
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
-        raise ServerError(_no_list(shown))
+    if isinstance(entry, str):
+        entry = {"id": entry}
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("id", entry.get("name")), str):
+        raise ServerError(_no_list(shown), _ANSWERED)
     meta = entry.get("meta")
     window = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, Mapping) else None)
     return ServedModel(
-        name=entry["id"],
+        name=entry.get("id", entry.get("name")),
         engine=str(entry.get("owned_by") or ""),
         context_tokens=window if isinstance(window, int) and window > 0 else None,
         base=_text(entry.get("parent")),

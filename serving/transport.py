@@ -2,24 +2,64 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
+import httpx2
 import openai
 
 from ddxgraph.common.errors import ServerError
 from ddxgraph.nodes.call.errorkind import in_one_line
 from ddxgraph.serving.address import is_loopback, without_password
 
-if TYPE_CHECKING:
-    import httpx2
-
 OPENAI_PROXY: Final = "OPENAI_PROXY"
 """Environment variable that names a proxy for OpenAI's API alone; it wins over the others."""
+
+
+class OnTimeClient(openai.DefaultHttpxClient):
+    """A client whose timeout is on the whole answer: a server that sends it in drips cannot hold it up."""
+
+    def send(self, request: httpx2.Request, *, stream: bool = False, **how: Any) -> httpx2.Response:
+        """Send a request, and read its answer within the time that the request allows."""
+        start = time.monotonic()
+        response = super().send(request, stream=True, **how)
+        allowed = _allowed_s(request)
+        if allowed is not None:
+            response.stream = _in_time(response.stream, request, start + allowed)
+        if not stream:
+            try:
+                response.read()
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+
+def _in_time(stream: Any, request: httpx2.Request, end: float) -> Any:
+    """The chunks of an answer, until its time is over."""
+
+    class InTime(httpx2.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            for chunk in stream:
+                if time.monotonic() > end:
+                    raise httpx2.ReadTimeout("the answer took too long", request=request)
+                yield chunk
+
+        def close(self) -> None:
+            stream.close()
+
+    return InTime()
+
+
+def _allowed_s(request: httpx2.Request) -> float | None:
+    """Seconds that an answer may take; None for no limit."""
+    allowed = (request.extensions.get("timeout") or {}).get("read")
+    return float(allowed) if allowed is not None else None
 
 
 class LoopClient(openai.DefaultAsyncHttpxClient):
@@ -37,8 +77,15 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
         self._others: WeakKeyDictionary[asyncio.AbstractEventLoop, openai.DefaultAsyncHttpxClient]
         self._others = WeakKeyDictionary()
 
-    async def send(self, request: "httpx2.Request", **how: Any) -> "httpx2.Response":
-        """Send a request over a connection of the running loop."""
+    async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
+        """Send a request over a connection of the running loop, with the timeout on the whole answer."""
+        try:
+            async with asyncio.timeout(None if how.get("stream") else _allowed_s(request)):
+                return await self._sent(request, **how)
+        except TimeoutError as error:
+            raise httpx2.ReadTimeout("the answer took too long", request=request) from error
+
+    async def _sent(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         loop = asyncio.get_running_loop()
         self._first = self._first or ref(loop)
         if self._first() is loop:
@@ -48,7 +95,7 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
         return await self._others[loop].send(request, **how)
 
 
-def client(base_url: str) -> openai.DefaultHttpxClient:
+def client(base_url: str) -> OnTimeClient:
     """A client for a server.
 
     Args:
@@ -61,7 +108,7 @@ def client(base_url: str) -> openai.DefaultHttpxClient:
         ServerError: the environment's proxy cannot be used.
     """
     with _usable_proxy(base_url):
-        return openai.DefaultHttpxClient(**reach(base_url, os.environ))
+        return OnTimeClient(**reach(base_url, os.environ))
 
 
 def chat_clients(base_url: str) -> dict[str, Any]:

@@ -115,7 +115,16 @@ def window_failure(node: str, window: int) -> Failure:
 
 
 def held_back(node: str, ending: str, words: str) -> Failure:
-    """The failure of a reply that was held back: `filtered` by the service, or `refused` by the model."""
+    """The failure of a reply that was held back.
+
+    Args:
+        node: the node that called.
+        ending: `filtered` (by the service) or `refused` (by the model).
+        words: the server's own.
+
+    Returns:
+        The failure.
+    """
     kind = FailureKind.FILTERED if ending == "filtered" else FailureKind.REFUSED
     who = "the service held the reply back" if ending == "filtered" else "the model refused"
     return Failure(

@@ -8,7 +8,9 @@ from weakref import finalize
 
 from langchain_core.language_models import BaseChatModel
 
+from ddxgraph.nodes.call.errorkind import kind_of
 from ddxgraph.nodes.call.said import error_said
+from ddxgraph.nodes.failure import FailureKind
 
 LOG: Final = logging.getLogger("ddxgraph.engine")
 
@@ -19,7 +21,9 @@ _LIMITS: Final[Mapping[str, str]] = {
     "max_tokens": "max_completion_tokens",
 }
 """The token limit of a reply: the newer and the older name, each with the other one."""
-_KEYWORDS: Final = ("maxLength", "minLength", "maxItems", "minItems", "maximum", "minimum", "pattern")
+KEYWORDS: Final = frozenset(
+    {"maxLength", "minLength", "maxItems", "minItems", "maximum", "minimum", "pattern"}
+)
 """Keywords of a JSON schema that narrow what a form takes. Without them a reply is read as strictly as before."""
 _REFUSALS: Final = frozenset({400, 404, 415, 422, 501})
 """Statuses by which a server refuses a request for what stands in it."""
@@ -35,6 +39,7 @@ class Tolerance:
         self._dropped: set[str] = set()
         self._most_logprobs: int | None = None
         self._fitted: BaseChatModel | None = None
+        self._guessed = False
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -58,7 +63,7 @@ class Tolerance:
             kept.pop("max_tokens", None)
             kept["extra_body"] = {**(kept.get("extra_body") or {}), "max_tokens": settings["max_tokens"]}
         if "response_format" in kept:
-            kept["response_format"] = without_keywords(kept["response_format"], self._dropped & {*_KEYWORDS})
+            kept["response_format"] = without_keywords(kept["response_format"], self._dropped & KEYWORDS)
         return self._model(model), kept
 
     def learns_from(self, error: Exception, sent: Mapping[str, Any], model: BaseChatModel) -> bool:
@@ -80,12 +85,23 @@ class Tolerance:
         before = self.left_out
         refused = next((name for name in self._sent(sent, model) if _names(told, name)), None)
         if refused is None:
-            return False
+            return self._guesses(error, sent)
         self._note(refused, told, sent)
         if self.left_out != before:
             self._fitted = None
             LOG.warning("the endpoint refuses %s: left out from now on", refused, extra={"kind": "refused"})
         return True
+
+    def _guesses(self, error: Exception, sent: Mapping[str, Any]) -> bool:
+        """Where a server does not say what it refuses, try once without log-probabilities, the likeliest."""
+        if "logprobs" in sent and not self._guessed and kind_of(error) is FailureKind.OTHER:
+            self._guessed = True
+            self._dropped.add("logprobs")
+            LOG.warning("the endpoint refuses a call with log-probabilities: tried without them")
+            return True
+        if self._guessed and "logprobs" not in sent:
+            self._dropped.discard("logprobs")
+        return False
 
     def _note(self, refused: str, told: str, sent: Mapping[str, Any]) -> None:
         if refused in {"logprobs", "top_logprobs"}:
@@ -103,7 +119,7 @@ class Tolerance:
             yield from ("top_logprobs", "logprobs")
         if "response_format" in sent:
             held = str(sent["response_format"])
-            yield from (keyword for keyword in _KEYWORDS if f"'{keyword}'" in held)
+            yield from (keyword for keyword in sorted(KEYWORDS) if f"'{keyword}'" in held)
         yield from (name for name in _PARAMETERS if name in sent or getattr(model, name, None) is not None)
         yield from (name for name in _LIMITS if "max_tokens" in sent and name not in self._dropped)
 

@@ -4,17 +4,22 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 
 from ddxgraph.common.errors import EndpointError, ServerError
 from ddxgraph.nodes import conclude
 from ddxgraph.nodes.call.consultation import CONVERSATION_KEY, TOP_LOGPROBS, secrets_of
 from ddxgraph.nodes.call.errorkind import engine_failure, kind_of
+from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.reply import form, list_of, one_of, response_format, whole, writable
+from ddxgraph.nodes.call.said import ending_of, reply_text_of, tokens_of
+from ddxgraph.nodes.call.tolerance import KEYWORDS, tolerance_for
 from ddxgraph.nodes.call.usage import total_usage, usage_of
 from ddxgraph.nodes.failure import FailureKind
 from ddxgraph.nodes.settings import Limits
@@ -22,7 +27,7 @@ from ddxgraph.serving.address import without_password
 from ddxgraph.serving.api import NO_KEY, ServerApi
 from ddxgraph.serving.connect import KEY_VARIABLE, Endpoint, connect, resolve
 from ddxgraph.serving.doctor import finding
-from ddxgraph.serving.doctor.finding import Finding, Pace, Status, Window, amiss, skipped, well
+from ddxgraph.serving.doctor.finding import Finding, Pace, Status, Travelled, Window, amiss, skipped, well
 from ddxgraph.serving.models import served_models
 from ddxgraph.serving.weights import CAVEAT, is_tiny
 
@@ -31,6 +36,7 @@ AT_ONCE: Final = 8
 PACE_TOKENS: Final = 64
 """Completion tokens of each request when speed is measured."""
 _REPLY_TOKENS: Final = 256
+_MOST_CALLS: Final = 8
 
 _SYSTEM: Final = "You are a helpful assistant."
 _GREET: Final = (
@@ -147,11 +153,18 @@ def _unreached(why: str) -> list[Finding]:
     return [missing, *_skipped_from(finding.MODELS, "not reached")]
 
 
+_BRIEFLY: Final = Patience(away_s=1.0, attempts=2, first_wait_s=0.1)
+"""A failure that passes at once says nothing about an endpoint."""
+Travel = Callable[[BaseChatModel], Awaitable[Travelled]]
+"""Takes a made-up case through the graph, which stands above this room."""
+
+
 class _Patient(NamedTuple):
     """An endpoint under examination."""
 
     chat: BaseChatModel
     timeout_s: float
+    travel: Travel
 
     async def ask(
         self,
@@ -177,32 +190,44 @@ class _Patient(NamedTuple):
         Raises:
             Exception: whatever the chat model raises; `TimeoutError` if the reply takes too long.
         """
-        async with asyncio.timeout(self.timeout_s):
-            return await self.chat.ainvoke(
-                [SystemMessage(_SYSTEM), HumanMessage(text)],
-                {"metadata": {CONVERSATION_KEY: conversation}},
-                response_format=response_format(output, output.__name__.lower()),
-                max_tokens=max_tokens,
-                **kwargs,
-            )
+        messages = [SystemMessage(_SYSTEM), HumanMessage(text)]
+        config: RunnableConfig = {"metadata": {CONVERSATION_KEY: conversation}}
+        settings = {
+            "response_format": response_format(output, output.__name__.lower()),
+            "max_tokens": max_tokens,
+            **kwargs,
+        }
+        tolerance = tolerance_for(self.chat)
+        while True:
+            chat, fitted = tolerance.fitted(self.chat, settings)
+            try:
+                async with asyncio.timeout(self.timeout_s):
+                    return await _BRIEFLY.through(partial(chat.ainvoke, messages, config, **fitted))
+            except Exception as error:
+                if not tolerance.learns_from(error, fitted, chat):
+                    raise
 
 
 async def _schema(patient: _Patient) -> list[Finding]:
     message = await patient.ask(_GREET, _ODD, _REPLY_TOKENS)
-    text = writable(str(message.text))
+    text = _text(message)
     schema = finding.schema_found(text, _ODD, cut=_cut(message))
+    left_out = KEYWORDS.intersection(tolerance_for(patient.chat).left_out)
+    if schema.status is Status.MISSING and left_out:
+        value = f"enforced at most in part: the endpoint refuses {', '.join(sorted(left_out))}"
+        schema = amiss(finding.SCHEMA, value, Status.WARN)
     if schema.status is Status.OK:
         return [schema, finding.compact_found(text)]
     return [schema, skipped(finding.COMPACT, "no JSON to look at")]
 
 
 def _cut(message: AIMessage) -> bool:
-    return message.response_metadata.get("finish_reason") == "length"
+    return ending_of(message) == "cut off"
 
 
 async def _choice(patient: _Patient) -> list[Finding]:
     message = await patient.ask(_SKY, _CHOSEN, _REPLY_TOKENS)
-    return [finding.choice_found(writable(str(message.text)), _CHOSEN, _WORDS)]
+    return [finding.choice_found(_text(message), _CHOSEN, _WORDS)]
 
 
 async def _logprobs(patient: _Patient) -> list[Finding]:
@@ -212,8 +237,16 @@ async def _logprobs(patient: _Patient) -> list[Finding]:
     message = await patient.ask(
         _FRUIT, output, conclude.room(brief), logprobs=True, top_logprobs=TOP_LOGPROBS
     )
-    tokens = (message.response_metadata.get("logprobs") or {}).get("content")
-    return [finding.logprobs_found(writable(str(message.text)), tokens, _LETTERS)]
+    return [finding.logprobs_found(_text(message), tokens_of(message), _LETTERS)]
+
+
+async def _journey(patient: _Patient) -> list[Finding]:
+    async with asyncio.timeout(_MOST_CALLS * patient.timeout_s):
+        return [finding.journey_found(await patient.travel(patient.chat))]
+
+
+def _text(message: AIMessage) -> str:
+    return writable(reply_text_of(message))
 
 
 async def _prefix(patient: _Patient) -> list[Finding]:
@@ -254,13 +287,14 @@ _CHECKS: Final = (
     _Check((finding.SCHEMA, finding.COMPACT), _schema),
     _Check((finding.CHOICE,), _choice),
     _Check((finding.LOGPROBS,), _logprobs),
+    _Check((finding.JOURNEY,), _journey),
     _Check((finding.PREFIX,), _prefix),
     _Check((finding.SPEED,), _speed),
 )
 
 
 async def examine(
-    chat: BaseChatModel, timeout_s: float, note: Callable[[str], None]
+    chat: BaseChatModel, timeout_s: float, note: Callable[[str], None], travel: Travel
 ) -> AsyncGenerator[Finding, None]:
     """Run the checks that ask the model for replies, one after the other.
 
@@ -268,12 +302,13 @@ async def examine(
         chat: the model.
         timeout_s: seconds to wait for a reply.
         note: called with the name of each check before it is made.
+        travel: takes a made-up case through the graph.
 
     Yields:
         The findings. A check that gets no reply is a finding too; if the next one would fail alike, the
         others are skipped.
     """
-    patient = _Patient(chat, timeout_s)
+    patient = _Patient(chat, timeout_s, travel)
     secrets = [secret for secret in secrets_of(chat) if secret != NO_KEY]
     gone = ""
     for check in _CHECKS:

@@ -80,12 +80,13 @@ SCHEMA: Final = "JSON schema"
 COMPACT: Final = "compact JSON"
 CHOICE: Final = "choice"
 LOGPROBS: Final = "log-probabilities"
+JOURNEY: Final = "journey"
 PREFIX: Final = "prefix cache"
 SPEED: Final = "speed"
-NAMES: Final = (REACHABLE, MODELS, CONTEXT, LORA, SCHEMA, COMPACT, CHOICE, LOGPROBS, PREFIX, SPEED)
+NAMES: Final = (REACHABLE, MODELS, CONTEXT, LORA, SCHEMA, COMPACT, CHOICE, LOGPROBS, JOURNEY, PREFIX, SPEED)
 """The endpoint's findings, in the order of the checks."""
 
-_ESSENTIAL: Final = frozenset({SCHEMA, CHOICE})
+_ESSENTIAL: Final = frozenset({SCHEMA, CHOICE, JOURNEY})
 _LASTING: Final = frozenset(
     {FailureKind.TIMEOUT, FailureKind.CONNECTION, FailureKind.AUTHENTICATION, FailureKind.MODEL_NOT_FOUND}
 )
@@ -110,6 +111,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         "the distribution over the options comes from the credence, not from the model's own probabilities",
         f"start vLLM with --max-logprobs {TOP_LOGPROBS}",
     ),
+    JOURNEY: Remedy("what goes wrong here goes wrong with every case", "see what the finding says"),
     PREFIX: Remedy(
         "every call may pay for the whole conversation again, and no trace can tell",
         "start vLLM with --enable-prefix-caching --enable-prompt-tokens-details",
@@ -289,9 +291,34 @@ def logprobs_found(text: str, tokens: Sequence[Mapping[str, Any]] | None, letter
     value = f"{most} alternatives a token"
     if most < TOP_LOGPROBS:
         finding = amiss(LOGPROBS, f"{value}; the graph asks for {TOP_LOGPROBS}")
-        cost = "an option that is not among them gets the probability of the last one that is"
+        cost = "options that are not among them share what these leave"
         return finding.model_copy(update={"cost": cost})
     return well(LOGPROBS, value)
+
+
+class Travelled(NamedTuple):
+    """What became of a short journey through the graph."""
+
+    outcome: str
+    """Of its trace."""
+    trouble: str
+    """What went wrong, in a sentence; empty if nothing did."""
+    left_out: Sequence[str]
+    """What the calls left out, since the endpoint refuses it."""
+    calls: int
+    seconds: float
+
+
+def journey_found(travelled: Travelled) -> Finding:
+    """Whether a made-up case came to its answer."""
+    if travelled.outcome != "answered":
+        return amiss(JOURNEY, travelled.trouble or f"a made-up case came to no answer ({travelled.outcome})")
+    value = f"a made-up case came to its answer in {travelled.calls} calls and {travelled.seconds:.1f} s"
+    if travelled.trouble:
+        return amiss(JOURNEY, f"{value}; {travelled.trouble}", Status.WARN)
+    if travelled.left_out:
+        return amiss(JOURNEY, f"{value}, without {', '.join(travelled.left_out)}", Status.WARN)
+    return well(JOURNEY, value)
 
 
 def prefix_found(again: Usage) -> Finding:

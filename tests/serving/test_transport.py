@@ -5,16 +5,21 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from journeys import CASE, STRAIGHT
 from loggingproxy import logging_proxy
 from scripted_server import scripted_server
 
-from ddxgraph import asolve, build_graph, connect, solve
+from ddxgraph import Patience, asolve, build_graph, connect, solve
 from ddxgraph.common.errors import EndpointError, ServerError
 from ddxgraph.serving.address import is_loopback
 from ddxgraph.serving.api import ServerApi
+from ddxgraph.serving.served import ServedChatModel
 from ddxgraph.serving.transport import proxy_for, reach
 
 MODEL_LIST = "GET http://model.example/v1/models"
@@ -140,3 +145,42 @@ def test_two_loops_may_run_at_the_same_time(server):
         return [trace.answer for trace in traces]
 
     assert asyncio.run(outer()) == ["B", "B"]
+
+
+@contextmanager
+def dripping(every_s: float):
+    """A server that sends a blank line of its answer now and then, and never ends."""
+
+    class Drips(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            with suppress(OSError):
+                while not over.wait(every_s):
+                    self.wfile.write(b"\n")
+                    self.wfile.flush()
+
+    over = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Drips) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            over.set()
+            server.shutdown()
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_server_that_answers_in_drips_does_not_hold_up_the_clock(blocking):
+    with dripping(0.05) as base_url:
+        model = ServedChatModel(model="fake", base_url=base_url, api_key="x", timeout=0.4, max_retries=0)
+        graph = build_graph(model, patience=Patience(away_s=0, attempts=1))
+        start = time.monotonic()
+        trace = solve(graph, CASE) if blocking else asyncio.run(asolve(graph, CASE))
+    assert trace.failure.kind == "timeout"
+    assert 0.3 < time.monotonic() - start < 5, "the limit is on the reply, not on each of its drips"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from scripted_server import Dropped, HttpError, Page, scripted_server
 
+from ddxgraph.cli.serving.findings import travelled
 from ddxgraph.serving.connect import KEY_VARIABLE, MODEL_VARIABLE, URL_VARIABLE, connect
 from ddxgraph.serving.doctor import finding as names
 from ddxgraph.serving.doctor.doctor import AT_ONCE, PACE_TOKENS, examine, reach
@@ -32,6 +33,7 @@ from ddxgraph.serving.doctor.finding import (
 from ddxgraph.serving.embedded import EmbeddedChatModel
 from ddxgraph.serving.models import ServedModel
 from ddxgraph.serving.served import ServedChatModel
+from ddxgraph.testing import smallest
 
 OK, WARN, MISSING, SKIPPED = Status.OK, Status.WARN, Status.MISSING, Status.SKIPPED
 KEY = "sk-very-secret-0123456789"
@@ -52,7 +54,7 @@ def look(base_url: str | None, *, timeout_s: float = 20, model: str | None = Non
     found = list(reached.findings)
 
     async def ask(chat: Any) -> None:
-        async with aclosing(examine(chat, timeout_s, lambda _: None)) as findings:
+        async with aclosing(examine(chat, timeout_s, lambda _: None, travelled)) as findings:
             found.extend([each async for each in findings])
 
     if reached.chat:
@@ -98,11 +100,21 @@ def test_it_asks_as_the_graph_asks_and_for_as_many_tokens_in_every_measure_of_sp
         look(served.base_url)
         requests = served.model.requests
     assert [request.node for request in requests] == (
-        ["odd", "chosen", "conclude", "chosen", "chosen"] + ["count"] * (1 + 1 + AT_ONCE)
+        ["odd", "chosen", "conclude"]
+        + [
+            "review_history",
+            "generate_differential",
+            "check_evidence",
+            "check_evidence",
+            "reflect",
+            "conclude",
+        ]
+        + ["chosen", "chosen"]
+        + ["count"] * (1 + 1 + AT_ONCE)
     )
     assert all(request.schema["additionalProperties"] is False for request in requests)
-    assert {request.options["max_tokens"] for request in requests[5:]} == {PACE_TOKENS}
-    assert requests[3].messages == requests[4].messages
+    assert {request.options["max_tokens"] for request in requests[11:]} == {PACE_TOKENS}
+    assert requests[9].messages == requests[10].messages
     assert requests[2].options["logprobs"] is True
 
 
@@ -163,11 +175,23 @@ def test_an_answer_outside_the_choices_stops_the_graph():
 
 
 def test_log_probabilities_that_are_refused_are_a_warning_and_the_other_checks_go_on():
-    with scripted_server({"conclude": HttpError(400)}, altered=complete) as served:
+    def refusing(request):
+        return HttpError(400) if request.options.get("logprobs") else smallest(request.schema)
+
+    with scripted_server({"conclude": refusing}, altered=complete) as served:
         found = look(served.base_url)
     assert found[names.LOGPROBS].status is WARN
     assert "--max-logprobs" in found[names.LOGPROBS].mend
-    assert statuses(found, names.LOGPROBS, names.LORA) == {OK}
+    assert found[names.JOURNEY].status is WARN
+    assert found[names.JOURNEY].value.endswith("without logprobs")
+    assert statuses(found, names.LOGPROBS, names.LORA, names.JOURNEY) == {OK}
+
+
+def test_a_conclusion_that_is_refused_stops_the_graph():
+    with scripted_server({"conclude": HttpError(400)}, altered=complete) as served:
+        found = look(served.base_url)
+    assert cannot_run(found.values()) == [names.JOURNEY]
+    assert "conclude: the model gave no reply" in found[names.JOURNEY].value
 
 
 def test_fewer_alternatives_than_the_graph_asks_for_are_a_warning():
@@ -334,7 +358,7 @@ def test_pages_in_the_place_of_replies_are_a_sentence():
 def test_a_window_that_holds_no_case_stops_the_graph():
     with scripted_server(max_model_len=1_024) as served:
         found = look(served.base_url)
-    assert cannot_run(found.values()) == [names.CONTEXT]
+    assert cannot_run(found.values()) == [names.CONTEXT, names.JOURNEY]
 
 
 @pytest.mark.parametrize(
@@ -380,7 +404,7 @@ async def test_a_real_engine_that_is_asked_without_the_grammar_writes_free_white
         use_responses_api=False,
         temperature=0,
     )
-    async with aclosing(examine(plain, 120, lambda _: None)) as findings:
+    async with aclosing(examine(plain, 120, lambda _: None, travelled)) as findings:
         found = [await anext(findings) for _ in range(2)]
     embedded.close()
     assert [each.name for each in found] == [names.SCHEMA, names.COMPACT]

@@ -41,6 +41,7 @@ def doctor(
     - compact JSON: the engine keeps line breaks and runs of blanks out of it.
     - choice: the reply is one of three words, although the prompt forbids them.
     - log-probabilities: the probability of each option can be read from an answer's token.
+    - journey: a made-up case with two options goes through the graph itself, without backtracks.
     - prefix cache: a prompt that is sent twice is reported as cached the second time.
     - speed: completion tokens a second for one request, and for eight at once.
 
@@ -76,9 +77,10 @@ def doctor(
 
 
 async def _ask(chat: "BaseChatModel", timeout: float, report: "Report") -> None:
+    from ddxgraph.cli.serving.findings import travelled
     from ddxgraph.serving.doctor.doctor import examine
 
-    async with aclosing(examine(chat, timeout, report.note)) as findings:
+    async with aclosing(examine(chat, timeout, report.note, travelled)) as findings:
         async for finding in findings:
             report.add(finding)
 
