@@ -60,24 +60,21 @@ def served_models(api: ServerApi) -> list[ServedModel]:
 
 
 def _entries(answer: Any, shown: str) -> list[Any]:
-    """The entries of a list: OpenAI's `data`, Ollama's `models`, or a list by itself."""
-    entries = answer.get("data", answer.get("models") or None) if isinstance(answer, Mapping) else answer
+    entries = answer.get("data") if isinstance(answer, Mapping) else None
     if not isinstance(entries, list):
         raise ServerError(_no_list(shown), _ANSWERED)
-    if isinstance(answer, Mapping) and answer.get("has_more"):
+    if answer.get("has_more"):
         raise ServerError(f"{shown} lists its models on several pages; name one", _ANSWERED)
     return entries
 
 
 def _served(entry: Any, shown: str) -> ServedModel:
-    if isinstance(entry, str):
-        entry = {"id": entry}
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("id", entry.get("name")), str):
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), str):
         raise ServerError(_no_list(shown), _ANSWERED)
     meta = entry.get("meta")
     window = entry.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, Mapping) else None)
     return ServedModel(
-        name=entry.get("id", entry.get("name")),
+        name=entry["id"],
         engine=str(entry.get("owned_by") or ""),
         context_tokens=window if isinstance(window, int) and window > 0 else None,
         base=_text(entry.get("parent")),

@@ -166,7 +166,8 @@ def probabilities_at(
     most = max(known.values())
     left = max(1 - sum(reported.values()), _UNSEEN)
     share = min(left / len(unknown), *reported.values()) if unknown else 0.0
-    if most <= share or sum(reported.values()) > 1 + _ROUNDED:
+    incoherent = bool(unknown) and sum(reported.values()) > 1 + _ROUNDED
+    if most <= share or incoherent:
         return None
     total = sum(known.values()) + share * len(unknown)
     return {letter: known.get(letter, share) / total for letter in letters}
