@@ -410,7 +410,7 @@ def test_a_journey_with_detours_is_told_as_it_was_walked():
             VIGNETTE[:40],
             "OPTIONS",
             'F1 "fever" (symptom, salience 2)',
-            "H1  38% Tuberculosis: possible",
+            "H1  33% Tuberculosis: possible",
             "EVIDENCE on B. Pneumonia",
             'strongly for: "productive cough": F2 bears on it',
             "REFUTED C. Asthma: C does not fit",

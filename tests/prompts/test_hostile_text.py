@@ -104,7 +104,7 @@ class Adversary:
 
     def reflecting(self, verdict: str):
         def line(request: Request) -> dict:
-            refuted = request.schema["$defs"]["RefutedHypothesis"]["properties"]["hypothesis"]
+            refuted = request.schema["properties"]["refuted"]["items"]["properties"]["hypothesis"]
             some = refuted.get("enum", [refuted.get("const")])
             gone = [{"hypothesis": some[-1], "because": hostile(self.attack)}] if len(some) > 1 else []
             return {
