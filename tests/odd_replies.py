@@ -145,6 +145,16 @@ REPLIES: dict[str, Expected] = {
         "context_length",
         "maximum context length is 4096",
     ),
+    "vLLM's context, by the token limit": Expected(
+        error(
+            "'max_tokens' or 'max_completion_tokens' is too large: 2000. This model's maximum context length is "
+            "4096 tokens and your request has 3000 input tokens"
+        ),
+        "error",
+        "context_length",
+        "is too large: 2000",
+        1,
+    ),
     "llama.cpp's context": Expected(
         error("request (5000 tokens) exceeds the available context size (4096 tokens)", code=400),
         "error",

@@ -8,7 +8,7 @@ from langgraph.types import Overwrite
 
 from ddxgraph.common.errors import EditError
 from ddxgraph.graph.budget import shares
-from ddxgraph.graph.edits.editable import edit_of
+from ddxgraph.graph.edits.editable import EDITABLE, edit_of
 from ddxgraph.graph.edits.news import changes_since_reply, told_as_news
 from ddxgraph.graph.ledger import Ledger, fitted
 from ddxgraph.graph.plan import Plan
@@ -63,7 +63,8 @@ def edit(plan: Plan, state: Journey, values: Mapping[str, Any], due: str, to: st
         return None
     steps = state.get("steps", [])
     before = last_on_trunk(steps)
-    move = _move(state, then, due, to or due, sorted(values) if changes else ())
+    changed = [key for key in EDITABLE if getattr(then, key) != getattr(now, key)]
+    move = _move(state, then, due, to or due, changed)
     step = Step(
         node=EXPERT_EDIT.name,
         index=len(steps),

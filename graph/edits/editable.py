@@ -18,7 +18,7 @@ from ddxgraph.nodes.generate_differential import Hypothesis, Refutation
 from ddxgraph.nodes.review_history import Asks, Finding
 from ddxgraph.nodes.stop import Standpoint
 
-_EDITABLE: Final[Mapping[str, TypeAdapter[Any]]] = {
+EDITABLE: Final[Mapping[str, TypeAdapter[Any]]] = {
     "asks": TypeAdapter(Asks),
     "findings": TypeAdapter(list[Finding]),
     "hypotheses": TypeAdapter(list[Hypothesis]),
@@ -43,7 +43,7 @@ def edit_of(state: Journey, values: Mapping[str, Any]) -> ExpertEdit:
         EditError: a value cannot be changed or used.
     """
     now = standpoint_of(state)
-    known = {key: value for key, value in values.items() if key in _EDITABLE}
+    known = {key: value for key, value in values.items() if key in EDITABLE}
     for key in values.keys() - known.keys():
         _refuse_unless_same(key, values[key], state)
     if "findings" in known:
@@ -66,16 +66,16 @@ def _refuse_unless_same(key: str, value: Any, state: Journey) -> None:
             return
         raise EditError(
             f"{key!r} cannot be edited, since it records what happened or what the journey is about. An expert "
-            f"can change {', '.join(_EDITABLE)}. For another case, begin another journey"
+            f"can change {', '.join(EDITABLE)}. For another case, begin another journey"
         )
-    near = get_close_matches(key, _EDITABLE, n=1, cutoff=0.5)
+    near = get_close_matches(key, EDITABLE, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise EditError(f"a journey has no {key!r}: {hint}An expert can change {', '.join(_EDITABLE)}")
+    raise EditError(f"a journey has no {key!r}: {hint}An expert can change {', '.join(EDITABLE)}")
 
 
 def _parsed(key: str, value: Any) -> Any:
     try:
-        return _EDITABLE[key].validate_python(value)
+        return EDITABLE[key].validate_python(value)
     except ValidationError as error:
         raise EditError(f"the edit of {key} cannot be used: {'; '.join(faults_of(error, key))}") from None
 

@@ -22,7 +22,7 @@ from ddxgraph.nodes.call.said import (
     thoughts_of,
     tokens_of,
 )
-from ddxgraph.nodes.call.tolerance import tolerance_for
+from ddxgraph.nodes.call.tolerance import CHANCES, tolerance_for
 from ddxgraph.nodes.call.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
 from ddxgraph.nodes.settings import Sampling
@@ -265,7 +265,9 @@ class Consultation:
             kwargs |= {"logprobs": True, "top_logprobs": turn.logprobs}
         config = self._config(turn)
         tolerance = tolerance_for(self.wording.model)
+        chances = CHANCES
         while True:
+            chances -= 1
             model, fitted = tolerance.fitted(self.wording.model, kwargs)
             try:
                 return await self._through(model, messages, config, fitted)
@@ -273,7 +275,7 @@ class Consultation:
                 truncated = cut_off(error)
                 if truncated is not None:
                     return truncated
-                if tolerance.learns_from(error, fitted, model):
+                if chances and tolerance.learns_from(error, fitted, model):
                     continue
                 # Any error of a chat model is a failure of the engine.
                 raise EngineFailed(engine_failure(error, turn.node, secrets_of(model))) from error

@@ -27,9 +27,17 @@ KEYWORDS: Final = frozenset(
 """Keywords of a JSON schema that narrow what a form takes. Without them a reply is read as strictly as before."""
 _REFUSALS: Final = frozenset({400, 404, 415, 422, 501})
 """Statuses by which a server refuses a request for what stands in it."""
+_OF_ANOTHER_KIND: Final = frozenset(
+    {FailureKind.CONTEXT_LENGTH, FailureKind.FILTERED, FailureKind.QUOTA, FailureKind.RATE_LIMIT}
+)
+"""Errors that may name a parameter, but do not refuse it."""
 _MOST: Final = re.compile(
     r"(?:max(?:imum)?(?: allowed)?|at most|up to|less than or equal to|<=|between 0 and)\D{0,20}?(\d+)", re.I
 )
+
+
+CHANCES: Final = 12
+"""Attempts of one call: more than there is to leave out."""
 
 
 class Tolerance:
@@ -80,7 +88,7 @@ class Tolerance:
         said = error_said(error)
         told = said.words or str(error)
         unknown_to_client = isinstance(error, TypeError) and "unexpected keyword" in told
-        if said.status not in _REFUSALS and not unknown_to_client:
+        if (said.status not in _REFUSALS and not unknown_to_client) or kind_of(error) in _OF_ANOTHER_KIND:
             return False
         before = self.left_out
         refused = next((name for name in self._sent(sent, model) if _names(told, name)), None)

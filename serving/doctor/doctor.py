@@ -19,7 +19,7 @@ from ddxgraph.nodes.call.errorkind import engine_failure, kind_of
 from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.reply import form, list_of, one_of, response_format, whole, writable
 from ddxgraph.nodes.call.said import ending_of, reply_text_of, tokens_of
-from ddxgraph.nodes.call.tolerance import KEYWORDS, tolerance_for
+from ddxgraph.nodes.call.tolerance import CHANCES, KEYWORDS, tolerance_for
 from ddxgraph.nodes.call.usage import total_usage, usage_of
 from ddxgraph.nodes.failure import FailureKind
 from ddxgraph.nodes.settings import Limits
@@ -198,13 +198,15 @@ class _Patient(NamedTuple):
             **kwargs,
         }
         tolerance = tolerance_for(self.chat)
+        chances = CHANCES
         while True:
+            chances -= 1
             chat, fitted = tolerance.fitted(self.chat, settings)
             try:
                 async with asyncio.timeout(self.timeout_s):
                     return await _BRIEFLY.through(partial(chat.ainvoke, messages, config, **fitted))
             except Exception as error:
-                if not tolerance.learns_from(error, fitted, chat):
+                if not chances or not tolerance.learns_from(error, fitted, chat):
                     raise
 
 

@@ -286,6 +286,14 @@ def test_before_the_first_stop_the_case_may_change():
     assert trace.id == solve(build_graph(ScriptedChatModel(script=SCRIPT)), other).id
 
 
+def test_a_tool_may_send_the_whole_state_back():
+    walk = Walk(pauses=["reflect"]).begin()
+    whole = {**to_jsonable_python(walk.state.values), "critique": "look at the calf"}
+    [edit] = edits_in(walk.edit(whole).end())
+    assert edit.output.changes == ("critique: look at the calf",)
+    assert edit.move.reason == "an expert changed critique"
+
+
 def test_edits_add_up():
     walk = Walk(pauses="*").begin()
     walk.edit({"critique": "one"}).edit({"critique": "two"})
