@@ -47,7 +47,6 @@ class Tolerance:
         self._dropped: set[str] = set()
         self._most_logprobs: int | None = None
         self._fitted: BaseChatModel | None = None
-        self._guessed = False
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -93,23 +92,12 @@ class Tolerance:
         before = self.left_out
         refused = next((name for name in self._sent(sent, model) if _names(told, name)), None)
         if refused is None:
-            return self._guesses(error, sent)
+            return False
         self._note(refused, told, sent)
         if self.left_out != before:
             self._fitted = None
             LOG.warning("the endpoint refuses %s: left out from now on", refused, extra={"kind": "refused"})
         return True
-
-    def _guesses(self, error: Exception, sent: Mapping[str, Any]) -> bool:
-        """Where a server does not say what it refuses, try once without log-probabilities, the likeliest."""
-        if "logprobs" in sent and not self._guessed and kind_of(error) is FailureKind.OTHER:
-            self._guessed = True
-            self._dropped.add("logprobs")
-            LOG.warning("the endpoint refuses a call with log-probabilities: tried without them")
-            return True
-        if self._guessed and "logprobs" not in sent:
-            self._dropped.discard("logprobs")
-        return False
 
     def _note(self, refused: str, told: str, sent: Mapping[str, Any]) -> None:
         if refused in {"logprobs", "top_logprobs"}:

@@ -8,8 +8,10 @@ from contextlib import aclosing
 from typing import Any
 
 import pytest
+from faultserver import fault_server
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_replies import REPLIES
 from pydantic import SecretStr
 from scripted_server import Dropped, HttpError, Page, scripted_server
 
@@ -33,7 +35,6 @@ from ddxgraph.serving.doctor.finding import (
 from ddxgraph.serving.embedded import EmbeddedChatModel
 from ddxgraph.serving.models import ServedModel
 from ddxgraph.serving.served import ServedChatModel
-from ddxgraph.testing import smallest
 
 OK, WARN, MISSING, SKIPPED = Status.OK, Status.WARN, Status.MISSING, Status.SKIPPED
 KEY = "sk-very-secret-0123456789"
@@ -175,15 +176,19 @@ def test_an_answer_outside_the_choices_stops_the_graph():
 
 
 def test_log_probabilities_that_are_refused_are_a_warning_and_the_other_checks_go_on():
-    def refusing(request):
-        return HttpError(400) if request.options.get("logprobs") else smallest(request.schema)
-
-    with scripted_server({"conclude": refusing}, altered=complete) as served:
-        found = look(served.base_url)
+    with fault_server(REPLIES["no log-probabilities"].odd) as served:
+        found = look(served.base_url, model="fake")
     assert found[names.LOGPROBS].status is WARN
     assert "--max-logprobs" in found[names.LOGPROBS].mend
     assert found[names.JOURNEY].status is WARN
     assert found[names.JOURNEY].value.endswith("without logprobs")
+    assert not cannot_run(found.values())
+
+
+def test_a_conclusion_that_is_refused_is_no_matter_of_log_probabilities():
+    with scripted_server({"conclude": HttpError(400)}, altered=complete) as served:
+        found = look(served.base_url)
+    assert found[names.LOGPROBS].status is WARN
     assert statuses(found, names.LOGPROBS, names.LORA, names.JOURNEY) == {OK}
 
 
