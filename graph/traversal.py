@@ -99,7 +99,8 @@ class Traversal:
         elapsed: float | None = time.perf_counter() - self._start if self._elapsed is None else self._elapsed
         if self._resumed:
             elapsed = None  # part of it passed in another process
-        if self._state.get("conclusion") or self._state.get("failure"):
+        ended = self._elapsed is not None  # by itself, at its end or at a pause
+        if ended or self._state.get("conclusion") or self._state.get("failure"):
             return trace_of(self._state, elapsed)
         return trace_of({**self._state, "failure": _INTERRUPTED}, elapsed)
 

@@ -29,7 +29,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command
 from pydantic_core import to_jsonable_python
 
-from ddxgraph import Budget, EditError, Trace, build_graph, solve, trace_of
+from ddxgraph import Budget, EditError, Trace, Traversal, asolve, build_graph, solve, trace_of
 from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.replay import standpoint
 from ddxgraph.graph.state import Journey, JourneyInput, standpoint_of
@@ -284,6 +284,17 @@ def test_before_the_first_stop_the_case_may_change():
     assert trace.case == other
     assert not edits_in(trace)
     assert trace.id == solve(build_graph(ScriptedChatModel(script=SCRIPT)), other).id
+
+
+async def test_a_traversal_that_pauses_is_interrupted_and_no_error():
+    walk = Walk(pauses=["conclude"])
+    traversal = Traversal(walk.graph, CASE, thread="one")
+    nodes = [step.node async for step in traversal]
+    trace = traversal.trace()
+    assert nodes[-1] == "reflect"
+    assert (trace.outcome, trace.ended, trace.failure) == ("interrupted", "interrupted", None)
+    whole = await asolve(walk.graph, CASE, thread="one")
+    assert (whole.outcome, whole.steps[: len(nodes)]) == ("answered", trace.steps)
 
 
 def test_a_tool_may_send_the_whole_state_back():
