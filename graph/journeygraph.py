@@ -14,7 +14,7 @@ from typing_extensions import override
 from ddxgraph.common.errors import EditError
 from ddxgraph.graph.edits.edit import edit
 from ddxgraph.graph.plan import Plan
-from ddxgraph.graph.state import Journey, JourneyInput, journey_of
+from ddxgraph.graph.state import Journey, JourneyInput, journey_of, last_visited
 from ddxgraph.nodes.expert_edit import EXPERT_EDIT
 from ddxgraph.nodes.registry import STOPS
 
@@ -179,9 +179,7 @@ def _of_langgraph(update: StateUpdate) -> bool:
 def _as_node(snapshot: StateSnapshot, update: StateUpdate) -> tuple[str, ...]:
     """The stop to go on with if an update counts as that of `as_node`; none: the one that is due."""
     node = update.as_node
-    steps = journey_of(snapshot.values).get("steps", [])
-    visited = next((step.node for step in reversed(steps) if step.node in STOPS), None)
-    if node in {None, EXPERT_EDIT.name, visited}:
+    if node in {None, EXPERT_EDIT.name, last_visited(journey_of(snapshot.values).get("steps", []))}:
         return ()
     if node not in STOPS or node == STOPS.last.name:
         names = ", ".join(name for name in STOPS.names if name != STOPS.last.name)

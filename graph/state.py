@@ -173,6 +173,11 @@ def last_stop(steps: Sequence[Step]) -> Step | None:
     return next((step for step in reversed(steps) if step.branch is None and step.node in STOPS), None)
 
 
+def last_visited(steps: Sequence[Step]) -> str | None:
+    """Name of the latest stop that was visited, on the trunk or off it; None before the first."""
+    return next((step.node for step in reversed(steps) if step.node in STOPS), None)
+
+
 def so_far(state: Journey, new: Sequence[Compaction] = ()) -> Repeated:
     """The conversation of a journey so far, after its compactions and new ones."""
     compactions = [*state.get("compactions", []), *new]

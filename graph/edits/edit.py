@@ -9,7 +9,7 @@ from langgraph.types import Overwrite
 from ddxgraph.common.errors import EditError
 from ddxgraph.graph.budget import shares
 from ddxgraph.graph.edits.editable import EDITABLE, edit_of
-from ddxgraph.graph.edits.news import changes_since_reply, told_as_news
+from ddxgraph.graph.edits.news import news_since_reply, told_as_news
 from ddxgraph.graph.ledger import Ledger, fitted
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.replay import learned
@@ -20,6 +20,7 @@ from ddxgraph.graph.state import (
     applied,
     last_on_trunk,
     last_stop,
+    last_visited,
     so_far,
     standpoint_of,
     update_to,
@@ -56,7 +57,7 @@ def edit(plan: Plan, state: Journey, values: Mapping[str, Any], due: str, to: st
     if to and to not in STOPS:
         raise EditError(f"there is no stop {to!r} to go on with: use one of {', '.join(STOPS.names)}")
     now = standpoint_of(state)
-    given = edit_of(state, values)
+    given = edit_of(state, values, now)
     then = learned(EXPERT_EDIT, now, given)
     changes = changes_between(now, then)
     if not changes and to in {"", due}:
@@ -113,7 +114,7 @@ def onward(plan: Plan, state: Journey) -> Any:
     last = last_on_trunk(state["steps"])
     if last is None or last.move.to != CHECK_EVIDENCE.name:
         return last.move.to if last else STOPS.first.name
-    news = told_as_news(changes_since_reply(state["steps"]), plan.wording.prompts)
+    news = news_since_reply(state["steps"], plan.wording.prompts)
     ledger, cap = _ledger(state, news)
     targets = last.move.targets
     purses = shares(ledger.spared, ledger.prompt + cap, len(targets))
@@ -132,10 +133,10 @@ def _ledger(state: Journey, news: str) -> tuple[Ledger, int]:
 def _with_checks_paid(plan: Plan, after: Journey) -> Journey:
     """The step whose move the budget allows, and the compaction that its checks need."""
     step = after["steps"][-1]
-    news = told_as_news(changes_since_reply(after["steps"]), plan.wording.prompts)
-    ledger, cap = _ledger(after, news)
     if step.move.to != CHECK_EVIDENCE.name:
         return {}
+    news = news_since_reply(after["steps"], plan.wording.prompts)
+    ledger, cap = _ledger(after, news)
     steps = len(after["steps"])
     _, compaction = fitted(so_far(after), steps, standpoint_of(after), ledger, cap, plan.wording.prompts)
     update: Journey = {}
@@ -148,7 +149,7 @@ def _with_checks_paid(plan: Plan, after: Journey) -> Journey:
 
 def _move(state: Journey, then: Standpoint, due: str, to: str, changed: Sequence[str]) -> Move:
     steps = state.get("steps", [])
-    visited = next((step.node for step in reversed(steps) if step.node in STOPS), None)
+    visited = last_visited(steps)
     back = to != due and visited is not None and STOPS.place(to) <= STOPS.place(visited)
     reason = f"an expert changed {', '.join(changed)}" if changed else "an expert chose the next stop"
     targets = _targets(steps, then, to == due) if to == CHECK_EVIDENCE.name else ()

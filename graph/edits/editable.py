@@ -9,8 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from ddxgraph.common.errors import EditError, faults_of
-from ddxgraph.graph.replay import learned
-from ddxgraph.graph.state import Journey, standpoint_of
+from ddxgraph.graph.state import Journey
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.check_evidence import WHOLE_CASE, Weight
 from ddxgraph.nodes.expert_edit import EXPERT_EDIT, ExpertEdit
@@ -29,12 +28,13 @@ EDITABLE: Final[Mapping[str, TypeAdapter[Any]]] = {
 """What an expert can change, and the type of each. The graph keeps the rest of the state."""
 
 
-def edit_of(state: Journey, values: Mapping[str, Any]) -> ExpertEdit:
+def edit_of(state: Journey, values: Mapping[str, Any], now: Standpoint) -> ExpertEdit:
     """Read and check an expert's new values.
 
     Args:
         state: the journey so far.
         values: the new values by the state's keys; see `ddxgraph.graph.edits.edit.edit`.
+        now: the standpoint of the state.
 
     Returns:
         The edit, without its changes in words.
@@ -42,7 +42,6 @@ def edit_of(state: Journey, values: Mapping[str, Any]) -> ExpertEdit:
     Raises:
         EditError: a value cannot be changed or used.
     """
-    now = standpoint_of(state)
     known = {key: value for key, value in values.items() if key in EDITABLE}
     for key in values.keys() - known.keys():
         _refuse_unless_same(key, values[key], state)
@@ -154,7 +153,7 @@ def _check_once(ids: Sequence[str], noun: str) -> None:
 
 
 def _check_references(given: ExpertEdit, now: Standpoint) -> None:
-    then = learned(EXPERT_EDIT, now, given)
+    then = EXPERT_EDIT.learn(now, given)
     for key, weights in (given.evidence or {}).items():
         _check_known(key, then.hypotheses, "hypothesis", "evidence")
         for finding, weight in weights.items():

@@ -25,6 +25,11 @@ def changes_since_reply(steps: Sequence[Step]) -> list[str]:
     return [change for edit in edits if isinstance(edit, ExpertEdit) for change in edit.changes]
 
 
+def news_since_reply(steps: Sequence[Step], prompts: PromptSet) -> str:
+    """The beginning of the next turn: what an expert changed since the last reply; empty if nothing."""
+    return told_as_news(changes_since_reply(steps), prompts)
+
+
 def told_as_news(changes: Sequence[str], prompts: PromptSet) -> str:
     """The beginning of a turn that tells the model of changes; empty without any.
 

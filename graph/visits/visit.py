@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ddxgraph.graph.budget import shares as shares_of
 from ddxgraph.graph.conversation import Compaction, Repeated, assemble
 from ddxgraph.graph.credence import standing
-from ddxgraph.graph.edits.news import changes_since_reply, told_as_news
+from ddxgraph.graph.edits.news import changes_since_reply, news_since_reply
 from ddxgraph.graph.ledger import Ledger, fitted
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.replay import learned
@@ -138,7 +138,7 @@ class Visit:
         again = any(step.node == stop.name for step in steps)
         self.briefing = briefing(state)._replace(again=again)
         told = so_far(state)
-        news = told_as_news(changes_since_reply(steps), plan.wording.prompts)
+        news = news_since_reply(steps, plan.wording.prompts)
         ledger = Ledger.of(state, told.exchanges, STOPS.last.room(self.briefing)).telling(news)
         cap = stop.room(self.briefing)
         repeated = self._fitting(told, len(steps), self.briefing.now, ledger, cap)

@@ -22,24 +22,28 @@ _MOST_CHARS: Final = 500
 _PAYMENT: Final = 402
 _SERVER_ERRORS: Final = 500
 
-_KINDS: tuple[tuple[type[Exception], FailureKind, str], ...] = (
-    (ModelTimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
-    (TimeoutError, FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
-    (ModelConnectionError, FailureKind.CONNECTION, "is the server running at this address?"),
-    (ConnectionError, FailureKind.CONNECTION, "is the server running at this address?"),
-    (ModelRateLimitError, FailureKind.RATE_LIMIT, "lower the concurrency or wait"),
-    (ModelAuthenticationError, FailureKind.AUTHENTICATION, "check the API key (DDXGRAPH_API_KEY)"),
-    (ModelPermissionDeniedError, FailureKind.AUTHENTICATION, "this key may not use this model"),
-    (ModelNotFoundError, FailureKind.MODEL_NOT_FOUND, "check the model's name (DDXGRAPH_MODEL)"),
-    (
-        ContextOverflowError,
-        FailureKind.CONTEXT_LENGTH,
-        "shorten the case, serve a longer context, or lower the budget",
-    ),
-    (ModelAPIError, FailureKind.SERVER, "see the server's log"),
-)
+_Typed = tuple[FailureKind, str]
+"""A kind, and how to mend it."""
+_TIMED_OUT: Final[_Typed] = (FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency")
+_UNREACHED: Final[_Typed] = (FailureKind.CONNECTION, "is the server running at this address?")
+_TOO_MANY: Final[_Typed] = (FailureKind.RATE_LIMIT, "lower the concurrency or wait")
+_WRONG_KEY: Final[_Typed] = (FailureKind.AUTHENTICATION, "check the API key (DDXGRAPH_API_KEY)")
+_NO_RIGHT: Final[_Typed] = (FailureKind.AUTHENTICATION, "this key may not use this model")
+_NO_MODEL: Final[_Typed] = (FailureKind.MODEL_NOT_FOUND, "check the model's name (DDXGRAPH_MODEL)")
+_AILS: Final[_Typed] = (FailureKind.SERVER, "see the server's log")
 
-
+_BY_CLASS: Final[Mapping[type[Exception], _Typed]] = {
+    ModelTimeoutError: _TIMED_OUT,
+    TimeoutError: _TIMED_OUT,
+    ModelConnectionError: _UNREACHED,
+    ConnectionError: _UNREACHED,
+    ModelRateLimitError: _TOO_MANY,
+    ModelAuthenticationError: _WRONG_KEY,
+    ModelPermissionDeniedError: _NO_RIGHT,
+    ModelNotFoundError: _NO_MODEL,
+    ModelAPIError: _AILS,
+}
+"""In this order: the first class counts."""
 _OVERFLOW: Final = re.compile(
     r"context.{0,60}(exceed|maximum|too long|overflow|length of only|limit|not enough)"
     r"|(exceed|maximum|too long|overflow|longer than|larger than).{0,60}context"
@@ -55,19 +59,19 @@ _BUSY: Final = re.compile(
     r"overload|unavailable|try again|at capacity|is loading|loading model|not ready|too many requests",
     re.IGNORECASE,
 )
-_BY_STATUS: Final[Mapping[int, tuple[FailureKind, str]]] = {
-    401: (FailureKind.AUTHENTICATION, "check the API key (DDXGRAPH_API_KEY)"),
-    403: (FailureKind.AUTHENTICATION, "this key may not use this model"),
-    404: (FailureKind.MODEL_NOT_FOUND, "check the model's name (DDXGRAPH_MODEL)"),
-    408: (FailureKind.TIMEOUT, "raise the client's timeout or lower the concurrency"),
-    409: (FailureKind.SERVER, "see the server's log"),
+_BY_STATUS: Final[Mapping[int | None, _Typed]] = {
+    401: _WRONG_KEY,
+    403: _NO_RIGHT,
+    404: _NO_MODEL,
+    408: _TIMED_OUT,
+    409: _AILS,
     413: (FailureKind.CONTEXT_LENGTH, "shorten the case or serve a longer context"),
-    425: (FailureKind.SERVER, "see the server's log"),
-    429: (FailureKind.RATE_LIMIT, "lower the concurrency or wait"),
+    425: _AILS,
+    429: _TOO_MANY,
 }
 
 
-def _typed(error: Exception) -> tuple[FailureKind, str]:
+def _typed(error: Exception) -> _Typed:
     """The kind of an error, and how to fix it. The server's own words go before its status."""
     said = error_said(error)
     told = f"{said.codes} {said.words} {'' if said.words else error}"
@@ -82,17 +86,17 @@ def _typed(error: Exception) -> tuple[FailureKind, str]:
             FailureKind.FILTERED,
             "the service holds it back for its content; use a model that answers such cases",
         )
-    for cls, kind, mend in _KINDS:
+    for cls, typed in _BY_CLASS.items():
         if isinstance(error, cls):
-            return kind, mend
+            return typed
     return _typed_by_status(error, said, told)
 
 
-def _typed_by_status(error: Exception, said: ErrorSaid, told: str) -> tuple[FailureKind, str]:
-    if said.status is not None and said.status in _BY_STATUS:
+def _typed_by_status(error: Exception, said: ErrorSaid, told: str) -> _Typed:
+    if said.status in _BY_STATUS:
         return _BY_STATUS[said.status]
     if (said.status or 0) >= _SERVER_ERRORS or (said.words and _BUSY.search(told)):
-        return FailureKind.SERVER, "see the server's log"
+        return _AILS
     if isinstance(error, TypeError) and "choices" in str(error):  # how LangChain puts it
         return FailureKind.SERVER, "the answer of the server holds no reply; see the server's log"
     return FailureKind.OTHER, "see the server's log"

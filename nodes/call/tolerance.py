@@ -1,6 +1,5 @@
 """What an endpoint refuses although a call can do without it: left out once it is refused, and remembered."""
 
-import logging
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Final
@@ -9,10 +8,9 @@ from weakref import finalize
 from langchain_core.language_models import BaseChatModel
 
 from ddxgraph.nodes.call.errorkind import kind_of
+from ddxgraph.nodes.call.patience import LOG
 from ddxgraph.nodes.call.said import error_said
 from ddxgraph.nodes.failure import FailureKind
-
-LOG: Final = logging.getLogger("ddxgraph.engine")
 
 _PARAMETERS: Final = ("temperature", "top_p", "seed")
 """Sampling parameters, which may stand in the call or in the chat model itself."""

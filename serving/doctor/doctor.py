@@ -153,7 +153,7 @@ def _unreached(why: str) -> list[Finding]:
     return [missing, *_skipped_from(finding.MODELS, "not reached")]
 
 
-_BRIEFLY: Final = Patience(away_s=1.0, attempts=2, first_wait_s=0.1)
+BRIEFLY: Final = Patience(away_s=1.0, attempts=2, first_wait_s=0.1)
 """A failure that passes at once says nothing about an endpoint."""
 Travel = Callable[[BaseChatModel], Awaitable[Travelled]]
 """Takes a made-up case through the graph, which stands above this room."""
@@ -204,7 +204,7 @@ class _Patient(NamedTuple):
             chat, fitted = tolerance.fitted(self.chat, settings)
             try:
                 async with asyncio.timeout(self.timeout_s):
-                    return await _BRIEFLY.through(partial(chat.ainvoke, messages, config, **fitted))
+                    return await BRIEFLY.through(partial(chat.ainvoke, messages, config, **fitted))
             except Exception as error:
                 if not chances or not tolerance.learns_from(error, fitted, chat):
                     raise

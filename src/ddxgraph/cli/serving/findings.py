@@ -12,12 +12,12 @@ from ddxgraph.graph.conversation import REPLY_ROOM
 from ddxgraph.graph.plan import plan
 from ddxgraph.graph.topology import compile_plan
 from ddxgraph.graph.traversal import asolve
-from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.usage import estimate_tokens
 from ddxgraph.nodes.case import Case
 from ddxgraph.nodes.settings import Limits
 from ddxgraph.serving.doctor import finding as endpoint
 from ddxgraph.serving.doctor import machine
+from ddxgraph.serving.doctor.doctor import BRIEFLY
 from ddxgraph.serving.doctor.finding import Finding, Status, Travelled, Window, cannot_run, verdict
 
 ORDINARY: Final = Case(vignette="x" * 1_000, question="x" * 100, options=dict.fromkeys("ABCD", "x" * 40))
@@ -28,7 +28,6 @@ _MADE_UP: Final = Case(
     question="Which diagnosis is most likely?",
     options={"A": "Common cold", "B": "Appendicitis"},
 )
-_BRIEFLY: Final = Patience(away_s=1.0, attempts=2, first_wait_s=0.1)
 EASE_TOKENS: Final = 8_192
 """Enough for a journey without backtracks through an ordinary case, with replies of up to 2/5 of `Limits`."""
 _STATUS_CELLS: Final = max(map(len, Status))
@@ -51,7 +50,7 @@ def needed(chat: BaseChatModel) -> Window:
 
 async def travelled(chat: BaseChatModel) -> Travelled:
     """Take a made-up case through the graph, in as few calls as it goes."""
-    brief = plan(chat, budget=Budget(max_backtracks=0), limits=Limits.brief(), patience=_BRIEFLY)
+    brief = plan(chat, budget=Budget(max_backtracks=0), limits=Limits.brief(), patience=BRIEFLY)
     trace = await asolve(compile_plan(brief), _MADE_UP)
     failures = [failure for failure in (trace.failure, *(step.failure for step in trace.steps)) if failure]
     left_out = tuple(dict.fromkeys(name for step in trace.steps for name in step.left_out))
