@@ -1,6 +1,8 @@
 """A round of evidence checks: what each receives, and how LangGraph sends them out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Condition
 from typing import NotRequired
 
 from langgraph.types import Send
@@ -30,6 +32,39 @@ class Check(TypedDict):
     parent: int | None
     calls: int
     tokens: int
+
+
+class Turns:
+    """Lets the checks of a round run one at a time, on whatever threads, in the order in which they were sent.
+
+    A lock alone keeps no order: a thread that has ended one check takes the next from LangGraph's queue, and may
+    have the lock before the thread that took the check before it.
+
+    Args:
+        order: ids of the hypotheses whose checks were sent. A check that is not among them, such as one that is
+            repeated, waits for none of them.
+    """
+
+    def __init__(self, order: Sequence[str] = ()) -> None:
+        self._left = list(order)
+        self._turn = Condition()
+
+    @contextmanager
+    def of(self, key: str) -> Iterator[None]:
+        """Run the check of a hypothesis in its turn."""
+        with self._turn:
+            self._turn.wait_for(lambda: key not in self._left or self._left[0] == key)
+            try:
+                yield
+            finally:
+                if key in self._left:
+                    self._left.remove(key)
+                self._turn.notify_all()
+
+    @property
+    def over(self) -> bool:
+        """Whether every check that was sent has had its turn."""
+        return not self._left
 
 
 def round_of_checks(

@@ -1,7 +1,7 @@
 """Visits to the stops: each calls its node and moves on as the routing decides."""
 
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import Lock
 from typing import Any, cast
@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.graph import END
-from langgraph.types import Command
+from langgraph.types import Command, Send
 
 from ddxgraph.graph.conversation import Exchange, Repeated
 from ddxgraph.graph.credence import margin
@@ -26,7 +26,7 @@ from ddxgraph.graph.state import (
     restarting,
     update_to,
 )
-from ddxgraph.graph.visits.checks import Check
+from ddxgraph.graph.visits.checks import Check, Turns
 from ddxgraph.graph.visits.visit import Entry, Visit, broken_by, open_line, step_of
 from ddxgraph.nodes.call.consultation import Allowance, run_blocking
 from ddxgraph.nodes.case import Case
@@ -66,12 +66,15 @@ class Visitor:
     """Visits stops over one plan.
 
     On an engine that runs the calls of a conversation in turn, so do the checks of a round: on an event loop by
-    LangGraph's `max_concurrency`, on threads by a lock.
+    LangGraph's `max_concurrency`, on threads by `Turns`.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._turns: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+        self._sent: dict[str, Turns] = {}
+        """The round that each traversal has sent out, until it is over."""
+        self._turns: WeakValueDictionary[str, Turns] = WeakValueDictionary()
+        """The same by trace id, and rounds that another process sent out, as long as a check needs them."""
         self._looking = Lock()
 
     def to(self, stop: AnyStop) -> Visited:
@@ -81,13 +84,24 @@ class Visitor:
             return Visited(stop.name, partial(visit, stop))
         return Visited(stop.name, self.check, self._turn_of if self._plan.serial else nullcontext)
 
-    def _turn_of(self, check: Check) -> Lock:
-        """The lock of a check's traversal, forgotten once nobody holds it or waits for it."""
+    def _announce(self, trace_id: str, sent: Sequence[Send]) -> None:
+        """Note the order of a round before any of its checks runs."""
+        turns = Turns([send.arg["hypothesis"].id for send in sent])
+        with self._looking:
+            self._sent[trace_id] = self._turns[trace_id] = turns
+
+    @contextmanager
+    def _turn_of(self, check: Check) -> Iterator[None]:
+        """The turn of a check within its traversal's round."""
         key = check["setting"].trace_id
         with self._looking:
-            turn = self._turns.get(key) or Lock()
-            self._turns[key] = turn
-        return turn
+            turns = self._turns.get(key) or Turns()
+            self._turns[key] = turns
+        with turns.of(check["hypothesis"].id):
+            yield
+        with self._looking:
+            if turns.over and self._sent.get(key) is turns:
+                del self._sent[key]
 
     async def open(self, stop: TrunkStop[Any], state: Journey, entry: Entry) -> Command[Any]:
         """Visit the first stop: open the journey, or come back to it.
@@ -143,7 +157,10 @@ class Visitor:
             output = await stop.think(visit.briefing, visit.line)
         except EngineFailed as error:
             return visit.broken(error.failure, opening)
-        return visit.leave(output, partial(self._route, stop, state, output), opening)
+        command = visit.leave(output, partial(self._route, stop, state, output), opening)
+        if self._plan.serial and entry.blocking and isinstance(command.goto, list):
+            self._announce(state["setting"].trace_id, command.goto)
+        return command
 
     async def check(self, check: Check, entry: Entry) -> Journey:
         """Weigh the findings against one hypothesis, in parallel with the other checks of the round."""

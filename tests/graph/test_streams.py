@@ -1,6 +1,7 @@
 """What LangGraph's users watch: plain input, streams, events and callback handlers."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ from journeys import AT_ONCE, CASE, STRAIGHT, course, timeless
 from langchain_core.callbacks import BaseCallbackHandler
 
 from ddxgraph import build_graph, solve, trace_of
+from ddxgraph.graph.visits.checks import Turns
 from ddxgraph.nodes.call.consultation import BRANCH_KEY, NODE_KEY, SERIAL_KEY
 from ddxgraph.testing import ScriptedChatModel
 
@@ -209,3 +211,46 @@ def test_a_serial_engine_is_asked_in_turn_while_its_words_are_streamed():
     in_time(lambda: list(graph.stream({"case": CASE}, stream_mode="messages", subgraphs=True)))
     assert set(at_once) == {1}
     assert [request.branch for request in model.requests if request.branch] == ["B", "A", "C", "D"]
+
+
+def test_the_checks_keep_their_order_however_the_threads_take_turns():
+    """A thread that ends one check must not overtake the thread that waits with the one before."""
+
+    class Slow(ScriptedChatModel):
+        def invoke(self, *given, **settings):
+            threading.Event().wait(0.002)  # a call takes a while, in which the other threads come to wait
+            return super().invoke(*given, **settings)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(20):
+            model = Slow(script=STRAIGHT, metadata={SERIAL_KEY: True})
+            graph = build_graph(model)
+            in_time(
+                lambda graph=graph: list(graph.stream({"case": CASE}, stream_mode="messages", subgraphs=True))
+            )
+            assert [request.branch for request in model.requests if request.branch] == ["B", "A", "C", "D"]
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_a_check_that_nobody_waits_for_takes_its_turn_at_once():
+    """After a crash, a round goes on in another process, without the checks that have ended."""
+    turns, ended = Turns(["B", "A"]), []
+    with turns.of("H1"):
+        ended.append("H1")
+    later = threading.Thread(target=lambda: _one_turn(turns, "A", ended))
+    later.start()
+    _one_turn(turns, "B", ended)
+    later.join(10)
+    assert ended == ["H1", "B", "A"]
+    assert turns.over
+    with pytest.raises(ZeroDivisionError), turns.of("A"):
+        1 / 0  # noqa: B018
+    _one_turn(turns, "A", ended)
+
+
+def _one_turn(turns, key, ended):
+    with turns.of(key):
+        ended.append(key)
