@@ -50,6 +50,10 @@ from ddxgraph.serving.weights import SMOLLM2, pull
 OPENING_MESSAGES = 2
 """System message and case: the same in every request of a conversation."""
 
+IDLE_S = 1.0
+"""Seconds after which the replay opens a new connection. vLLM closes those that idle for 5 s, httpx's own limit, and a
+request that is sent at that moment would be lost."""
+
 
 @dataclass
 class Phase:
@@ -156,7 +160,8 @@ class Replay:
 
     def client(self) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self._api_key}", "Content-Type": "application/json"}
-        return httpx.AsyncClient(base_url=self._base_url, headers=headers, timeout=600)
+        kept = httpx.Limits(keepalive_expiry=IDLE_S)
+        return httpx.AsyncClient(base_url=self._base_url, headers=headers, timeout=600, limits=kept)
 
     async def send(self, client: httpx.AsyncClient, conversations: list[Conversation]) -> float:
         """Send them all; gives the seconds that it took."""
