@@ -51,8 +51,8 @@ OPENING_MESSAGES = 2
 """System message and case: the same in every request of a conversation."""
 
 IDLE_S = 1.0
-"""Seconds after which the replay opens a new connection. vLLM closes those that idle for 5 s, httpx's own limit, and a
-request that is sent at that moment would be lost."""
+"""Seconds after which the replay opens a new connection. vLLM closes those that idle for 5 s, as httpx
+does: a request that is sent at that moment is lost."""
 
 
 @dataclass

@@ -4,7 +4,7 @@ import json
 import secrets
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatResult
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr, SecretStr
 
 from ddxgraph.common.errors import ServerError
@@ -223,6 +223,27 @@ class LlamaCppChatModel(ServedChatModel):
     ) -> ChatResult:
         with self._pinned(run_manager, kwargs) as pinned:
             return await super()._agenerate(messages, stop, run_manager, **pinned)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        with self._pinned(run_manager, kwargs) as pinned:
+            yield from super()._stream(messages, stop, run_manager, **pinned)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        with self._pinned(run_manager, kwargs) as pinned:
+            async for chunk in super()._astream(messages, stop, run_manager, **pinned):
+                yield chunk
 
     @contextmanager
     def _pinned(

@@ -36,6 +36,41 @@ def said(content: Any = "@@", finish: Any = "stop", usage: Any = None, **message
     return {**head, "choices": [choice], "usage": usage or None}
 
 
+KINDS = {"{": "application/json", "[": "application/json", "d": "text/event-stream"}
+"""Content type by the first character of a body."""
+
+
+def filled(body: Mapping[str, Any], fits: str) -> Any:
+    return json.loads(json.dumps(body).replace("@@", json.dumps(fits)[1:-1]))
+
+
+def in_pieces(body: Mapping[str, Any], *, counted: bool) -> str:
+    """A completion as servers stream it: the role, the words by and by, why it ended, the usage if asked for."""
+    if not body.get("choices"):
+        return f"data: {json.dumps(body)}\n\ndata: [DONE]\n\n"
+    choice = body["choices"][0]
+    told = dict(choice["message"] or {})
+    deltas: list[dict[str, Any]] = [{"role": told.pop("role", "assistant"), "content": ""}]
+    for name in ("reasoning_content", "reasoning", "content"):
+        text = told.pop(name, None)
+        if isinstance(text, str):
+            half = len(text) // 2
+            deltas += [{name: text[:half]}, {name: text[half:]}]
+    for number, call in enumerate(told.pop("tool_calls", None) or ()):
+        deltas.append({"tool_calls": [{"index": number, **call}]})
+    deltas.append(told)
+    logprobs = choice.get("logprobs")
+    head = {key: value for key, value in body.items() if key not in {"choices", "usage"}}
+    pieces = [{**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas]
+    pieces[-1]["choices"][0] |= {
+        "finish_reason": choice.get("finish_reason"),
+        **({"logprobs": logprobs} if logprobs else {}),
+    }
+    if counted:
+        pieces.append({**head, "choices": [], "usage": body.get("usage")})
+    return "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n\n"
+
+
 class FaultServer(ThreadingHTTPServer):
     """The server; `odd` may change while it runs."""
 
@@ -88,16 +123,19 @@ class _Handler(BaseHTTPRequestHandler):
         form = ((asked.get("response_format") or {}).get("json_schema") or {}).get("schema")
         fits = json.dumps(smallest(form)) if form else "Because.\nAnswer: A"
         odd = self.server.odd
-        if self.server.takes(asked):
-            self._send(odd.status, odd.body, fits, odd.headers)
-        else:
-            self._send(200, said(), fits)
+        status, body, headers = (
+            (odd.status, odd.body, odd.headers) if self.server.takes(asked) else (200, said(), {})
+        )
+        if asked.get("stream") and isinstance(body, Mapping) and status == 200:
+            counted = (asked.get("stream_options") or {}).get("include_usage")
+            body = in_pieces(filled(body, fits), counted=bool(counted))
+        self._send(status, body, fits, headers)
 
     def _send(self, status: int, body: Any, fits: str = "", headers: Mapping[str, str] = {}) -> None:
         text = body if isinstance(body, str) else json.dumps(body)
         data = text.replace("@@", json.dumps(fits)[1:-1]).encode()
         self.send_response(status)
-        kind = "application/json" if text.lstrip()[:1] in {"{", "["} else "text/html"
+        kind = KINDS.get(text.lstrip()[:1], "text/html")
         for name, value in {"Content-Type": kind, **headers, "Content-Length": str(len(data))}.items():
             self.send_header(name, value)
         self.end_headers()

@@ -1,7 +1,9 @@
 """A small case, replies to script it with, and how the walk that came of them is read."""
 
 import json
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from random import Random
 from typing import Any
 
@@ -100,6 +102,20 @@ def timeless(trace: Trace) -> dict[str, Any]:
     """A trace without what differs from run to run."""
     steps = {"steps": {"__all__": {"latency_s"}}, "elapsed_s": True, "provenance": {"started_at"}}
     return trace.model_dump(mode="json", exclude=steps)
+
+
+def in_time(work: Callable[[], Any]) -> Any:
+    """What `work` returns, on a thread of its own: what hangs fails the test rather than stopping it."""
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done.result(60)
 
 
 def prompt_of(request: Request) -> str:

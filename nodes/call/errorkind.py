@@ -159,7 +159,9 @@ def engine_failure(error: Exception, node: str, secrets: Iterable[str] = ()) -> 
     """
     kind, mend = _typed(error)
     said = error_said(error)
-    message = in_one_line(said.words if said.words and said.words not in str(error) else str(error), secrets)
+    whole = str(error)
+    bare = any(isinstance(part, Mapping) for part in error.args)  # an error that holds the body alone
+    message = in_one_line(said.words if said.words and (bare or said.words not in whole) else whole, secrets)
     if said.status and str(said.status) not in message:
         message = f"HTTP status {said.status}: {message}"
     if said.retry_after_s and kind in AWAY | AILING:

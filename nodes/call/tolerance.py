@@ -12,8 +12,13 @@ from ddxgraph.nodes.call.patience import LOG
 from ddxgraph.nodes.call.said import error_said
 from ddxgraph.nodes.failure import FailureKind
 
-_PARAMETERS: Final = ("temperature", "top_p", "seed")
-"""Sampling parameters, which may stand in the call or in the chat model itself."""
+_PARAMETERS: Final[Mapping[str, str]] = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "seed": "seed",
+    "stream_options": "stream_usage",
+}
+"""Parameters that may stand in the call or in the chat model itself, with the names that they have there."""
 _LIMITS: Final[Mapping[str, str]] = {
     "max_completion_tokens": "max_tokens",
     "max_tokens": "max_completion_tokens",
@@ -114,13 +119,17 @@ class Tolerance:
         if "response_format" in sent:
             held = str(sent["response_format"])
             yield from (keyword for keyword in sorted(KEYWORDS) if f"'{keyword}'" in held)
-        yield from (name for name in _PARAMETERS if name in sent or getattr(model, name, None) is not None)
+        yield from (
+            name for name, own in _PARAMETERS.items() if name in sent or getattr(model, own, None) is not None
+        )
         yield from (name for name in _LIMITS if "max_tokens" in sent and name not in self._dropped)
 
     def _model(self, model: BaseChatModel) -> BaseChatModel:
         """The chat model without parameters of its own that are refused."""
         own = [
-            name for name in _PARAMETERS if name in self._dropped and getattr(model, name, None) is not None
+            attribute
+            for name, attribute in _PARAMETERS.items()
+            if name in self._dropped and getattr(model, attribute, None) is not None
         ]
         if not own:
             return model

@@ -5,7 +5,7 @@ import sys
 import threading
 
 import pytest
-from journeys import AT_ONCE, CASE, STRAIGHT, course, timeless
+from journeys import AT_ONCE, CASE, STRAIGHT, course, in_time, timeless
 from langchain_core.callbacks import BaseCallbackHandler
 
 from ddxgraph import build_graph, solve, trace_of
@@ -151,16 +151,6 @@ def test_the_sample_is_zero_unless_said(given):
 
 
 MODES = ["values", "updates", "messages", "custom", "debug", "tasks", "checkpoints"]
-
-
-def in_time(work):
-    """What `work` returns, on a thread of its own: a stream that hangs fails the test rather than stopping it."""
-    returned = []
-    thread = threading.Thread(target=lambda: returned.append(work()), daemon=True)
-    thread.start()
-    thread.join(60)
-    assert not thread.is_alive(), "it hangs"
-    return returned[0]
 
 
 def served(serial):

@@ -5,9 +5,10 @@ from contextlib import aclosing
 
 import pytest
 from faultserver import Odd, fault_server, said
+from journeys import timeless
 from odd_replies import REPLIES
 
-from ddxgraph import Case, EndpointError, Patience, build_graph, connect, solve
+from ddxgraph import Case, EndpointError, Patience, build_graph, connect, solve, trace_of
 from ddxgraph.cli.serving.findings import travelled
 from ddxgraph.nodes.call import tolerance
 from ddxgraph.serving.doctor.doctor import examine
@@ -65,6 +66,26 @@ def test_a_traversal_makes_of_it_what_it_is(name, server, traced):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REPLIES)
+def test_a_reply_that_is_streamed_is_the_same(name, server, chat):
+    odd, outcome, kind, words, _ = REPLIES[name]
+    traces = []
+    for mode in ("values", ["messages", "values"]):
+        tolerance._KNOWN.clear()
+        server.odd = odd
+        graph = build_graph(chat, patience=PATIENCE)
+        *_, state = graph.stream({"case": CASE}, stream_mode=mode)
+        traces.append(trace_of(state[1] if isinstance(state, tuple) else state))
+    plain, streamed = traces
+    failure = streamed.failure
+    assert streamed.outcome == outcome, failure
+    assert (failure.kind if failure else "") == kind
+    assert words in (failure.message if failure else "")
+    if outcome != "error":  # the clients' own names of errors differ
+        assert timeless(streamed) == timeless(plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPLIES)
 def test_the_doctors_verdict_is_what_a_traversal_does(name, server, chat):
     odd, outcome, *_ = REPLIES[name]
     server.odd = odd
@@ -104,6 +125,22 @@ def test_what_is_refused_is_left_out_once_and_said(name, left_out, server, caplo
     again = traced(Odd())
     assert again.steps[-1].left_out == left_out, "remembered for the endpoint"
     assert len(server.requests) == first - 1
+
+
+def test_a_server_that_reports_no_usage_of_streams_is_not_asked_for_it_again(server, chat):
+    server.odd = Odd(
+        {"error": {"message": "Unrecognized request argument supplied: stream_options"}},
+        400,
+        only_if="stream_options",
+    )
+    server.requests = []
+    graph = build_graph(chat, patience=PATIENCE)
+    *_, (_, state) = graph.stream({"case": CASE}, stream_mode=["messages", "values"])
+    trace = trace_of(state)
+    assert trace.outcome == "answered"
+    assert trace.usage.estimated
+    assert trace.steps[-1].left_out == ("stream_options",)
+    assert sum("stream_options" in request for request in server.requests) == 1
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, {}])
