@@ -37,6 +37,8 @@ class Tally:
     """Kind of failure to traversals; this process's own."""
     retried: Counter[str] = field(default_factory=Counter)
     """Kind of failure to calls that were made again; this process's own."""
+    cut: int = 0
+    """Traversals in which the server cut a prompt without a word; this process's own."""
     correct: int = 0
     judged: int = 0
     """Traversals whose case has a gold answer; errors are unscored."""
@@ -54,6 +56,7 @@ class Tally:
         self.ended += 1
         self.usage = total_usage((self.usage, trace.usage))
         self.backtracks += trace.backtracks
+        self.cut += bool(trace.cut_prompts)
         self.recent = (*self.recent, Recent(trace, correct))[-RECENT:]
         if trace.outcome == "error":
             self.errors[trace.failure.kind if trace.failure else "other"] += 1

@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from ddxgraph.common.errors import BadInput
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.conversation import Repeated
+from ddxgraph.graph.cutprompts import cut_prompts, warned
 from ddxgraph.graph.plan import Plan
 from ddxgraph.graph.routing import Limit, Move, over_budget
 from ddxgraph.graph.state import Setting
@@ -122,7 +123,7 @@ class GenerationStrategy:
         Raises:
             CaseTooLong: the case does not fit the model's context window.
         """
-        return await _Attempt.at(self.settle(model), self.style, case, sample).run()
+        return warned(await _Attempt.at(self.settle(model), self.style, case, sample).run())
 
     def _plan(self, model: BaseChatModel) -> Plan:
         prompts = self.prompts or generation_prompts(self.style)
@@ -211,6 +212,7 @@ class _Attempt(NamedTuple):
             outcome=_outcome(step, output),
             ended=_ended(step, output),
             failure=step.failure,
+            cut_prompts=cut_prompts(self.setting.system, self.setting.opening, [step], []),
             usage=step.usage,
             elapsed_s=time.perf_counter() - start,
         )

@@ -215,6 +215,8 @@ class Trace(BaseModel, Looks):
     outcome: Outcome
     ended: EndReason
     failure: Failure | None = None
+    cut_prompts: tuple[int, ...] = Field(default=(), exclude_if=lambda steps: not steps)
+    """Indices of the steps whose prompt the server cut without a word, by the tokens that it reports."""
     usage: Usage = Usage()
     elapsed_s: float = 0.0
     """Wall time of the traversal, in seconds."""

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 from langchain_core.runnables import RunnableConfig
 
 from ddxgraph.common.errors import BadInput, CheckpointError
+from ddxgraph.graph.cutprompts import cut_prompts, warned
 from ddxgraph.graph.journeygraph import JourneyGraph
 from ddxgraph.graph.routing import Limit
 from ddxgraph.graph.state import Journey, applied, journey_of, last_stop, usage_so_far
@@ -143,7 +144,7 @@ def solve(graph: JourneyGraph, case: CaseLike, sample: int = 0) -> Trace:
     """
     start = time.perf_counter()
     state = graph.invoke(cast(Any, {"case": as_case(case), "sample": sample}))
-    return trace_of(cast(Journey, state), time.perf_counter() - start)
+    return warned(trace_of(cast(Journey, state), time.perf_counter() - start))
 
 
 async def asolve(graph: JourneyGraph, case: CaseLike, sample: int = 0, *, thread: str | None = None) -> Trace:
@@ -176,12 +177,12 @@ async def asolve(graph: JourneyGraph, case: CaseLike, sample: int = 0, *, thread
     case = as_case(case)
     given: Any = {"case": case, "sample": sample}
     if thread is None:
-        return trace_of(await _walked(graph, given), time.perf_counter() - start)
+        return warned(trace_of(await _walked(graph, given), time.perf_counter() - start))
     place = await resume_point(graph, thread, case, sample)
     if place.ended:
         return trace_of(place.state)
     state = await _walked(graph, None if place.state else given, place.config, durability=DURABILITY)
-    return trace_of(state, None if place.state else time.perf_counter() - start)
+    return warned(trace_of(state, None if place.state else time.perf_counter() - start))
 
 
 async def _walked(
@@ -227,6 +228,7 @@ def trace_of(state: Journey, elapsed_s: float | None = None) -> Trace:
         outcome=_outcome(state),
         ended=_ended(state),
         failure=failure or (steps[-1].failure if steps else None),
+        cut_prompts=cut_prompts(setting.system, setting.opening, steps, state.get("compactions", [])),
         usage=usage_so_far(state),
         elapsed_s=sum(s.latency_s for s in steps) if elapsed_s is None else elapsed_s,
     )

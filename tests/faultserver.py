@@ -25,11 +25,16 @@ class Odd(NamedTuple):
     """Only so many requests get it."""
     models: Any = None
     """In place of an ordinary model list: its body, or a status."""
+    window: int = 0
+    """Tokens of a context window into which prompts are cut; 0: it is as long as they are."""
+
+
+COUNTED = "counted"
 
 
 def said(content: Any = "@@", finish: Any = "stop", usage: Any = None, **message: Any) -> dict[str, Any]:
-    """An ordinary completion, and what differs."""
-    usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120} if usage is None else usage
+    """An ordinary completion, and what differs; its usage is counted when it is sent."""
+    usage = COUNTED if usage is None else usage
     told = {"role": "assistant", "content": content, **message}
     choice = {"index": 0, "finish_reason": finish, "message": told}
     head = {"id": "x", "object": "chat.completion", "created": 1, "model": "fake"}
@@ -38,6 +43,13 @@ def said(content: Any = "@@", finish: Any = "stop", usage: Any = None, **message
 
 KINDS = {"{": "application/json", "[": "application/json", "d": "text/event-stream"}
 """Content type by the first character of a body."""
+
+
+def counted(asked: Mapping[str, Any], window: int = 0) -> dict[str, int]:
+    """The usage of an ordinary reply: a token for four characters of the prompt, within the window."""
+    whole = sum(len(message["content"]) for message in asked["messages"]) // 4
+    prompt = min(whole, window or whole)
+    return {"prompt_tokens": prompt, "completion_tokens": 20, "total_tokens": prompt + 20}
 
 
 def filled(body: Mapping[str, Any], fits: str) -> Any:
@@ -126,9 +138,11 @@ class _Handler(BaseHTTPRequestHandler):
         status, body, headers = (
             (odd.status, odd.body, odd.headers) if self.server.takes(asked) else (200, said(), {})
         )
+        if isinstance(body, Mapping) and body.get("usage") == COUNTED:
+            body = {**body, "usage": counted(asked, odd.window)}
         if asked.get("stream") and isinstance(body, Mapping) and status == 200:
-            counted = (asked.get("stream_options") or {}).get("include_usage")
-            body = in_pieces(filled(body, fits), counted=bool(counted))
+            wanted = (asked.get("stream_options") or {}).get("include_usage")
+            body = in_pieces(filled(body, fits), counted=bool(wanted))
         self._send(status, body, fits, headers)
 
     def _send(self, status: int, body: Any, fits: str = "", headers: Mapping[str, str] = {}) -> None:

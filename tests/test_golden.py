@@ -44,7 +44,7 @@ from ddxgraph.testing import ScriptedChatModel
 REWRITTEN: Mapping[str, str] = {
     # The gate's rules, in its report and in the card.
     "answered, by the graph strategy": "the graph gave an answer",
-    "no move was made by an answer key": "no answer key made a move",
+    "no move was made by an answer key": "no answer key made a move, and the model saw every prompt whole",
     "length within its limits": "the length is within limits",
     "the same is not said again and again": "the reasoning does not repeat itself",
     "neither question nor reasoning is a test set's": (
@@ -87,9 +87,12 @@ REWRITTEN: Mapping[str, str] = {
     "What differs from the defaults is in bold.": "Settings that differ from the defaults are in bold.",
     "| provenance.allow_answer_key | no |\n": (
         "| provenance.allow_answer_key | no |\n| provenance.expert_edits | allow |\n"
+        "| provenance.allow_cut_prompts | no |\n"
     ),
     # The samples: an expert's edit is a trigger.
-    '"allow_answer_key": false': '"allow_answer_key": false, "expert_edits": "allow"',
+    '"allow_answer_key": false': (
+        '"allow_answer_key": false, "expert_edits": "allow", "allow_cut_prompts": false'
+    ),
     '"label":0}': '"label":0,"expert":0}',
     '      - name: "label"\n        dtype: "int64"\n': (
         '      - name: "label"\n        dtype: "int64"\n      - name: "expert"\n        dtype: "int64"\n'

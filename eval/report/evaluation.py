@@ -185,6 +185,7 @@ def _accuracy(run: RunResult) -> str:
         return f"{run.name} INCOMPLETE, between {bounds(run.accuracy)} correct"
     # A strategy that states no answer differs from one that answers wrongly.
     silent = f"; {run.unparsed:,} of {run.traces:,} unparsed" if run.unparsed else ""
+    silent += f"; prompts cut by the server in {run.cut:,} of {run.traces:,}" if run.cut else ""
     judge = f"; judged by {run.judge.model}" if run.judge else ""
     within = f"95% interval {interval(run.accuracy)}"
     return f"{run.name} {percent(run.accuracy.value)} correct ({within}{silent}{judge})"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ddxgraph.eval.statistics.calibration import Calibration
 from ddxgraph.eval.statistics.interval import Estimate
@@ -165,6 +165,8 @@ class RunResult(Figures):
     """Traces with no readable answer; they count as not correct."""
     abstained: int
     """Counts as not correct."""
+    cut: int = Field(default=0, exclude_if=lambda traces: not traces)
+    """Traces in which the server cut a prompt without a word, whatever their answer."""
     unscored: Mapping[str, int]
     """Reason to traces: infrastructure errors by kind, `missing`, `absent`."""
     accuracy: Accuracy

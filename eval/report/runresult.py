@@ -61,6 +61,7 @@ def run_result(run: ScoredRun, number: int, name: str, *, seed: int) -> RunResul
         incorrect=counts[Verdict.INCORRECT],
         unparsed=counts[Verdict.UNPARSED],
         abstained=counts[Verdict.ABSTAINED],
+        cut=sum(score.cut for score in run.scores),
         unscored=dict(run.incomplete),
         accuracy=_accuracy(run, seed),
         loose=run.loose_accuracy,

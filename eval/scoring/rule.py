@@ -95,6 +95,8 @@ class Score:
     """Kind of the failure where the verdict is `ERROR`, such as `timeout` or `judge timeout`; else empty."""
     trace: str
     """The trace's id."""
+    cut: bool = False
+    """Whether the server cut a prompt without a word."""
 
     @property
     def correct(self) -> bool | None:

@@ -352,6 +352,7 @@ def score_of(record: Mapping[str, Any], sample: int, entry: CaseEntry) -> Score:
         ended=str(record.get("ended", "")),
         failure=_failure_kind(record) if verdict is Verdict.ERROR else "",
         trace=record["id"],
+        cut=bool(record.get("cut_prompts")),
     )
 
 

@@ -85,10 +85,15 @@ class Reading(NamedTuple, Generic[OutputT]):
     error: str
 
 
+def without_thoughts(text: str) -> str:
+    """A reply without the thoughts before it, which end in `</think>`."""
+    return _THOUGHT.sub("", text, count=1) if "</think>" in text else text
+
+
 def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
     """Parse a reply, after removing a code fence around it, or thoughts before it that end in `</think>`."""
     if not text.startswith("{"):
-        text = _THOUGHT.sub("", text, count=1)
+        text = without_thoughts(text)
         fenced = _FENCE.match(text)
         text = fenced.group(1) if fenced else text
     try:

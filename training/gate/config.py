@@ -48,13 +48,15 @@ class Correct(Section):
 
 
 class ProvenanceRule(Section):
-    """No answer key made a move."""
+    """No answer key made a move, and the model saw every prompt whole."""
 
     allow_answer_key: bool = False
     """Keep traversals with moves of the trigger `gold` or `label`, and mark them."""
     expert_edits: Literal["allow", "require", "exclude"] = "allow"
     """Whether traversals that an expert edited while they were paused are kept: as any other, only they, or none
     of them. A sample's `triggers` count the edits."""
+    allow_cut_prompts: bool = False
+    """Keep traversals in which the server seems to have cut a prompt, by the tokens that it reports."""
 
 
 class Ended(Section):

@@ -25,7 +25,7 @@ class Rule(_Worded):
 
     ANSWERED = "answered", "the graph gave an answer"
     CORRECT = "correct", "the answer is correct by the strict rule, or an expert approved it"
-    PROVENANCE = "provenance", "no answer key made a move"
+    PROVENANCE = "provenance", "no answer key made a move, and the model saw every prompt whole"
     ENDED = "ended", "ended by its own conclusion, every reply readable"
     LENGTH = "length", "the length is within limits"
     EVIDENCE = "evidence", "the answer is supported by its own evidence"
@@ -53,6 +53,7 @@ class Reason(_Worded):
     ANSWER_KEY = "answer_key", "an answer key made a move"
     EXPERT_EDITED = "expert_edited", "an expert edited it"
     NOT_EDITED = "not_edited", "no expert edited it"
+    CUT_PROMPT = "cut_prompt", "the server cut a prompt of it without a word"
 
     NOT_CONCLUDED = "not_concluded", "it was ended by a budget, not by its own conclusion"
     FAILED_STEPS = "failed_steps", "it has replies that could not be read"

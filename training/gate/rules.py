@@ -125,13 +125,16 @@ def _reviewed(trace: Trace, review: Review) -> Fault:
 
 
 def provenance(examined: Examined) -> Fault:
-    """Whether no answer key made a move, and an expert edited it or not, as the configuration wants."""
+    """Whether no answer key made a move, no prompt was cut, and an expert edited it or not, as configured."""
     trace, config, _ = examined
     edits = sum(step.move.trigger == "expert" for step in trace.steps)
     if edits and config.provenance.expert_edits == "exclude":
         return Reason.EXPERT_EDITED, f"{edits} {'edit' if edits == 1 else 'edits'} by an expert"
     if not edits and config.provenance.expert_edits == "require":
         return Reason.NOT_EDITED, "no step is an expert's edit"
+    cut = () if config.provenance.allow_cut_prompts else trace.cut_prompts
+    if cut:
+        return Reason.CUT_PROMPT, f"the server counts fewer tokens than the prompt of step {cut[0]} has"
     if config.provenance.allow_answer_key:
         return None
     for step in trace.steps:

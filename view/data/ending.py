@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ddxgraph.graph.cutprompts import cut_in_words
 from ddxgraph.graph.trace import EndReason, Trace
 
 _ENDINGS: Final[Mapping[EndReason, str]] = {
@@ -29,6 +30,8 @@ def ending(trace: Trace) -> str:
     sentences = ["" if unread else _ENDINGS[trace.ended], _OUTCOMES[trace.outcome]]
     if trace.failure and trace.outcome != "answered":
         sentences.append(f"The error was: {trace.failure.message}.")
+    if told := cut_in_words(trace):
+        sentences.append(f"{told[0].upper()}{told[1:]}.")
     return " ".join(filter(None, sentences))
 
 

@@ -175,12 +175,14 @@ def _verdict(recent: Recent, screen: Screen, cells: int) -> Text:
 
 
 def troubles(tally: Tally) -> str:
-    """Errors and repeated calls by kind; empty if there are none."""
+    """Errors and repeated calls by kind, and cut prompts; empty if there are none."""
     parts = []
     if tally.errors:
         parts.append(f"errors: {_counts(tally.errors)}")
     if tally.retried:
         parts.append(f"calls made again: {_counts(tally.retried)}")
+    if tally.cut:
+        parts.append(f"prompts cut by the server: in {tally.cut} of {tally.ended} traversals")
     return "; ".join(parts)
 
 

@@ -237,6 +237,11 @@ def _summarise(ended: _Ended, as_json: bool) -> None:
         STDOUT.print(f"{tally.done} of {tally.total} traversals are in {ended.folder}{took}", markup=False)
         for line in filter(None, (", ".join([*figures(tally), *means(tally)]), troubles(tally))):
             STDOUT.print(f"  {line}", markup=False, style="dim")
+    if tally.cut:
+        say(
+            f"the server cut prompts of {tally.cut} traversals without a word: the model did not see all of "
+            "them; serve it with a longer context. They stay out of training data"
+        )
     if ended.gave_up:
         fail(f"{ended.gave_up}; mend that, and the same command goes on", Exit.NOT_DONE)
     if ended.interrupted:
@@ -259,6 +264,7 @@ def _summary(ended: _Ended) -> dict[str, Any]:
         "outcomes": dict(tally.outcomes),
         "errors": dict(tally.errors),
         "calls_made_again": dict(tally.retried),
+        "cut_prompts": tally.cut,
         "correct": tally.correct,
         "judged": tally.judged,
         "usage": tally.usage.model_dump(),

@@ -133,8 +133,11 @@ def _keep(walk: "Traversal", out: Path | None) -> None:
 
 
 def _finish(entry: "CaseEntry", trace: "Trace", as_json: bool) -> NoReturn:
+    from ddxgraph.graph.cutprompts import cut_in_words
     from ddxgraph.view.terminal.journey import print_result
 
+    if told := cut_in_words(trace):
+        say(told)
     if as_json:
         typer.echo(trace.to_json())
     else:

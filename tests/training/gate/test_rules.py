@@ -165,6 +165,12 @@ def test_a_conclusion_that_the_model_did_not_write_is_never_one():
     assert reason(with_step(spent, "conclude", text=""), allowed) is Reason.NOT_CONCLUDED
 
 
+def test_a_traversal_whose_prompt_was_cut_is_rejected(good):
+    cut = good.model_copy(update={"cut_prompts": (2, 5)})
+    assert reason(cut) is Reason.CUT_PROMPT
+    assert reason(cut, GateConfig(provenance=ProvenanceRule(allow_cut_prompts=True))) is None
+
+
 def test_unreadable_replies_are_counted(good):
     failed = with_step(
         good, "check_evidence", failure=Failure(boundary="parse", kind="malformed", message="x")

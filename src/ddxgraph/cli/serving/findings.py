@@ -9,6 +9,7 @@ from rich.text import Text
 from ddxgraph.cli.terminal import STDERR, STDOUT, say
 from ddxgraph.graph.budget import Budget
 from ddxgraph.graph.conversation import REPLY_ROOM
+from ddxgraph.graph.cutprompts import cut_in_words
 from ddxgraph.graph.plan import plan
 from ddxgraph.graph.topology import compile_plan
 from ddxgraph.graph.traversal import asolve
@@ -54,7 +55,7 @@ async def travelled(chat: BaseChatModel) -> Travelled:
     trace = await asolve(compile_plan(brief), _MADE_UP)
     failures = [failure for failure in (trace.failure, *(step.failure for step in trace.steps)) if failure]
     left_out = tuple(dict.fromkeys(name for step in trace.steps for name in step.left_out))
-    trouble = failures[0].message if failures else ""
+    trouble = failures[0].message if failures else cut_in_words(trace)
     return Travelled(trace.outcome, trouble, left_out, trace.usage.calls, trace.elapsed_s)
 
 
