@@ -1,13 +1,13 @@
 """Review the history: which findings of the case matter, as quotes, and what the question asks for."""
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ddxgraph.common.typography import typed
 from ddxgraph.nodes.call.consultation import Consultation, Turn
 from ddxgraph.nodes.call.reply import form, list_of, text
 from ddxgraph.nodes.case import Case
@@ -154,12 +154,6 @@ def settle(output: Any, case: Case, known: Sequence[Finding]) -> History:
     )
 
 
-_SIGNS: Final = str.maketrans(
-    dict.fromkeys("\u2018\u2019\u2032\u02bc", "'")
-    | dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"')
-    | dict.fromkeys("\u2010\u2012\u2013\u2014\u2015\u2212", "-")
-    | {"\u2033": '"'}
-)
 _SPACE: Final = re.compile(r"\s+")
 _EDGE: Final = " \"'.,;:()…"
 
@@ -174,7 +168,7 @@ def folded(text: str) -> str:
 
     White space goes altogether, since `disarm` puts spaces into template tokens.
     """
-    return _SPACE.sub("", unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS).casefold())
+    return _SPACE.sub("", typed(text).casefold())
 
 
 async def _think(briefing: Briefing, line: Consultation) -> History:

@@ -89,6 +89,8 @@ REWRITTEN: Mapping[str, str] = {
         "| provenance.allow_answer_key | no |\n| provenance.expert_edits | allow |\n"
         "| provenance.allow_cut_prompts | no |\n"
     ),
+    # The rule for stated answers allows for typography.
+    '"rule":"1"': '"rule":"2"',
     # The samples: an expert's edit is a trigger.
     '"allow_answer_key": false': (
         '"allow_answer_key": false, "expert_edits": "allow", "allow_cut_prompts": false'

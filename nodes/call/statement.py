@@ -5,23 +5,28 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-STATEMENT_RULE: Final = "1"
+from ddxgraph.common.typography import DASHES, is_invisible, typed
+
+STATEMENT_RULE: Final = "2"
 """Version of the rule, raised by any change to what `stated` accepts.
 
 1. Reasoning is not part of the answer: only the text after the last `</think>` is read, and none of it if a
    `<think>` is still open there.
-2. The statement is the last line that is not blank. No other line is read: a model that goes on after a statement
+2. The statement is the last line in which something is visible. No other line is read: a model that goes on after a statement
    may take it back, and of two statements it is unclear which one counts.
 3. The line is `Answer:` and the answer, with nothing before it. The word may be in any case, the colon half- or
-   full-width, with any white space around it. Markdown emphasis (`*`, `_` and the backtick) and a final full stop
-   are ignored.
+   full-width, with any white space around it. Markdown emphasis (`*`, `_` and the backtick), characters that take no
+   room (such as zero-width spaces), and a final full stop are ignored.
 4. With options, the answer is one of their letters as a capital: `B`, `(B)`, or either of these followed by `.`,
    `)` or `:`. The text of that option may follow, after one of these signs, white space or a dash, or in
-   parentheses; it may differ only in case, white space, emphasis and the final full stop. Anything else (another
-   letter, a second one, other words) states no answer, and neither does the text without the letter.
+   parentheses; it may differ only in case, white space, emphasis, the final full stop, and typography
+   (`common.typography`: NFKC, the kinds of quotes and dashes). Anything else (another letter, a second one, other
+   words) states no answer, and neither does the text without the letter.
 5. Without options, the answer is the rest of the line, 1 to 200 characters, without emphasis that is paired or at
    an end; a full stop stays.
 6. A text that was cut off states no answer, since its last line is unknown.
+
+Version 1 did not allow for typography and characters that take no room.
 """
 STATEMENT_CHARS: Final = 200
 """Longest answer in words."""
@@ -29,7 +34,7 @@ STATEMENT_CHARS: Final = 200
 _MARKS: Final = "*_`"
 _STATEMENT: Final = re.compile(r"\s*answer\s*[:\uff1a]\s*", re.IGNORECASE)
 _LETTER: Final = re.compile(r"(?:\((?P<held>[A-Z])\)|(?P<bare>[A-Z]))(?P<sign>[.):]?)(?P<rest>.*)", re.DOTALL)
-_SET_OFF: Final = re.compile(r"\s*[-\u2013\u2014]\s*|\s+|(?=\()")
+_SET_OFF: Final = re.compile(rf"\s*[-{DASHES}]\s*|\s+|(?=\()")
 _PAIRED: Final = re.compile(r"(\*{1,3}|_{1,3}|`)(\S(?:.*?\S)?)\1")
 _HEAD: Final = re.compile(r"[\s*_`]*answer[\s*_`]*[:\uff1a]", re.IGNORECASE)
 
@@ -67,7 +72,7 @@ def stated(text: str, options: Mapping[str, str]) -> Statement | None:
     words = text[start:end]
     if not options:
         return _in_words(words)
-    kept = tuple(place for place in range(start, end) if text[place] not in _MARKS)
+    kept = tuple(place for place in range(start, end) if not _is_ignored(text[place]))
     line = _Line("".join(text[place] for place in kept), kept)
     head = _STATEMENT.match(line.text)
     given = _LETTER.fullmatch(line.text, head.end()) if head else None
@@ -86,7 +91,9 @@ def _last_line(text: str) -> tuple[int, int]:
     begin = 0 if begin < 0 else begin + len("</think>")
     if "<think>" in text[begin:]:
         return len(text), len(text)
-    end = begin + len(text[begin:].rstrip())
+    end = len(text)
+    while end > begin and (text[end - 1].isspace() or is_invisible(text[end - 1])):
+        end -= 1
     start = max(begin, text.rfind("\n", 0, end) + 1)
     return start + len(text[start:end]) - len(text[start:end].lstrip()), end
 
@@ -113,8 +120,12 @@ def _is_own(given: re.Match[str], option: str) -> bool:
 
 def _plain(text: str) -> str:
     """A text without the differences that do not count."""
-    bare = "".join(character for character in text if character not in _MARKS)
+    bare = "".join(character for character in typed(text) if not _is_ignored(character))
     return " ".join(bare.split()).rstrip(". ").casefold()
+
+
+def _is_ignored(character: str) -> bool:
+    return character in _MARKS or (not character.isascii() and is_invisible(character))
 
 
 _ROUNDED: Final = 1e-2

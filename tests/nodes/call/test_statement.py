@@ -11,12 +11,13 @@ OPTIONS = {
     "B": "Community-acquired pneumonia",
     "C": "β-Blocker overdose",
     "D": "HLA-B*27 (associated) spondylitis",
+    "E": "X-linked Crohn's disease, caf\u00e9-au-lait",
 }
 
 
 def test_the_rule_has_the_version_that_these_strings_pin():
     """Whoever changes what is accepted changes the strings below, and raises the version."""
-    assert STATEMENT_RULE == "1"
+    assert STATEMENT_RULE == "2"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,15 @@ def test_a_last_line_of_the_form_states_its_letter(line, before, after):
         ("Answer: D. HLA-B*27 (associated) spondylitis", "D"),
         ("Answer: **D. HLA-B*27 (associated) spondylitis**", "D"),
         ("Answer: A. influenza", "A"),
+        ("Answer: E. X\u2011linked Crohn\u2019s disease, cafe\u0301\u2010au\u2011lait", "E"),
+        ("Answer: E. X\u2013linked Crohn\u02bcs disease,\u202fcaf\u00e9-au-lait", "E"),
+        ("Answer:\u202fE.\u00a0X-linked Crohn's disease, caf\u00e9\u2212au-lait.", "E"),
+        ("Answer: E \u2212 X-linked Crohn\u2032s\u3000disease\uff0c caf\u00e9-au-lait", "E"),
+        ("Answer: E. X\u00ad-linked Crohn's dis\u00adease, caf\u00e9-au-lait\u200b", "E"),
+        ("\ufeffAnswer: \u200eE\u200b", "E"),
+        ("**Answer: E**\n\u200b\n", "E"),
+        ("Answer: C. \u03b2\u2011blocker overdose", "C"),
+        ("Answer: A. In\ufb02uenza", "A"),
     ],
 )
 def test_an_options_own_text_may_follow_whatever_signs_it_holds(line, letter):
@@ -98,7 +108,7 @@ def test_an_options_own_text_may_follow_whatever_signs_it_holds(line, letter):
         "Answer: ",
         "Answer: **",
         "Answer: X",
-        "Answer: E",
+        "Answer: F",
         "Answer: b",
         "Answer: \N{FULLWIDTH LATIN CAPITAL LETTER B}",
         "Answer: \N{GREEK CAPITAL LETTER BETA}",
@@ -119,6 +129,10 @@ def test_an_options_own_text_may_follow_whatever_signs_it_holds(line, letter):
         "Answer: B, because he has crackles",
         "Answer: B is right",
         "Answer: B. Influenza",
+        "Answer: E. X linked Crohn's disease, caf\u00e9-au-lait",
+        "Answer: E. Xlinked Crohn's disease, caf\u00e9-au-lait",
+        "Answer: E. X-linked Crohns disease, caf\u00e9-au-lait",
+        "Answer: E. X-linked Crohn's disease, cafe-au-lait",
         "Answer: B. pneumonia",
         "Answer: Bacterial pneumonia",
         "Answer: BCommunity-acquired pneumonia",

@@ -1,0 +1,29 @@
+"""What typography alone makes different in two texts. Pure."""
+
+import unicodedata
+from typing import Final
+
+DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+"""Hyphens, dashes and the minus sign, apart from ASCII's hyphen."""
+_SIGNS: Final = str.maketrans(
+    dict.fromkeys("\u2018\u2019\u2032\u02bc", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u2033", '"')
+    | dict.fromkeys(DASHES, "-")
+)
+
+
+def typed(text: str) -> str:
+    """A text as a plain keyboard types it: Unicode NFKC, straight quotes, and a hyphen for every dash.
+
+    Example:
+        >>> typed("X\N{NON-BREAKING HYPHEN}linked, Crohn\N{RIGHT SINGLE QUOTATION MARK}s")
+        "X-linked, Crohn's"
+    """
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFKC", text.translate(_SIGNS)).translate(_SIGNS)
+
+
+def is_invisible(character: str) -> bool:
+    """Whether a character takes no room: a soft hyphen, a zero-width space or joiner, a mark of direction."""
+    return unicodedata.category(character) == "Cf"
