@@ -25,5 +25,10 @@ def typed(text: str) -> str:
 
 
 def is_invisible(character: str) -> bool:
-    """Whether a character takes no room: a soft hyphen, a zero-width space or joiner, a mark of direction."""
+    """Whether a character takes no room: a soft hyphen, a zero-width space or joiner, a mark of direction.
+
+    Example:
+        >>> [is_invisible(character) for character in "-\N{SOFT HYPHEN}\N{ZERO WIDTH SPACE}"]
+        [False, True, True]
+    """
     return unicodedata.category(character) == "Cf"

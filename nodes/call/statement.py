@@ -12,11 +12,11 @@ STATEMENT_RULE: Final = "2"
 
 1. Reasoning is not part of the answer: only the text after the last `</think>` is read, and none of it if a
    `<think>` is still open there.
-2. The statement is the last line in which something is visible. No other line is read: a model that goes on after a statement
-   may take it back, and of two statements it is unclear which one counts.
+2. The statement is the last line in which something is visible. No other line is read: a model that goes on after
+   a statement may take it back, and of two statements it is unclear which one counts.
 3. The line is `Answer:` and the answer, with nothing before it. The word may be in any case, the colon half- or
-   full-width, with any white space around it. Markdown emphasis (`*`, `_` and the backtick), characters that take no
-   room (such as zero-width spaces), and a final full stop are ignored.
+   full-width, with any white space around it. Markdown emphasis (`*`, `_` and the backtick), characters that take
+   no room (such as zero-width spaces), and a final full stop are ignored.
 4. With options, the answer is one of their letters as a capital: `B`, `(B)`, or either of these followed by `.`,
    `)` or `:`. The text of that option may follow, after one of these signs, white space or a dash, or in
    parentheses; it may differ only in case, white space, emphasis, the final full stop, and typography
