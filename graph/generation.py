@@ -60,7 +60,8 @@ class GenerationStrategy:
     """One generation per case.
 
     `vanilla` asks for the bare answer as JSON, which the engine enforces. `cot` asks for brief reasoning,
-    `longstep` for titled steps, `longmonolog` for a monologue; each ends in the line that states the answer.
+    `longstep` for titled steps, `straight` and `shortcut` for such steps without detours, `longmonolog` for a
+    monologue; each ends in the line that states the answer.
 
     If the window or the budget has less room than `reply_tokens`, the reply gets what there is. If the budget
     cannot pay for the call, the traversal ends without one.
@@ -79,11 +80,11 @@ class GenerationStrategy:
     """
 
     style: str
-    """Name of the strategy: `vanilla`, `cot`, `longstep` or `longmonolog`."""
+    """Name of the strategy: one of `ddxgraph.nodes.strategies.generation_names()`."""
     sampling: Sampling | None = None
     reply_tokens: int | None = None
-    """Token limit of the reply; None: 160 for `vanilla`, 1,024, 2,048 and 4,096 for the others; for a very small
-    model 160, 256, 512 and 768."""
+    """Token limit of the reply; None: that of the strategy, which is less for a very small model
+    (`ddxgraph.nodes.strategies`)."""
     budget: Budget | None = None
     """Limits on tokens and calls. One call is enough, and a second one for the repair of `vanilla`."""
     prompts: PromptSet | None = None

@@ -39,6 +39,8 @@ _STRATEGIES: Final[Mapping[str, Generating | None]] = {
     "vanilla": Generating(reply_tokens=160, brief_reply_tokens=160, form=True),
     "cot": Generating(reply_tokens=1_024, brief_reply_tokens=256),
     "longstep": Generating(reply_tokens=2_048, brief_reply_tokens=512),
+    "straight": Generating(reply_tokens=2_048, brief_reply_tokens=512),
+    "shortcut": Generating(reply_tokens=2_048, brief_reply_tokens=512),
     "longmonolog": Generating(reply_tokens=4_096, brief_reply_tokens=768),
 }
 """Name to parameters; None: the graph, which makes many calls. The prompt of any other strategy has its name."""

@@ -149,6 +149,16 @@ TRACES = sorted(
     for path in GOLDEN.glob(pattern)
     if path.name not in {"reviews.jsonl", "judgements.jsonl"}
 )
+REWRITTEN_IN: Mapping[str, Mapping[str, str]] = {
+    # It was asked for the wrong turns that it leaves out.
+    "shortcut": {
+        "name the candidate answers, weigh the evidence for and against each, reflect, conclude. Leave wrong turns "
+        "in: when a hypothesis fails, say what refutes it, go back, and take up another.": (
+            "name the answer, weigh the evidence for it, conclude."
+        ),
+        "9ebdab813db2": "e1a0629d6c69",  # hash of its prompts
+    },
+}
 STYLES = ("longstep", "longmonolog", "shortcut", "cot", "graph")
 VERSION = "0.1.0"
 """The `code_version` in the golden files. It may change."""
@@ -358,7 +368,10 @@ def golden_set(style: str) -> dict[str, str]:
     """The files of a set, renewed. The four styles of the same runs share the gate's report in `longstep`."""
     names = {path.name: style for path in (GOLDEN / "sets" / style).iterdir()}
     places = {"gate.json": "longstep", "gate.md": "longstep"} | names
-    return {name: golden("sets", place, name) for name, place in places.items()}
+    files = {name: golden("sets", place, name) for name, place in places.items()}
+    for old, new in REWRITTEN_IN.get(style, {}).items():
+        files = {name: text.replace(old, new) for name, text in files.items()}
+    return files
 
 
 def without(record: Any, *names: str) -> Any:

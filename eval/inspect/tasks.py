@@ -205,7 +205,7 @@ def journey(
     failure is raised, so that Inspect counts the sample as failed, never as wrong.
 
     Args:
-        strategy: `graph`, `vanilla`, `cot`, `longstep` or `longmonolog`.
+        strategy: `graph`, or a single generation, such as `vanilla`, `cot` or `longstep`.
         max_tokens: budget: prompt and completion tokens over a whole traversal.
         max_calls: budget: calls.
         max_backtracks: budget of the graph: moves back.

@@ -22,6 +22,8 @@ GENERATION_HASHES = {
     "vanilla": "a68b62b5d9b8",
     "cot": "bdc6c24d52c1",
     "longstep": "9ebdab813db2",
+    "straight": "bf844fd0af26",
+    "shortcut": "e1a0629d6c69",
     "longmonolog": "8db687fe223c",
 }
 

@@ -164,7 +164,10 @@ def test_the_command_line_knows_it(run, tmp_path):
     assert (shown.returncode, "own" in shown.stdout) == (0, True)
     unknown = ddxgraph("journeys", run, *gated, "--style", "owm", "--out", tmp_path / "other")
     assert unknown.returncode == 2
-    assert "no style 'owm': choose one of longstep, longmonolog, shortcut, cot, graph, own" in unknown.stderr
+    assert (
+        "no style 'owm': choose one of longstep, longmonolog, shortcut, straight, cot, graph, own"
+        in unknown.stderr
+    )
 
 
 def test_the_loop_and_the_experiment_take_it(tmp_path):

@@ -83,7 +83,7 @@ class Evaluate(CaseWork):
     split: str | None = None
     """Of a benchmark; `dev` where absent."""
     strategy: StrategyName = GRAPH
-    """`graph`, or a single generation: `vanilla`, `cot`, `longstep`, `longmonolog`."""
+    """`graph`, or a single generation, such as `vanilla`, `cot` or `longstep`."""
     reply_tokens: int | None = Field(default=None, ge=1)
     """Token limit of a single generation; the style's own where absent. Not for the graph."""
 

@@ -68,6 +68,12 @@ def _shortcut(parsed: "ParsedTrace", seed: str) -> str:
     return shortcut(parsed, seed)
 
 
+def _straight(parsed: "ParsedTrace", seed: str) -> str:
+    from ddxgraph.training.styles.straight import straight
+
+    return straight(parsed, seed)
+
+
 def _cot(parsed: "ParsedTrace", seed: str) -> str:
     from ddxgraph.training.styles.shortcut import brief
 
@@ -101,9 +107,17 @@ _SHIPPED: Final = (
     Style(
         name="shortcut",
         kind="control",
-        strategy="longstep",  # the two then differ in the detours alone, and are asked the same at inference
+        strategy="shortcut",
         summary="Each tells the successful path alone, without a detour (shortcut learning, arXiv 2410.18982).",
         tell=_shortcut,
+    ),
+    Style(
+        name="straight",
+        kind="control",
+        strategy="straight",
+        summary="Each weighs every candidate, as a journey does, but in one pass: the wrong turns alone are left "
+        "out.",
+        tell=_straight,
     ),
     Style(
         name="cot",

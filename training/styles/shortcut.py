@@ -1,6 +1,5 @@
 """The styles without a detour: `shortcut`, the control for a journey, and `cot`, a brief chain of thought."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -10,30 +9,16 @@ from ddxgraph.nodes.conclude import CONCLUDE, Conclusion
 from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.registry import title
 from ddxgraph.nodes.review_history import Finding, History
+from ddxgraph.training.styles.detours import Detours
 from ddxgraph.training.styles.events import Asked, Checked, Event, Journey, Thought, Weighed
 from ddxgraph.training.styles.journey import ParsedTrace, named, noted
 from ddxgraph.training.styles.longstep import steps_told
 from ddxgraph.training.styles.phrases import ASKS
-from ddxgraph.training.styles.quoting import ModelWords, Name, answer_line, joined
+from ddxgraph.training.styles.quoting import ModelWords, answer_line, joined
 from ddxgraph.training.styles.voice import finding
 
 _BRIEF_FINDINGS: Final = 5
 _BRIEF_REASONS: Final = 3
-_TURNS: Final = re.compile(
-    r"\b(?:rivals?|alternatives?|competing|competitors?|runner-up|contenders?|unlike|whereas|rather than"
-    r"|instead of|(?:more|less|better|worse|rather)(?: \w+){0,3} than|unlikely|improbable"
-    r"|(?:less|least) (?:likely|probable)"
-    r"|(?:an|the|any|all|every)?other (?:option|hypothes|candidate|diagnos|choice|possibilit|cause)\w*"
-    r"|rul(?:e|es|ed|ing)(?: \w+)? out|exclud\w+|refut\w+|eliminat\w+|dismiss\w*|discard\w*|abandon\w*"
-    r"|reconsider\w*|re-?(?:read|check|visit|think|thought|weigh|assess|examin)\w*|backtrack\w*"
-    r"|(?:go|goes|going|went|gone|look|looking) (?:back|again)|second (?:look|thought|reading|glance)"
-    r"|on reflection|(?:at first|initially),? I|I (?:at first|initially|first)|chang\w+ my mind"
-    r"|I was wrong|mistake\w*)\b",
-    re.IGNORECASE,
-)
-"""Words of a comparison or a change of mind."""
-_SENTENCE: Final = re.compile(r"\S.*?(?:[.!?]+[\"')\]]*(?=\s)|$)")
-_ABBREVIATED: Final = re.compile(r"(?:\b(?:e\.g|i\.e|vs|Dr|St|cf|approx)|\b[A-Z])\.$")
 
 
 class _Settled(NamedTuple):
@@ -54,8 +39,9 @@ def shortcut(parsed: ParsedTrace, seed: str) -> str:
     """The successful path alone, in the form of `longstep`: findings, the answer, its evidence, the conclusion.
 
     It holds nothing of other hypotheses, of weights that were later replaced, or of reflections. A reason that
-    leads off the path is left out, and so are such sentences of the justification (`Detours`). An answer in
-    words that are no hypothesis' name has no evidence to tell.
+    leads off the path is left out, and so are such sentences of the justification (`Detours`); where they all do,
+    the findings that weigh most for the answer conclude it. An answer in words that are no hypothesis' name has
+    no evidence to tell.
 
     Raises:
         CompileError: as for a journey.
@@ -81,9 +67,20 @@ def path_of(parsed: ParsedTrace) -> Journey:
         for weight in settled.evidence.get(right.id, {}).values():
             reason = detours.straight(settled.words.note(weight.reason))
             events.append(Weighed(_quote(settled, weight), weight.strength, reason))
-    thoughts = [*parsed.other_thoughts, Thought(CONCLUDE.name, settled.justification)]
-    straight = [Thought(thought.stop, detours.straight(thought.text)) for thought in thoughts]
+    straight = [Thought(thought.stop, detours.straight(thought.text)) for thought in parsed.other_thoughts]
+    if settled.justification:
+        text = detours.clauses(settled.justification) or _deciding(settled, right, parsed.answer)
+        straight.append(Thought(CONCLUDE.name, text))
     return (*events, *(thought for thought in straight if thought.text), walked[-1])
+
+
+def _deciding(settled: _Settled, right: Hypothesis | None, answer: str) -> str:
+    """What concludes a path whose justification is all about what lies off it."""
+    weights = settled.evidence.get(right.id, {}).values() if right else ()
+    heaviest = sorted((w for w in weights if w.strength > 0), key=lambda weight: -weight.strength)
+    deciding = [finding(_quote(settled, weight)) for weight in heaviest[:_BRIEF_REASONS]]
+    name = _written(settled, right) if right else answer
+    return f"What speaks for {name} is {joined(deciding)}." if deciding else f"The answer is {name}."
 
 
 def brief(parsed: ParsedTrace) -> str:
@@ -172,59 +169,3 @@ def _written(settled: _Settled, hypothesis: Hypothesis) -> str:
 
 def _sentence(words: str) -> str:
     return words if words.endswith(("!", "?")) else f"{words}."
-
-
-class Detours:
-    """Finds sentences that lead off the path: to another hypothesis, a comparison, a change of mind.
-
-    Other hypotheses are known by their whole names, in any case, and by their options' letters. Other words for
-    them (an abbreviation, a part of the name) are not found.
-
-    Args:
-        names: all the hypotheses of the traversal.
-        right: the one that the answer names; None where none does.
-    """
-
-    def __init__(self, names: Sequence[Name], right: Name | None) -> None:
-        others = [name for name in names if name != right]
-        labels = sorted({name.label for name in others}, key=len, reverse=True)
-        self._right = _any_of([right.label] if right else [])
-        self._others = _any_of(labels)
-        # A name that holds the right one counts, although the right one within it does not.
-        self._longer = _any_of([s for s in labels if right and right.label.casefold() in s.casefold()])
-        letters = "".join(name.letter for name in others if name.letter and name.letter != "A")
-        marks = [rf"(?<![\w'-])[{letters}](?![\w'-])"] if letters else []
-        if any(name.letter == "A" for name in others):
-            marks.append(
-                r"(?<![\w'-])A(?=[).,:;]|$| (?:is|was|does|fails|cannot|can|has|and|or|would|but)\b)"
-            )
-        self._letters = re.compile("|".join(marks)) if marks else None
-
-    def straight(self, text: str) -> str:
-        """A text without the sentences that lead off the path."""
-        if not text or not self._leaves(text):
-            return text
-        return " ".join(sentence for sentence in _sentences(text) if not self._leaves(sentence))
-
-    def _leaves(self, sentence: str) -> bool:
-        if any(p.search(sentence) for p in (_TURNS, self._letters, self._longer) if p):
-            return True
-        rest = self._right.sub(" ", sentence) if self._right else sentence
-        return bool(self._others and self._others.search(rest))
-
-
-def _any_of(labels: Sequence[str]) -> re.Pattern[str] | None:
-    """Finds any of some names as whole words; None for no names."""
-    alternatives = "|".join(rf"(?<!\w){re.escape(label)}(?!\w)" for label in labels)
-    return re.compile(alternatives, re.IGNORECASE) if labels else None
-
-
-def _sentences(text: str) -> list[str]:
-    """The sentences of a text of one line; an abbreviation ends none."""
-    sentences: list[str] = []
-    for match in _SENTENCE.finditer(text):
-        if sentences and _ABBREVIATED.search(sentences[-1]):
-            sentences[-1] += f" {match.group()}"
-        else:
-            sentences.append(match.group())
-    return sentences

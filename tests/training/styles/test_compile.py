@@ -169,7 +169,9 @@ def test_only_traversals_of_the_graph_compile():
 
 def test_wrong_arguments_are_named():
     trace = straight()
-    with pytest.raises(ValueError, match="choose one of longstep, longmonolog, shortcut, cot, graph"):
+    with pytest.raises(
+        ValueError, match="choose one of longstep, longmonolog, shortcut, straight, cot, graph"
+    ):
         compile_journey(trace, "long")
     with pytest.raises(ValueError, match="not for shortcut"):
         compile_journey(trace, "shortcut", tries=2)

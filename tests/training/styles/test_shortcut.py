@@ -12,11 +12,12 @@ from ddxgraph import Budget
 from ddxgraph.common.errors import CompileError
 from ddxgraph.nodes.call.statement import stated
 from ddxgraph.training.styles.compile import compile_journey
+from ddxgraph.training.styles.detours import Detours
 from ddxgraph.training.styles.events import Checked, Named, Noted, Refuted, Revived, Thought, WentBack
 from ddxgraph.training.styles.journey import parse
 from ddxgraph.training.styles.quoting import Name
 from ddxgraph.training.styles.recover import recover
-from ddxgraph.training.styles.shortcut import Detours, path_of
+from ddxgraph.training.styles.shortcut import path_of
 
 NAMES = [Name(text, letter) for letter, text in OPTIONS.items()]
 PNEUMONIA = NAMES[1]
@@ -114,6 +115,42 @@ def test_an_answer_that_no_hypothesis_has_as_its_name():
 )
 def test_what_leads_off_the_path(text, left):
     assert Detours(NAMES, PNEUMONIA).straight(text) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("It fits best. Unlike gout it burns.", "It fits best."),
+        ("Pneumonia explains the crackles, unlike the rivals.", "Pneumonia explains the crackles."),
+        ("The count is high; influenza would not do that.", "The count is high."),
+        ("Crackles, fever and pus decide it, not influenza.", "Crackles, fever and pus decide it."),
+        ("It fits, unlike influenza.", ""),
+        ("Influenza would not explain the crackles.", ""),
+        ("", ""),
+    ],
+)
+def test_of_a_conclusion_the_clauses_on_the_path_are_kept(text, left):
+    assert Detours(NAMES, PNEUMONIA).clauses(text) == left
+
+
+@pytest.mark.parametrize(
+    ("justification", "conclusion"),
+    [
+        ("Influenza does not explain the crackles.", "What speaks for Pneumonia (B) is “productive cough”."),
+        ("Crackles and pus decide it, unlike influenza.", "Crackles and pus decide it."),
+        ("", None),
+    ],
+)
+def test_a_conclusion_is_never_empty_while_the_model_gave_one(justification, conclusion):
+    script = {
+        **STRAIGHT,
+        "review_history": reading("fever", "productive cough"),
+        "check_evidence:B": weighing(F1=0, F2=2),
+        "conclude": {"justification": justification, "answer": "B"},
+    }
+    path = path_of(parse(walked(script, CASE).trace))
+    told = [event.text for event in path if isinstance(event, Thought) and event.stop == "conclude"]
+    assert told == ([conclusion] if conclusion else [])
 
 
 def test_a_name_that_holds_the_right_one_is_another():
