@@ -56,6 +56,26 @@ REPLIES: dict[str, Expected] = {
     ),
     "a reply for nothing": whole(said(usage={"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9})),
     # Optional parameters are dropped once.
+    "no system turn": whole({"error": {"message": "System role not supported"}}, 400, only_if="system"),
+    "no system turn, llama.cpp": whole(
+        {
+            "error": {
+                "code": 500,
+                "message": "Jinja Exception: System role not supported",
+                "type": "server_error",
+            }
+        },
+        500,
+        only_if="system",
+    ),
+    "no system turn, Mistral": whole(
+        {"message": "Conversation roles must alternate user/assistant/user/assistant/...", "code": 400},
+        400,
+        only_if="system",
+    ),
+    "no system turn, in other words": whole(
+        {"error": {"message": "Only user and assistant roles are supported!"}}, 400, only_if="system"
+    ),
     "no log-probabilities": whole(
         {"error": {"message": "logprobs are not supported"}}, 400, only_if="logprobs"
     ),

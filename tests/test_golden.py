@@ -152,8 +152,8 @@ TRACES = sorted(
 REWRITTEN_IN: Mapping[str, Mapping[str, str]] = {
     # It was asked for the wrong turns that it leaves out.
     "shortcut": {
-        "name the candidate answers, weigh the evidence for and against each, reflect, conclude. Leave wrong turns "
-        "in: when a hypothesis fails, say what refutes it, go back, and take up another.": (
+        "name the candidate answers, weigh the evidence for and against each, reflect, conclude. Leave wrong "
+        "turns in: when a hypothesis fails, say what refutes it, go back, and take up another.": (
             "name the answer, weigh the evidence for it, conclude."
         ),
         "9ebdab813db2": "e1a0629d6c69",  # hash of its prompts

@@ -6,10 +6,12 @@ from typing import Any, Final
 from weakref import finalize
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 
 from ddxgraph.nodes.call.errorkind import kind_of
 from ddxgraph.nodes.call.patience import LOG
 from ddxgraph.nodes.call.said import error_said
+from ddxgraph.nodes.call.systemturn import SYSTEM_TURN, refuses_system, without_system
 from ddxgraph.nodes.failure import FailureKind
 
 _PARAMETERS: Final[Mapping[str, str]] = {
@@ -89,28 +91,42 @@ class Tolerance:
         """
         said = error_said(error)
         told = said.words or str(error)
+        if said.status is not None and SYSTEM_TURN not in self._dropped and refuses_system(told):
+            self._drop(SYSTEM_TURN)
+            return True
         unknown_to_client = isinstance(error, TypeError) and "unexpected keyword" in told
         if (said.status not in _REFUSALS and not unknown_to_client) or kind_of(error) in _OF_ANOTHER_KIND:
             return False
-        before = self.left_out
         refused = next((name for name in self._sent(sent, model) if _names(told, name)), None)
         if refused is None:
             return False
         self._note(refused, told, sent)
-        if self.left_out != before:
-            self._fitted = None
-            LOG.warning("the endpoint refuses %s: left out from now on", refused, extra={"kind": "refused"})
         return True
+
+    def worded(self, messages: list[BaseMessage]) -> list[BaseMessage]:
+        """The messages of a call, without a system turn where that is refused."""
+        return without_system(messages) if SYSTEM_TURN in self._dropped else messages
+
+    def _drop(self, refused: str) -> None:
+        if refused not in self._dropped:
+            self._dropped.add(refused)
+            self._told(refused)
+
+    def _told(self, refused: str) -> None:
+        self._fitted = None
+        LOG.warning("the endpoint refuses %s: left out from now on", refused, extra={"kind": "refused"})
 
     def _note(self, refused: str, told: str, sent: Mapping[str, Any]) -> None:
         if refused in {"logprobs", "top_logprobs"}:
             most = _MOST.search(told)
             asked = sent.get("top_logprobs", 0)
             if most and 0 < int(most[1]) < asked:
-                self._most_logprobs = int(most[1])
+                if self._most_logprobs != int(most[1]):
+                    self._most_logprobs = int(most[1])
+                    self._told(refused)
                 return
             refused = "logprobs"
-        self._dropped.add(refused)
+        self._drop(refused)
 
     def _sent(self, sent: Mapping[str, Any], model: BaseChatModel) -> Iterator[str]:
         """Names of what the call held and could have done without."""

@@ -107,6 +107,7 @@ def test_why_a_reply_ended_is_in_the_trace(server, traced):
 @pytest.mark.parametrize(
     ("name", "left_out"),
     [
+        ("no system turn", ("system turn",)),
         ("no log-probabilities", ("logprobs",)),
         ("few log-probabilities", ("top_logprobs above 5",)),
         ("no temperature", ("temperature",)),

@@ -8,9 +8,11 @@ rendered conversation must begin with them. So templates need no `generation` ma
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import BadInput, TrainingDataError
+from ddxgraph.nodes.call.systemturn import joined
 from ddxgraph.training.styles.compile import Message
 
 IGNORED: Final = -100
@@ -28,6 +30,9 @@ class Supervised(NamedTuple):
     def supervised_tokens(self) -> int:
         """Number of tokens in the loss."""
         return sum(label != IGNORED for label in self.labels)
+
+
+_PROBE: Final = "Answer briefly"
 
 
 class Unreadable(BadInput):
@@ -49,7 +54,7 @@ def check_template(tokenizer: Any, template: str | None = None) -> None:
             "the base model has no chat template, so it is unknown how a server would present a case to "
             "it; train an instruction-tuned model, or name a Jinja file with data.chat_template"
         )
-    turns = [("user", "One?"), ("assistant", "1"), ("user", "Two?"), ("assistant", "2")]
+    turns = [("system", _PROBE), ("user", "One?"), ("assistant", "1"), ("user", "Two?"), ("assistant", "2")]
     messages = [Message.model_validate({"role": role, "content": content}) for role, content in turns]
     try:
         supervise(messages, tokenizer, template)
@@ -78,7 +83,7 @@ def supervise(messages: Sequence[Message], tokenizer: Any, template: str | None 
     Raises:
         Unreadable: a reply cannot be located.
     """
-    plain = [message.model_dump() for message in messages]
+    plain = _told(tokenizer, template, messages)
     special = _special(tokenizer)
     for message in messages:
         if special and (match := special.search(message.content)):
@@ -86,12 +91,39 @@ def supervise(messages: Sequence[Message], tokenizer: Any, template: str | None 
     text = _render(tokenizer, template, plain)
     spans = [
         _reply(tokenizer, template, plain[: place + 1], text, special)
-        for place, message in enumerate(messages)
-        if message.role == "assistant"
+        for place, message in enumerate(plain)
+        if message["role"] == "assistant"
     ]
     if not spans:
         raise Unreadable("there is no reply of the assistant")
     return _labelled(tokenizer(text, add_special_tokens=False, return_offsets_mapping=True), spans)
+
+
+def _told(tokenizer: Any, template: str | None, messages: Sequence[Message]) -> list[dict[str, str]]:
+    """The messages as the template takes them: where it has no system turn, its text begins the first turn."""
+    plain = [message.model_dump() for message in messages]
+    if (
+        len(plain) < 2
+        or plain[0]["role"] != "system"
+        or takes_system(  # noqa: PLR2004
+            tokenizer, template or tokenizer.chat_template
+        )
+    ):
+        return plain
+    system, first, *rest = plain
+    return [{**first, "content": joined(system["content"], first["content"])}, *rest]
+
+
+@lru_cache(maxsize=8)
+def takes_system(tokenizer: Any, template: str) -> bool:
+    """Whether a chat template has a system turn: it neither refuses one nor drops it without a word."""
+    try:
+        text = _render(
+            tokenizer, template, [{"role": "system", "content": _PROBE}, {"role": "user", "content": "One?"}]
+        )
+    except Exception:  # whatever Jinja raises
+        return False
+    return _PROBE in text
 
 
 def _render(

@@ -5,10 +5,19 @@ from collections.abc import Sequence
 import pytest
 from bytellama import CHATML, LLAMA3, SPECIAL, byte_tokenizer
 from journeys import CASE
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from walks import doubting, plain_walk, walked
 
 from ddxgraph.common.errors import TrainingDataError
-from ddxgraph.training.sft.supervision import IGNORED, Supervised, Unreadable, check_template, supervise
+from ddxgraph.nodes.call.systemturn import without_system
+from ddxgraph.training.sft.supervision import (
+    IGNORED,
+    Supervised,
+    Unreadable,
+    check_template,
+    supervise,
+    takes_system,
+)
 from ddxgraph.training.styles.compile import Message, Sample, compile_samples
 from ddxgraph.training.styles.registry import style_names
 
@@ -117,6 +126,46 @@ def test_a_template_that_replies_cannot_be_told_in_is_refused_with_the_reason(te
     with pytest.raises(TrainingDataError, match=why) as refused:
         check_template(byte_tokenizer(), template)
     assert "data.chat_template" in str(refused.value)
+
+
+REFUSING = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+)
+ALTERNATING = (
+    "{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}"
+    "{% endif %}{% endfor %}"
+)
+EACH = "{% for message in messages %}"
+DROPPING = CHATML.replace(EACH, EACH.replace(" %}", " if message['role'] != 'system' %}"))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [REFUSING + CHATML, ALTERNATING + CHATML, DROPPING],
+    ids=["refuses", "wants turns to alternate", "drops"],
+)
+@pytest.mark.parametrize("style", ["longstep", "graph"])
+def test_without_a_system_turn_its_text_begins_the_first_turn_as_at_inference(template, style):
+    tokenizer = byte_tokenizer()
+    check_template(tokenizer, template)
+    assert not takes_system(tokenizer, template)
+    for sample in samples(style):
+        found = supervise(sample.messages, tokenizer, template)
+        said = [message.content.strip() for message in sample.messages if message.role == "assistant"]
+        assert replies(found, tokenizer) == [f"{reply}<|im_end|>" for reply in said]
+        kinds = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+        asked = without_system([kinds[message.role](message.content) for message in sample.messages])
+        roles = ["user", "assistant"] * len(said)
+        plain = [{"role": role, "content": m.text} for role, m in zip(roles, asked, strict=True)]
+        assert found.input_ids == tokenizer.apply_chat_template(
+            plain, chat_template=CHATML, tokenize=True, return_dict=False
+        )
+
+
+def test_a_template_with_a_system_turn_keeps_it():
+    for template in (CHATML, LLAMA3):
+        assert takes_system(byte_tokenizer(template), template)
 
 
 def test_a_template_that_changes_what_was_written_is_found_out():
