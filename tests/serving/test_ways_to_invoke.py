@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from journeys import in_time, timeless
+from loggingproxy import LoggingProxy, logging_proxy
 
 from ddxgraph import Budget, Case, Limits, build_graph, connect, trace_of
 from ddxgraph.graph.trace import Trace
@@ -68,7 +69,16 @@ WAYS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.fixture(scope="module")
-def embedded() -> Iterator[EmbeddedChatModel]:
+def proxy() -> Iterator[LoggingProxy]:
+    """Named by the environment throughout; nothing may reach it, since all is on loopback."""
+    with pytest.MonkeyPatch.context() as patch, logging_proxy() as running:
+        for name, value in running.environment().items():
+            patch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def embedded(proxy: LoggingProxy) -> Iterator[EmbeddedChatModel]:
     model = connect(concurrency=1)
     assert isinstance(model, EmbeddedChatModel)
     yield model
@@ -104,8 +114,9 @@ def expected(embedded: EmbeddedChatModel) -> Trace:
 
 @pytest.mark.parametrize("served", ["embedded", "over_http"])
 @pytest.mark.parametrize("way", WAYS)
-def test_it_ends_in_its_time_with_the_same_trace(way, served, expected, request):
+def test_it_ends_in_its_time_with_the_same_trace(way, served, expected, proxy, request):
     """Words, tokens, cached tokens and log-probabilities: a reply that comes in pieces loses nothing."""
     graph = graph_on(request.getfixturevalue(served))
     trace = trace_of(in_time(lambda: WAYS[way](graph)))
     assert timeless(trace) == timeless(expected)
+    assert proxy.seen == []

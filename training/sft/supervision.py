@@ -102,13 +102,8 @@ def supervise(messages: Sequence[Message], tokenizer: Any, template: str | None 
 def _told(tokenizer: Any, template: str | None, messages: Sequence[Message]) -> list[dict[str, str]]:
     """The messages as the template takes them: where it has no system turn, its text begins the first turn."""
     plain = [message.model_dump() for message in messages]
-    if (
-        len(plain) < 2
-        or plain[0]["role"] != "system"
-        or takes_system(  # noqa: PLR2004
-            tokenizer, template or tokenizer.chat_template
-        )
-    ):
+    opened = [message["role"] for message in plain[:2]] == ["system", "user"]
+    if not opened or takes_system(tokenizer, template or tokenizer.chat_template):
         return plain
     system, first, *rest = plain
     return [{**first, "content": joined(system["content"], first["content"])}, *rest]
