@@ -161,7 +161,9 @@ class Replay:
     def client(self) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self._api_key}", "Content-Type": "application/json"}
         kept = httpx.Limits(keepalive_expiry=IDLE_S)
-        return httpx.AsyncClient(base_url=self._base_url, headers=headers, timeout=600, limits=kept)
+        return httpx.AsyncClient(
+            base_url=self._base_url, headers=headers, timeout=600, limits=kept, trust_env=False
+        )
 
     async def send(self, client: httpx.AsyncClient, conversations: list[Conversation]) -> float:
         """Send them all; gives the seconds that it took."""

@@ -10,6 +10,7 @@ from adapter_server import adapter_server
 from adapterfolder import write_adapter
 from canaries import ADAPTED, BASE, canaries_of, written
 from commandline import ddxgraph
+from loggingproxy import logging_proxy
 
 from ddxgraph.serving.adapters.canary import write_canaries
 from ddxgraph.serving.adapters.files import read_adapter
@@ -35,13 +36,16 @@ def folder(tmp_path):
 
 @pytest.fixture
 def adapters(tmp_path, server, monkeypatch):
+    """The command, beside a proxy that the environment names and nothing reaches, since all is on loopback."""
     monkeypatch.chdir(tmp_path)
+    with logging_proxy() as proxy:
 
-    def run(*args, **more):
-        own = {"DDXGRAPH_BASE_URL": server.base_url, "DDXGRAPH_CACHE": str(tmp_path / "cache")}
-        return ddxgraph("adapters", *args, env={"NO_PROXY": "127.0.0.1", **own, **more})
+        def run(*args, **more):
+            own = {"DDXGRAPH_BASE_URL": server.base_url, "DDXGRAPH_CACHE": str(tmp_path / "cache")}
+            return ddxgraph("adapters", *args, env={**proxy.environment(), **own, **more})
 
-    return run
+        yield run
+        assert proxy.seen == []
 
 
 def test_an_adapter_is_loaded_listed_verified_and_unloaded(adapters, folder):

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from loggingproxy import logging_proxy
 from loops import Told
 
 from ddxgraph import read_traces, serve
@@ -127,9 +128,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(place: Path) -> Iterator[ServedEndpoint]:
-    before = dict(os.environ)
-    os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": "0-1"}
-    try:
+    """Beside a proxy that the environment names and nothing reaches, since all is on loopback."""
+    settings = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": "0-1"}
+    with pytest.MonkeyPatch.context() as patch, logging_proxy() as proxy:
+        for name, value in {**settings, **proxy.environment()}.items():
+            patch.setenv(name, value)
         with serve(
             place / "base",
             name=BRIEF,
@@ -140,9 +143,7 @@ def engine(place: Path) -> Iterator[ServedEndpoint]:
             log=place / "engine.log",
         ) as endpoint:
             yield endpoint
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+        assert proxy.seen == []
 
 
 def command(place: Path, engine: ServedEndpoint, *more: str) -> tuple[list[str], dict[str, str]]:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import jsonschema
 import medqa
 import pytest
+from loggingproxy import logging_proxy
 
 from ddxgraph import Budget, Case, GraphStrategy, Trace, connect, read_cases, read_traces, serve
 from ddxgraph.cli.schema import trace_schema
@@ -115,18 +116,20 @@ class Engine:
 
 @pytest.fixture(scope="module")
 def engine(adapters, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    before = dict(os.environ)
-    os.environ |= {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": "0-1"}
+    """Beside a proxy that the environment names and nothing reaches, since all is on loopback."""
+    settings = {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": "0-1"}
     running = Engine(port, tmp_path_factory.mktemp("log") / "engine.log")
-    try:
-        running.start()
-        for name in ("steps", "doubts"):
-            load_adapter(running.api(), name, adapters[name])
-        yield running
-    finally:
-        running.close()
-        os.environ.clear()
-        os.environ.update(before)
+    with pytest.MonkeyPatch.context() as patch, logging_proxy() as proxy:
+        for name, value in {**settings, **proxy.environment()}.items():
+            patch.setenv(name, value)
+        try:
+            running.start()
+            for name in ("steps", "doubts"):
+                load_adapter(running.api(), name, adapters[name])
+            yield running
+        finally:
+            running.close()
+        assert proxy.seen == []
 
 
 def environment(engine: Engine, model: str | None = None) -> dict[str, str]:
