@@ -173,6 +173,26 @@ def test_every_stream_ends_with_the_same_trace(mode, subgraphs, serial):
         assert timeless(trace_of(states[-1])) == expected
 
 
+async def events(graph):
+    return [event async for event in graph.astream_events({"case": CASE}, version="v2")][-1]["data"]["output"]
+
+
+@pytest.mark.parametrize("serial", [True, False], ids=["serial", "parallel"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda graph: graph.invoke({"case": CASE}),
+        lambda graph: asyncio.run(graph.ainvoke({"case": CASE})),
+        lambda graph: asyncio.run(events(graph)),
+        lambda graph: graph.batch([{"case": CASE}] * 3)[1],
+        lambda graph: asyncio.run(graph.abatch([{"case": CASE}] * 3))[1],
+    ],
+    ids=["invoke", "ainvoke", "events", "batch", "abatch"],
+)
+def test_every_other_way_ends_with_it_too(way, serial):
+    assert timeless(trace_of(in_time(lambda: way(served(serial))))) == timeless(solve(straight(), CASE))
+
+
 @pytest.mark.parametrize("mode", ["messages", "custom", ["updates", "messages"]])
 def test_a_users_own_limit_of_one_hangs_no_stream(mode):
     chunks = in_time(
