@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import TraceLine, TraceLog, read_lines, read_records
 from ddxgraph.common.errors import RunFolderError, fault_of
-from ddxgraph.common.files import FolderBusy, folder_held, make_folder, write_whole
+from ddxgraph.common.files import FolderBusy, folder_held, make_folder, read_regular, write_whole
 from ddxgraph.common.jsonl import line_of
 from ddxgraph.graph.trace import UNFINISHED, Trace
 
@@ -205,7 +205,7 @@ def _settled(path: Path, wanted: Manifest, relatives: Sequence[Path]) -> Manifes
 def _known(path: Path) -> Manifest | None:
     """The manifest that lies in a folder."""
     try:
-        return Manifest.model_validate_json((path / MANIFEST).read_bytes())
+        return Manifest.model_validate_json(read_regular(path / MANIFEST))
     except FileNotFoundError:
         return None
     except ValidationError as error:

@@ -4,9 +4,11 @@ import errno
 import hashlib
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
+from io import BufferedReader
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,6 +21,9 @@ from ddxgraph.common.errors import LoopError, NotDone, fault_of
 CACHE_VARIABLE: Final = "DDXGRAPH_CACHE"
 STAMP: Final = "stage.json"
 """In a run folder that is complete."""
+
+MOST_BYTES: Final = 64 << 20
+"""Largest manifest that is read."""
 
 _NO_SYNC: Final = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP})
 """Errors of file systems that cannot sync a folder."""
@@ -41,8 +46,37 @@ def sha256_of(path: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file to read. A pipe would be waited for, and a device such as `/dev/zero` never ends.
+
+    Raises:
+        OSError: it cannot be read, or is something else than a regular file.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise _refused(path, errno.EINVAL, "it is no regular file")
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a regular file, such as a manifest.
+
+    Raises:
+        OSError: it cannot be read, is something else than a regular file, or has more than `MOST_BYTES`.
+    """
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > MOST_BYTES:
+            raise _refused(path, errno.EFBIG, f"it has more than {MOST_BYTES >> 20} MiB")
+        return file.read()
+
+
+def _refused(path: Path, number: int, why: str) -> OSError:
+    return OSError(number, why, str(path))
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -168,7 +202,7 @@ class StampedFolder:
 
     def __init__(self, path: Path, manifest: str) -> None:
         self.path = path
-        self._stamp = Stamp(loop=hashlib.sha256((path / manifest).read_bytes()).hexdigest())
+        self._stamp = Stamp(loop=hashlib.sha256(read_regular(path / manifest)).hexdigest())
 
     def stamp(self, run: Path) -> None:
         """Mark a run as complete.
@@ -190,7 +224,7 @@ def read_json(path: Path, kind: type[ModelT]) -> ModelT | None:
         LoopError: the file is damaged or cannot be read.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_regular(path))
     except FileNotFoundError:
         return None
     except ValidationError as error:

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.common.errors import BenchmarkError
-from ddxgraph.common.files import CACHE_VARIABLE, write_whole
+from ddxgraph.common.files import CACHE_VARIABLE, read_regular, write_whole
 from ddxgraph.eval.benchmarks.benchmark import TEST, Benchmark, Importer, Split
 from ddxgraph.eval.benchmarks.rawfile import (
     Problem,
@@ -259,7 +259,7 @@ def read_import(folder: Path) -> Import | None:
     """
     path = folder / FOLDER / IMPORT_FILE
     try:
-        return Import.model_validate_json(path.read_bytes())
+        return Import.model_validate_json(read_regular(path))
     except FileNotFoundError:
         return None
     except ValidationError:

@@ -13,6 +13,7 @@ from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_lines
 from ddxgraph.common.errors import ScoreError, fault_of
+from ddxgraph.common.files import read_regular
 from ddxgraph.eval.cases import CaseEntry, Gold
 from ddxgraph.eval.scoring.answerkey import AnswerKey, answer_key
 from ddxgraph.eval.scoring.judgements import JUDGEMENTS, Agreement, Judge, Judged, find_judge, question_digest
@@ -192,7 +193,7 @@ def manifest_of(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        return Manifest.model_validate_json(read_regular(path))
     except ValidationError as error:
         raise ScoreError(f"{path} is not a manifest of version 1 ({fault_of(error, 'file')})") from None
     except (FileNotFoundError, NotADirectoryError):

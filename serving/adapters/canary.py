@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ddxgraph.common.errors import AdapterError
+from ddxgraph.common.files import read_regular
 from ddxgraph.serving.adapters.files import Adapter
 
 CANARY_FILE: Final = "canaries.json"
@@ -107,7 +108,7 @@ def read_canaries(adapter: Adapter) -> CanarySet | None:
     if not path.exists():
         return None
     try:
-        canaries = CanarySet.model_validate_json(path.read_bytes())
+        canaries = CanarySet.model_validate_json(read_regular(path))
     except (OSError, ValidationError) as error:
         raise AdapterError(
             f"{path} cannot be read; make it anew: ddxgraph adapters canaries {adapter.folder}"

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import AdapterError
-from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, sha256_of
+from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, read_regular, sha256_of
 
 CONFIG_FILE: Final = "adapter_config.json"
 WEIGHTS_FILE: Final = "adapter_model.safetensors"
@@ -91,7 +91,7 @@ def _check_files(folder: Path) -> None:
 
 def _config(path: Path) -> Mapping[str, Any]:
     try:
-        config = json.loads(path.read_bytes())
+        config = json.loads(read_regular(path))
     except ValueError as error:
         raise AdapterError(f"{path} is no JSON: {error}") from error
     if not isinstance(config, Mapping) or config.get("peft_type") != "LORA":

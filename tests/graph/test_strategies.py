@@ -26,7 +26,14 @@ def test_a_name_gives_the_strategy_of_that_name_with_the_runs_settings(name):
 
 def test_there_is_a_name_for_the_graph_and_for_each_style():
     assert strategy_names() == ("graph", *generation_names())
-    assert generation_names() == ("vanilla", "cot", "longstep", "longmonolog")
+    assert generation_names() == (
+        "vanilla",
+        "cot",
+        "longstep",
+        "straight",
+        "shortcut",
+        "longmonolog",
+    )
 
 
 def test_a_name_that_is_unknown_is_refused_with_the_known_ones():

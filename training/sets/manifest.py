@@ -4,14 +4,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from ddxgraph.common.errors import JourneySetError, fault_of
+from ddxgraph.common.files import read_regular
 from ddxgraph.common.frozen import Frozen
-from ddxgraph.training.gate.config import GateConfig, Side
-from ddxgraph.training.gate.report import InputReport
+from ddxgraph.training.gate.config import SIDES, GateConfig, Side
+from ddxgraph.training.gate.report import JSON, MARKDOWN, InputReport
 from ddxgraph.training.sets.samples import FormName, Record
 from ddxgraph.training.styles.compile import StyleName
 
@@ -96,6 +98,17 @@ class SetFile(Frozen):
     bytes: int
 
 
+def _of_a_set(name: str) -> str:
+    known = {CARD, MARKDOWN, JSON, *map(data_file, SIDES)}
+    if name not in known:
+        raise PydanticCustomError("file_of_a_set", "a set holds no such file")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_of_a_set)]
+"""A file of a set, out of a closed list: a set may be anyone's, and its files are read and deleted by name."""
+
+
 class SetManifest(Frozen):
     """A set of journeys. It holds no time and no path: the same input, settings and code give the same bytes."""
 
@@ -113,7 +126,7 @@ class SetManifest(Frozen):
     rewriting: Rewriting | None = None
     train: Figures
     validation: Figures
-    files: Mapping[str, SetFile]
+    files: Mapping[FileName, SetFile]
     """All files but this one."""
 
     @property
@@ -141,10 +154,10 @@ def read_set(folder: Path) -> SetManifest:
     """Read the manifest of a set.
 
     Raises:
-        JourneySetError: the folder holds no set, or one of another version.
+        JourneySetError: the folder holds no set, one of another version, or one whose files lie elsewhere.
     """
     try:
-        return SetManifest.model_validate_json((folder / SET).read_bytes())
+        manifest = SetManifest.model_validate_json(read_regular(folder / SET))
     except (FileNotFoundError, NotADirectoryError):
         raise JourneySetError(
             f"{folder} is no set of journeys (it has no {SET}): name a folder that `ddxgraph journeys` made"
@@ -156,6 +169,13 @@ def read_set(folder: Path) -> SetManifest:
             f"{folder / SET} is not that of a set of version {SET_VERSION} ({fault_of(error)}): make the set "
             "again in another folder"
         ) from None
+    place = folder.resolve()
+    for name in (SET, *manifest.files):
+        if (folder / name).is_symlink() and not (folder / name).resolve().is_relative_to(place):
+            raise JourneySetError(
+                f"{folder / name} is a link out of the folder: copy the set with its files (`cp -rL`)"
+            )
+    return manifest
 
 
 class Tally:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from ddxgraph.common.errors import SampleFileError, fault_of
+from ddxgraph.common.files import open_regular
 from ddxgraph.common.frozen import Frozen
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.nodes.call.usage import Usage
@@ -223,7 +224,7 @@ def read_samples(path: Path, form: str) -> Iterator[Record]:
     """
     parse = form_of(form).parse
     try:
-        with path.open("rb") as lines:
+        with open_regular(path) as lines:
             for number, line in enumerate(lines, 1):
                 try:
                     yield parse(line)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.common.errors import TrainingError, fault_of
+from ddxgraph.common.files import read_regular
 from ddxgraph.common.templates import markdown_environment
 from ddxgraph.training.sft.job import CARD, TrainingJob
 from ddxgraph.training.sft.tokens import SideCounts
@@ -108,7 +109,7 @@ def read_training_card(folder: Path) -> TrainingCard:
     """
     path = folder / CARD
     try:
-        return TrainingCard.model_validate_json(path.read_bytes())
+        return TrainingCard.model_validate_json(read_regular(path))
     except FileNotFoundError:
         raise TrainingError(f"{folder} has no {CARD}: it is no adapter of `ddxgraph train`") from None
     except OSError as error:

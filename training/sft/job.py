@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.batch.manifest import changes_between
 from ddxgraph.common.errors import TrainingError
-from ddxgraph.common.files import FolderBusy, folder_held, sha256_of, write_whole
+from ddxgraph.common.files import FolderBusy, folder_held, read_regular, sha256_of, write_whole
 from ddxgraph.training.sets.manifest import SetManifest, data_file
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.styles.compile import StyleName
@@ -129,7 +129,7 @@ def _settle(folder: Path, job: TrainingJob) -> None:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        return TrainingJob.model_validate_json(path.read_bytes()).model_dump(mode="json")
+        return TrainingJob.model_validate_json(read_regular(path)).model_dump(mode="json")
     except (OSError, ValidationError):
         raise TrainingError(
             f"{path} is not a training record of this version: delete its folder to start again"
@@ -164,7 +164,7 @@ def _holds_nothing(folder: Path) -> bool:
 
 def _is_whole(checkpoint: Path) -> bool:
     try:
-        return isinstance(json.loads((checkpoint / _STATE).read_bytes()), dict)
+        return isinstance(json.loads(read_regular(checkpoint / _STATE)), dict)
     except (OSError, ValueError):
         return False
 
@@ -181,7 +181,7 @@ def done_already(out: Path, job: TrainingJob) -> bool:
     if not card.is_file():
         raise TrainingError(f"{out} exists and is not an adapter of `ddxgraph train`: choose another --out")
     try:
-        there = json.loads(card.read_bytes())["job"]
+        there = json.loads(read_regular(card))["job"]
     except (OSError, ValueError, LookupError, TypeError):
         raise TrainingError(f"{card} cannot be read: choose another --out, or delete the folder") from None
     if changes := _changes(there, job):

@@ -1,0 +1,26 @@
+"""Files of unknown origin: only regular ones of a sensible size are read."""
+
+import os
+
+import pytest
+from journeys import in_time
+
+from ddxgraph.common import files
+
+
+def test_a_manifest_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / "run.json"
+    with path.open("wb") as file:
+        file.truncate(files.MOST_BYTES + 1)
+    with pytest.raises(OSError, match="more than 64 MiB"):
+        files.read_regular(path)
+
+
+@pytest.mark.parametrize(
+    "put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()]
+)
+def test_what_is_no_regular_file_is_not_waited_for(put, tmp_path):
+    put(tmp_path / "run.json")
+    for read in (files.read_regular, files.sha256_of, files.open_regular):
+        with pytest.raises(OSError, match=r"no regular file|[Ii]s a directory"):
+            in_time(lambda read=read: read(tmp_path / "run.json"))
