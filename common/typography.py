@@ -1,5 +1,6 @@
-"""What typography alone makes different in two texts. Pure."""
+"""Characters of texts: what typography alone makes different, and what could control a terminal. Pure."""
 
+import re
 import unicodedata
 from typing import Final
 
@@ -10,6 +11,10 @@ _SIGNS: Final = str.maketrans(
     | dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb\u2033", '"')
     | dict.fromkeys(DASHES, "-")
 )
+_UNFIT: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters, those that change the direction of writing, and lone surrogates."""
 
 
 def typed(text: str) -> str:
@@ -32,3 +37,18 @@ def is_invisible(character: str) -> bool:
         [False, True, True]
     """
     return unicodedata.category(character) == "Cf"
+
+
+def harmless(text: str) -> str:
+    r"""A text without the characters that could control a terminal or turn the direction of writing.
+
+    Example:
+        >>> harmless("\x1b]0;owned\x07model")
+        ']0;ownedmodel'
+    """
+    return _UNFIT.sub("", text)
+
+
+def harmless_json(text: str) -> str:
+    """JSON with those characters escaped, so that it says the same."""
+    return _UNFIT.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

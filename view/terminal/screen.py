@@ -1,7 +1,6 @@
 """What a console can show: its size, its characters, and text made safe for it."""
 
 import os
-import re
 from collections.abc import Callable
 from typing import Final, NamedTuple, Self
 
@@ -9,11 +8,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from ddxgraph.common.typography import harmless
+
 _LEAST_CELLS: Final = 16
-_UNFIT: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Control characters, those that change the direction of writing, and lone surrogates."""
 
 
 class Signs(NamedTuple):
@@ -57,7 +54,7 @@ class Screen:
 
     def text(self, text: str) -> str:
         """A text without the characters that could control a terminal."""
-        return _UNFIT.sub("", text)
+        return harmless(text)
 
     def line(self, text: str, cells: int) -> str:
         """The beginning of a text, on one line of at most `cells` cells."""

@@ -10,7 +10,7 @@ import typer
 
 from ddxgraph.cli import options
 from ddxgraph.cli.commands import group
-from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, show_json, spoken
 from ddxgraph.common.errors import BadInput
 from ddxgraph.eval.benchmarks.registry import BENCHMARKS, find
 
@@ -34,7 +34,7 @@ def list_(as_json: Json = False) -> None:
     from ddxgraph.eval.benchmarks.store import standings
 
     if as_json:
-        typer.echo(
+        show_json(
             json.dumps([_described(benchmark) for benchmark in BENCHMARKS.values()], ensure_ascii=False)
         )
         return
@@ -113,7 +113,7 @@ def import_(
         raise BadInput(f"{name} is not imported: {benchmark.obtain}")
     report = benchmark.importer.bring(file, data_folder(), urls)
     if as_json:
-        typer.echo(report.to_json())
+        show_json(report.to_json())
     else:
         for line in report.lines():
             STDOUT.print(line, markup=False)
@@ -142,7 +142,7 @@ def verify(
     chosen = [find(name)] if name else list(BENCHMARKS.values())
     files = [standing for benchmark in chosen for standing in standings(benchmark)]
     if as_json:
-        typer.echo(json.dumps([_standing(standing) for standing in files], ensure_ascii=False))
+        show_json(json.dumps([_standing(standing) for standing in files], ensure_ascii=False))
     else:
         for standing in files:
             _print_checked(standing)

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ddxgraph.cli import options
-from ddxgraph.cli.terminal import STDOUT, Exit, bar, fail, need, say, spoken
+from ddxgraph.cli.terminal import STDOUT, Exit, bar, fail, need, say, show_json, spoken
 from ddxgraph.common.words import NOTICE, figure, interval, number, p_value, percent, points, points_interval
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
             page = write_report(evaluation, report, progress=update)
         say(f"the report is {page}")
     if as_json:
-        typer.echo(to_json(evaluation), nl=False)
+        show_json(to_json(evaluation))
     else:
         _print(evaluation)
     if evaluation.incomplete:

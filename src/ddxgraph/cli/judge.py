@@ -11,7 +11,7 @@ import typer
 
 from ddxgraph.cli import options
 from ddxgraph.cli.signals import stopped_by_signals
-from ddxgraph.cli.terminal import STDOUT, Exit, counting_bar, fail, say, spoken
+from ddxgraph.cli.terminal import STDOUT, Exit, counting_bar, fail, say, show_json, spoken
 from ddxgraph.common.errors import TooManyFailures
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _summarise(ended: _Ended, run: "ScoredRun | None", as_json: bool) -> None:
     judged = run.judged if run else None
     if as_json:
         figures = asdict(judged) if judged else None
-        typer.echo(json.dumps({"asked": ended.asked, "left": ended.left, "judged": figures}))
+        show_json(json.dumps({"asked": ended.asked, "left": ended.left, "judged": figures}))
     elif run and judged:
         low, high = run.bounds
         accuracy = f"{low:.1%}" if low == high else f"between {low:.1%} and {high:.1%}"

@@ -16,7 +16,7 @@ from ddxgraph.cli import cases as selecting
 from ddxgraph.cli import options
 from ddxgraph.cli.cases import CaseOptions, CaseSource, GoldLetters, OptionOrder, case_source, read_through
 from ddxgraph.cli.signals import stopped_by_signals
-from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, show_json, spoken
 from ddxgraph.common.errors import BadInput, TooManyFailures
 from ddxgraph.nodes.strategies import GRAPH, known_strategy, strategy_names
 
@@ -231,7 +231,7 @@ def _summarise(ended: _Ended, as_json: bool) -> None:
 
     tally = ended.tally
     if as_json:
-        typer.echo(json.dumps(_summary(ended)))
+        show_json(json.dumps(_summary(ended)))
     else:
         took = f" in {duration(tally.elapsed_s)}" if tally.ended else ""
         STDOUT.print(f"{tally.done} of {tally.total} traversals are in {ended.folder}{took}", markup=False)

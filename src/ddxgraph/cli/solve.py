@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ddxgraph.cli import options
-from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, say, spoken
+from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, say, show_json, spoken
 from ddxgraph.common.errors import BadInput, CheckpointError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _finish(entry: "CaseEntry", trace: "Trace", as_json: bool) -> NoReturn:
     if told := cut_in_words(trace):
         say(told)
     if as_json:
-        typer.echo(trace.to_json())
+        show_json(trace.to_json())
     else:
         print_result(STDOUT, trace)
         if entry.gold and trace.answer is not None and trace.case.options:

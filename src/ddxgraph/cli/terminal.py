@@ -14,14 +14,16 @@ from contextlib import contextmanager, suppress
 from enum import IntEnum
 from functools import wraps
 from importlib.util import find_spec
-from typing import IO, TYPE_CHECKING, Any, Final, NoReturn, ParamSpec, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, ParamSpec, TypeVar, cast
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.markup import escape
+from rich.segment import Segment
 
 from ddxgraph.common.errors import BadInput, MissingExtra, NotDone
 from ddxgraph.common.extras import install
+from ddxgraph.common.typography import harmless, harmless_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -91,8 +93,31 @@ def _discard(stream: Any) -> None:
         os.close(null)
 
 
+class _Harmless(RenderHook):
+    """Cleans all that a console prints: names, paths and errors may come from anyone."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Wrap what is printed."""
+        return [_Cleaned(renderable) for renderable in renderables]
+
+
+class _Cleaned(NamedTuple):
+    renderable: ConsoleRenderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self.renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
+
+
 STDERR: Final = Console(file=cast(IO[str], _Stderr()), stderr=True, highlight=False)
 STDOUT: Final = Console(highlight=False, soft_wrap=True)
+STDERR.push_render_hook(_Harmless())
+STDOUT.push_render_hook(_Harmless())
+
+
+def show_json(text: str) -> None:
+    """Print JSON on stdout, with what could control a terminal escaped."""
+    typer.echo(harmless_json(text.rstrip("\n")))
 
 
 def say(message: str) -> None:

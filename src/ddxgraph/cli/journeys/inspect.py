@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from ddxgraph.cli.terminal import STDOUT, Exit, counted, fail, spoken
+from ddxgraph.cli.terminal import STDOUT, Exit, counted, fail, show_json, spoken
 from ddxgraph.common.words import NOTICE
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def inspect(
 
     inspection = inspect_set(folder, samples=samples, seed=seed)
     if as_json:
-        typer.echo(inspection.to_json(), nl=False)
+        show_json(inspection.to_json())
     else:
         _print(inspection)
     if inspection.changed:

@@ -13,7 +13,7 @@ from ddxgraph.cli.commands import branching
 from ddxgraph.cli.journeys import rewriting
 from ddxgraph.cli.journeys.inspect import inspect
 from ddxgraph.cli.journeys.result import complain, print_gate, print_set, to_json
-from ddxgraph.cli.terminal import STDOUT, bar, need, spoken
+from ddxgraph.cli.terminal import STDOUT, bar, need, show_json, spoken
 from ddxgraph.common.errors import BadInput, fault_of
 from ddxgraph.common.words import NOTICE
 from ddxgraph.training.sets.forms import form_names, form_of
@@ -148,7 +148,7 @@ def journeys(  # noqa: PLR0917 - one parameter an option
                 write_journeys(gated, settings, place, retell=retell, overwrite=overwrite, progress=update)
             )
     if as_json:
-        typer.echo(to_json(gated, sets))
+        show_json(to_json(gated, sets))
     else:
         print_gate(gated.report)
         for made in sets:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ddxgraph.cli.terminal import STDOUT, Exit, counted, fail, say, spoken
+from ddxgraph.cli.terminal import STDOUT, Exit, counted, fail, say, show_json, spoken
 from ddxgraph.common.errors import BadInput, BenchmarkError, CaseConflict, CaseFileError, ScoreError
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _end(queue: "ReviewQueue", sitting: "Sitting", name: str, ended: "Ended", as
         "skipped": ended.skipped,
     }
     if as_json:
-        typer.echo(json.dumps(summary))
+        show_json(json.dumps(summary))
     else:
         verdicts = f"{summary['accepted']} accepted, {summary['rejected']} rejected"
         line = f"{len(sitting.mine)} of {len(queue)} reviewed by {name}: {verdicts}; {sitting.left} left"
@@ -209,7 +209,7 @@ def _summarise(queue: "ReviewQueue", as_json: bool) -> None:
         "agreement": [{**pair._asdict(), "percent": pair.percent} for pair in pairs],
     }
     if as_json:
-        typer.echo(json.dumps(summary))
+        show_json(json.dumps(summary))
         return
     lines = [
         "{reviewed} of {answered} answered traversals reviewed: {accepted} accepted by all who saw them; "

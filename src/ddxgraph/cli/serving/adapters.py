@@ -12,7 +12,7 @@ import typer
 from ddxgraph.cli import options
 from ddxgraph.cli.commands import group
 from ddxgraph.cli.serving.serve import split_pair
-from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, spoken
+from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, show_json, spoken
 from ddxgraph.common.errors import BadInput, EndpointError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def list_(
 
     adapters = loaded_adapters(_api(base_url))
     if as_json:
-        typer.echo(json.dumps([adapter._asdict() for adapter in adapters]))
+        show_json(json.dumps([adapter._asdict() for adapter in adapters]))
         return
     if not adapters:
         say("no adapters")
@@ -118,7 +118,7 @@ def verify(
         canaries = _made(adapter, base, None)
     liveness = verify_served(api, name, adapter, canaries, tolerance)
     if as_json:
-        typer.echo(json.dumps(_figures(liveness)))
+        show_json(json.dumps(_figures(liveness)))
     else:
         for line in _lines(liveness):
             STDOUT.print(line, markup=False, style="dim")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ddxgraph.cli import options
-from ddxgraph.cli.terminal import Exit, spoken
+from ddxgraph.cli.terminal import Exit, show_json, spoken
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -70,7 +70,7 @@ def doctor(
         for finding in machine_findings():
             report.add(finding)
     if as_json:
-        typer.echo(json.dumps(_as_json(reached.shown, report.findings), indent=2))
+        show_json(json.dumps(_as_json(reached.shown, report.findings), indent=2))
     else:
         report.close()
     raise typer.Exit(Exit.NOT_DONE if cannot_run(report.findings) else Exit.DONE)

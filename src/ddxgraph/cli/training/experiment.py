@@ -11,7 +11,7 @@ from rich.text import Text
 from ddxgraph.cli import options
 from ddxgraph.cli.commands import branching
 from ddxgraph.cli.signals import stopped_as_ctrl_c
-from ddxgraph.cli.terminal import STDOUT, Exit, fail, spoken
+from ddxgraph.cli.terminal import STDOUT, Exit, fail, show_json, spoken
 from ddxgraph.cli.training.improve import need_the_extras
 from ddxgraph.cli.training.progress import company
 from ddxgraph.common.words import NOTICE
@@ -55,7 +55,7 @@ def experiment(
         except KeyboardInterrupt as interrupt:
             fail(str(interrupt) or "interrupted; the same command goes on from there", Exit.INTERRUPTED)
     if as_json:
-        typer.echo(summary.model_dump_json())
+        show_json(summary.model_dump_json())
     else:
         _print(summary, (out or file.with_suffix("")) / "summary.md")
 

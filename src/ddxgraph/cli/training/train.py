@@ -11,7 +11,7 @@ from rich.text import Text
 from ddxgraph.cli import options
 from ddxgraph.cli.commands import branching
 from ddxgraph.cli.signals import asked_to_stop
-from ddxgraph.cli.terminal import STDOUT, bar, need, say, spoken
+from ddxgraph.cli.terminal import STDOUT, bar, need, say, show_json, spoken
 from ddxgraph.cli.training.progress import training_progress
 from ddxgraph.common.errors import BadInput
 from ddxgraph.common.words import NOTICE
@@ -93,7 +93,7 @@ def train(  # noqa: PLR0917 - one parameter an option
         hooks = Hooks(told=update, stop=stop, tokenizing=tokenized)
         card = finetune(data, settings, out, start=start, hooks=hooks)
     if as_json:
-        typer.echo(card.model_dump_json())
+        show_json(card.model_dump_json())
     else:
         print_card(card, out)
 
