@@ -82,7 +82,7 @@ def test_json_says_the_same_without_it(text):
 
 def test_colours_of_our_own_stay():
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, color_system="standard")
+    console = Console(file=out, force_terminal=True, color_system="standard", highlight=False)
     console.push_render_hook(terminal._Harmless())
     console.print("[red]ddxgraph:[/red] n\x1b[2Jo")
     assert out.getvalue() == "\x1b[31mddxgraph:\x1b[0m n[2Jo\n"
