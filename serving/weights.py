@@ -182,7 +182,8 @@ def _dequantize(source: Path, folder: Path) -> None:
 
     settings: dict[str, Any] = {"gguf_file": source.name, "dtype": torch.bfloat16}
     model = AutoModelForCausalLM.from_pretrained(
-        source.parent, quantization_config=GgufConfig(dequantize=True), **settings
+        source.parent, quantization_config=GgufConfig(dequantize=True), trust_remote_code=False, **settings
     )
     model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name, trust_remote_code=False)
+    tokenizer.save_pretrained(folder)

@@ -71,10 +71,12 @@ def _load(adapter: Adapter, base_model: str) -> tuple[Any, Any]:
         {"dtype": torch.bfloat16, "device_map": "auto"} if on_gpu else {"dtype": torch.float32}
     )
     try:
-        base = AutoModelForCausalLM.from_pretrained(base_model, use_safetensors=True, **placement)
+        base = AutoModelForCausalLM.from_pretrained(
+            base_model, use_safetensors=True, trust_remote_code=False, **placement
+        )
         # A call takes from here what it leaves open: an end-of-text token would cut continuations short.
         base.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
-        tokenizer = AutoTokenizer.from_pretrained(base_model)
+        tokenizer = AutoTokenizer.from_pretrained(base_model, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise AdapterError(
             f"cannot load the base model {base_model!r}: {_first_line(error)}; name a folder or a hub's id with "

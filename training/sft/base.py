@@ -39,7 +39,7 @@ def tokenizer_of(base: Base) -> Any:
         TrainingDataError: it is not a fast tokenizer, so it does not tell where a token stands in its text.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base.path)
+        tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise _not_loaded(base, error) from error
     if not tokenizer.is_fast:
@@ -101,6 +101,7 @@ def adapted_model(config: TrainConfig, base: Base, start: Start | None) -> Any:
             dtype=getattr(torch, precision_of(config)),
             attn_implementation=attention_of(config),
             use_safetensors=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError, ImportError) as error:
         raise _not_loaded(base, error) from error

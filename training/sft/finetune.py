@@ -102,7 +102,7 @@ def _commit(model_id: str) -> str:
     from transformers import AutoConfig  # noqa: PLC0415 - an extra
 
     try:
-        config = AutoConfig.from_pretrained(model_id)
+        config = AutoConfig.from_pretrained(model_id, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"there is no base model {model_id!r}: no such folder, and the hub says "

@@ -27,7 +27,14 @@ _JOB: Final = "job.json"
 _LOCK: Final = "training.lock"
 _STATE: Final = "trainer_state.json"
 """The last file that transformers writes into a checkpoint."""
-_WEIGHTS: Final = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "*.jinja")
+_WEIGHTS: Final = (
+    "*.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "*.jinja",
+    "*.py",
+)
 _MOST_NAMED: Final = 4
 
 
@@ -56,7 +63,7 @@ def data_hashes(manifest: SetManifest) -> dict[str, str]:
 
 
 def base_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of a base model's weights, configuration and tokenizer.
+    """SHA-256 over names and contents of a base model's weights, configuration, tokenizer and code.
 
     Raises:
         TrainingError: the folder holds no weights, or they cannot be read.
