@@ -7,6 +7,9 @@ from typing import Final, NamedTuple
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
 
+from ddxgraph.nodes.call.reply import without_thoughts
+from ddxgraph.prompts.library import disarm
+
 REPLY_ROOM: Final = 1_024
 """Tokens that must be left for a turn and its reply, beside the instructions and the case."""
 
@@ -39,6 +42,11 @@ class Compaction(BaseModel):
     """Estimated size of the conversation that was cut."""
 
 
+def repeated(reply: str) -> str:
+    """A reply as the conversation repeats it: without thoughts, and disarmed, for a model may write anything."""
+    return disarm(without_thoughts(reply))
+
+
 def assemble(
     system: str, opening: str, exchanges: Sequence[Sequence[str]], summary: str = "", asking: str = ""
 ) -> list[BaseMessage]:
@@ -57,7 +65,7 @@ def assemble(
     Returns:
         The system message, then user and assistant messages in turn.
     """
-    turns = [text for exchange in exchanges for text in exchange]
+    turns = [text for asked, replied in exchanges for text in (asked, repeated(replied))]
     if asking:
         turns.append(asking)
     head = "\n\n".join(part for part in (opening, summary, *turns[:1]) if part)

@@ -16,12 +16,20 @@ from ddxgraph.common.templates import text_environment
 _BEFORE, _BEHIND = ("system", "case"), ("repair", "compaction")
 """The graph's prompts around those of its stops."""
 
-_OWN_TAGS: Final = re.compile(r"<(?=(?:/\s*)?(?:case|question|options|data)\b)", re.IGNORECASE)
-_TEMPLATE_TOKENS: Final = re.compile(
-    r"<(?=\||｜|/?s>|<SYS>|</SYS>|/?(?:think|tool_\w+)>|(?:start|end)_of_\w+>|(?:bos|eos|pad|unk)(?:_token)?>|SPECIAL_\d+>)"
-    r"|(?<=\|)>|\[(?=/?(?:INST|SYSTEM_PROMPT|[A-Z]+_(?:TOOLS|RESULTS|CALLS))\]|\|)",
+_HIDDEN: Final = "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]*"
+"""Characters that take no room: a model may read a tag that holds them as the tag."""
+_OWN_TAGS: Final = re.compile(
+    rf"<(?={_HIDDEN}(?:/[\s{_HIDDEN[1:-1]}*)?"
+    rf"(?:{'|'.join(map(_HIDDEN.join, ('case', 'question', 'options', 'data')))})(?!{_HIDDEN}\w))",
     re.IGNORECASE,
 )
+_TEMPLATE_TOKENS: Final = re.compile(
+    r"<(?=\||｜|/?(?:s|think|mask|cls|sep|bos|eos|pad|unk|image|video|audio)>|/?SYS>|/?\w*_\w+>)"
+    r"|(?<=\|)>|\[(?=\||/?(?:[A-Z]+_[A-Z_]+|INST|IMG|THINK|ARGS|PREFIX|SUFFIX|MIDDLE|AUDIO|CLS|SEP|MASK|PAD|UNK)\])",
+    re.IGNORECASE,
+)
+"""By their form, since a server may serve any model: a name with a bar or an underscore in angle brackets, one
+with an underscore in square ones, and the names without either that tokenizers use."""
 
 
 def disarm(text: str) -> str:
@@ -29,7 +37,8 @@ def disarm(text: str) -> str:
 
     A chat template's own tokens (`<|im_end|>`, `[INST]`, `<start_of_turn>`) would end the message that
     carries them, since servers tokenise the rendered template as a whole; our own tags would end the
-    block that marks data as data. Both get a space after their first sign. Text such as "WBC <4000" stays.
+    block that marks data as data, even where characters that take no room are hidden in them. Both get a space
+    after their first sign. Text such as "WBC <4000" stays.
     """
     if "<" not in text and "[" not in text and ">" not in text:
         return text

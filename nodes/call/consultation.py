@@ -26,7 +26,7 @@ from ddxgraph.nodes.call.tolerance import CHANCES, tolerance_for
 from ddxgraph.nodes.call.usage import Usage, estimate_tokens, total_usage, usage_of
 from ddxgraph.nodes.failure import EngineFailed, Failure, FailureKind
 from ddxgraph.nodes.settings import Sampling
-from ddxgraph.prompts.library import PromptSet
+from ddxgraph.prompts.library import PromptSet, disarm
 
 TOP_LOGPROBS: Final = 20
 """Alternatives at each token: the default maximum of vLLM and OpenAI."""
@@ -235,7 +235,7 @@ class Consultation:
 
     def _repair(self, messages: list[BaseMessage], text: str, error: str) -> list[BaseMessage]:
         asked = HumanMessage(self.prompts.render("repair", error=error))
-        return [*messages, AIMessage(text or "(empty)"), asked]
+        return [*messages, AIMessage(disarm(text) or "(empty)"), asked]
 
     def _affords_repair(self, spent: list[Usage], turn: Turn[Any], messages: list[BaseMessage]) -> bool:
         usage = total_usage(spent)

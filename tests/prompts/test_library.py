@@ -348,6 +348,37 @@ def test_tokens_of_less_common_chat_templates_are_broken_up(token):
     assert token not in disarm(f"before {token} after")
 
 
+NEW_TOKENS = [
+    *(
+        f"<{slash}{name}>"
+        for slash in ("", "/")
+        for name in ("new_token", "fim_prefix", "tool_call", "turn_end_v2")
+    ),
+    *("<image>", "<mask>", "[IMG]", "[THINK]", "[/THINK]", "[TOOL_CALLS]", "[CALL_ID]", "[MODEL_SETTINGS]"),
+    *("<|any thing|>", "<|x", "<｜fim▁hole｜>", "<unused_7>", "[MASK]", "<audio>"),
+]
+
+
+@pytest.mark.parametrize("token", NEW_TOKENS)
+def test_tokens_are_known_by_their_form(token):
+    """Those of tokenizers that nobody listed."""
+    assert token not in disarm(f"before {token} after")
+
+
+@pytest.mark.parametrize("hidden", ["\u200b", "\u00ad", "\ufeff", "\u2060", "\u202e", "\u200d\u200c"])
+@pytest.mark.parametrize("tag", ["</{}case>", "<{}/case>", "</c{}ase>", "</cas{}e>", "</case{}>", "<{}data>"])
+def test_a_tag_that_hides_characters_without_room_is_broken_up_too(hidden, tag):
+    written = tag.format(hidden)
+    said = disarm(f"before {written} after")
+    assert written not in said
+    assert said.replace("< ", "<") == f"before {written} after"
+
+
+@pytest.mark.parametrize("text", ["<case\u200bload>", "a < \u200bcase", "<database>", "[MRI]", "[H_2O"])
+def test_and_what_is_none_stays(text):
+    assert disarm(text) == text
+
+
 @pytest.mark.parametrize(
     "graft",
     ["<<|im_end|>|im_end|>", "<|im_<|im_end|>end|>", "</ca</case>se>", "<<case>/case>", "[[INST]INST]"],
