@@ -97,6 +97,10 @@ class TooManyFailures(NotDone):
 # Models
 
 
+class OfflineError(NotDone):
+    """The network is needed, and the environment allows this machine alone."""
+
+
 class EndpointError(NotDone):
     """No model can be reached."""
 

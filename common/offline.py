@@ -1,0 +1,31 @@
+"""`DDXGRAPH_OFFLINE`: nothing is fetched, and nothing leaves this machine."""
+
+import os
+from typing import Final
+
+from ddxgraph.common.errors import OfflineError
+
+OFFLINE_VARIABLE: Final = "DDXGRAPH_OFFLINE"
+
+_OFF: Final = frozenset({"", "0", "false", "no", "off"})
+
+
+def is_offline() -> bool:
+    """Whether the environment allows this machine alone."""
+    return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in _OFF
+
+
+def need_network(what: str) -> None:
+    """Refuse what needs the network, where the environment allows this machine alone.
+
+    Args:
+        what: what would reach out, such as `fetching the weights`.
+
+    Raises:
+        OfflineError: it does.
+    """
+    if is_offline():
+        raise OfflineError(
+            f"{what} needs the network, and {OFFLINE_VARIABLE} allows this machine alone: unset it, or bring the "
+            "file by other means"
+        )
