@@ -208,7 +208,8 @@ class _Patient(NamedTuple):
             chat, fitted = tolerance.fitted(self.chat, settings)
             try:
                 async with asyncio.timeout(self.timeout_s):
-                    return await BRIEFLY.through(partial(chat.ainvoke, messages, config, **fitted))
+                    asked = tolerance.worded(messages)
+                    return await BRIEFLY.through(partial(chat.ainvoke, asked, config, **fitted))
             except Exception as error:
                 if not chances or not tolerance.learns_from(error, fitted, chat):
                     raise
