@@ -158,7 +158,7 @@ def test_a_run_leaves_its_manifest_its_traces_and_its_errors(finished):
 def test_results_go_to_stdout_and_remarks_to_stderr(finished):
     assert "4 of 4 traversals are in runs/pilot in 0:0" in finished.first.stdout
     assert "traces/s" in finished.first.stdout
-    assert finished.first.stderr == "scripted on tests\n"
+    assert finished.first.stderr == "scripted on tests; text stays on this machine\n"
 
 
 def test_accuracy_counts_the_cases_that_have_a_gold_letter(finished):
