@@ -21,6 +21,11 @@ from ddxgraph.serving.address import is_loopback, without_password
 
 OPENAI_PROXY: Final = "OPENAI_PROXY"
 """Environment variable that names a proxy for OpenAI's API alone; it wins over the others."""
+_CONNECTIONS: Final = httpx2.Limits(
+    max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=4.0
+)
+"""The OpenAI client's own, but for the last: vLLM closes a connection that idles for 5 s, and a request that leaves
+at that moment is lost."""
 _TRACING: Final = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 """Variables by which LangChain sends every call, prompts and replies included, to LangSmith."""
 _TRACED_TO: Final = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT")
@@ -114,7 +119,7 @@ def client(base_url: str) -> OnTimeClient:
         ServerError: the environment's proxy cannot be used.
     """
     with _usable_proxy(base_url):
-        return OnTimeClient(**reach(base_url, os.environ))
+        return OnTimeClient(**reach(base_url, os.environ), limits=_CONNECTIONS)
 
 
 def chat_clients(base_url: str) -> dict[str, Any]:
@@ -124,7 +129,7 @@ def chat_clients(base_url: str) -> dict[str, Any]:
         ServerError: see `client`.
     """
     with _usable_proxy(base_url):
-        asynchronous = LoopClient(**reach(base_url, os.environ))
+        asynchronous = LoopClient(**reach(base_url, os.environ), limits=_CONNECTIONS)
     # These know the proxy: the chat model must not bring its own, nor a transport that knows none.
     return {
         "http_client": client(base_url),

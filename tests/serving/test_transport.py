@@ -20,7 +20,7 @@ from ddxgraph.common.errors import EndpointError, ServerError
 from ddxgraph.serving.address import is_loopback
 from ddxgraph.serving.api import ServerApi
 from ddxgraph.serving.served import ServedChatModel
-from ddxgraph.serving.transport import proxy_for, reach
+from ddxgraph.serving.transport import chat_clients, proxy_for, reach
 
 MODEL_LIST = "GET http://model.example/v1/models"
 
@@ -134,6 +134,13 @@ def test_one_model_serves_one_event_loop_after_another(server):
         assert (trace.outcome, trace.answer) == ("answered", "B")
     again = build_graph(connect(server.base_url))
     assert asyncio.run(asolve(again, CASE)).answer == "B"
+
+
+def test_a_connection_is_dropped_before_its_server_does():
+    """uvicorn, under vLLM, closes those that idle for 5 s."""
+    clients = chat_clients("http://127.0.0.1:9/v1")
+    for name in ("http_client", "http_async_client"):
+        assert clients[name]._transport._pool._keepalive_expiry < 5
 
 
 def test_two_loops_may_run_at_the_same_time(server):
