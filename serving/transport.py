@@ -24,7 +24,8 @@ OPENAI_PROXY: Final = "OPENAI_PROXY"
 _CONNECTIONS: Final = httpx2.Limits(
     max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=4.0
 )
-"""The OpenAI client's own, but for the last: vLLM closes a connection that idles for 5 s, and a request sent then is lost."""
+"""The OpenAI client's own, but for the last: vLLM closes a connection that idles for 5 s, and a request
+that is sent then is lost."""
 _TRACING: Final = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 """Variables by which LangChain sends every call, prompts and replies included, to LangSmith."""
 _TRACED_TO: Final = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT")
