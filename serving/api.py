@@ -80,8 +80,8 @@ class ServerApi:
             except openai.NotFoundError as error:
                 raise ServerError(self._message(error) or f"{shown} has no such path", 404) from error
             except openai.APIStatusError as error:
-                message = self._message(error) or "see the server's log"
                 status = error.status_code
+                message = self._message(error) or _sent_on(error.response) or "see the server's log"
                 raise ServerError(f"{shown} answers with HTTP status {status}: {message}", status) from error
             except openai.APITimeoutError as error:
                 raise ServerError(f"{shown} does not answer within {self._timeout_s:.0f} s") from error
@@ -103,3 +103,11 @@ class ServerApi:
             message = body.get("message") or (inner.get("message") if isinstance(inner, Mapping) else inner)
             return in_one_line(str(message or ""), [self._api_key])
         return ""
+
+
+def _sent_on(response: Any) -> str:
+    """Where a redirect leads, and what to do; empty for any other answer."""
+    onward = response.headers.get("location") if response.is_redirect else None
+    if not onward:
+        return ""
+    return f"it sends requests on to {without_password(onward)}; name that address itself, if it is yours"

@@ -21,11 +21,13 @@ from ddxgraph.serving.address import is_loopback, without_password
 
 OPENAI_PROXY: Final = "OPENAI_PROXY"
 """Environment variable that names a proxy for OpenAI's API alone; it wins over the others."""
-_CONNECTIONS: Final = httpx2.Limits(
-    max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=4.0
-)
-"""The OpenAI client's own, but for the last: vLLM closes a connection that idles for 5 s, and a request
-that is sent then is lost."""
+_SETTINGS: Final[Mapping[str, Any]] = {
+    # The OpenAI client's own, but for the last: vLLM closes a connection that idles for 5 s, and a request that
+    # is sent then is lost.
+    "limits": httpx2.Limits(max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=4.0),
+    # A redirect would carry the case, and perhaps the key, to a place that nobody named.
+    "follow_redirects": False,
+}
 _TRACING: Final = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 """Variables by which LangChain sends every call, prompts and replies included, to LangSmith."""
 _TRACED_TO: Final = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT")
@@ -119,7 +121,7 @@ def client(base_url: str) -> OnTimeClient:
         ServerError: the environment's proxy cannot be used.
     """
     with _usable_proxy(base_url):
-        return OnTimeClient(**reach(base_url, os.environ), limits=_CONNECTIONS)
+        return OnTimeClient(**reach(base_url, os.environ), **_SETTINGS)
 
 
 def chat_clients(base_url: str) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def chat_clients(base_url: str) -> dict[str, Any]:
         ServerError: see `client`.
     """
     with _usable_proxy(base_url):
-        asynchronous = LoopClient(**reach(base_url, os.environ), limits=_CONNECTIONS)
+        asynchronous = LoopClient(**reach(base_url, os.environ), **_SETTINGS)
     # These know the proxy: the chat model must not bring its own, nor a transport that knows none.
     return {
         "http_client": client(base_url),

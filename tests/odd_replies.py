@@ -55,6 +55,16 @@ REPLIES: dict[str, Expected] = {
         said(usage={"prompt_tokens": 10**9, "completion_tokens": 1, "total_tokens": 1})
     ),
     "a reply for nothing": whole(said(usage={"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9})),
+    # A redirect is not followed.
+    "a redirect": Expected(
+        Odd("moved", 307, {"Location": "http://127.0.0.1:9/v1/chat/completions"}),
+        "error",
+        "other",
+        "name that",
+    ),
+    "a redirect for good": Expected(
+        Odd("moved", 308, {"Location": "https://elsewhere.example/v1"}), "error", "other", "another address"
+    ),
     # Optional parameters are dropped once.
     "no system turn": whole({"error": {"message": "System role not supported"}}, 400, only_if="system"),
     "no system turn, llama.cpp": whole(

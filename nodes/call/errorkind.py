@@ -69,6 +69,7 @@ _BY_STATUS: Final[Mapping[int | None, _Typed]] = {
     425: _AILS,
     429: _TOO_MANY,
 }
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 def _typed(error: Exception) -> _Typed:
@@ -95,6 +96,11 @@ def _typed(error: Exception) -> _Typed:
 def _typed_by_status(error: Exception, said: ErrorSaid, told: str) -> _Typed:
     if said.status in _BY_STATUS:
         return _BY_STATUS[said.status]
+    if said.status in _REDIRECTS:
+        return (
+            FailureKind.OTHER,
+            "the server sends requests on to another address: name that one, if it is yours",
+        )
     if (said.status or 0) >= _SERVER_ERRORS or (said.words and _BUSY.search(told)):
         return _AILS
     if isinstance(error, TypeError) and "choices" in str(error):  # how LangChain puts it

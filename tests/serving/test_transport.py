@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from journeys import CASE, STRAIGHT
+from faultserver import Odd, fault_server
+from journeys import AT_ONCE, CASE, STRAIGHT
 from loggingproxy import logging_proxy
 from scripted_server import scripted_server
 
@@ -134,6 +135,19 @@ def test_one_model_serves_one_event_loop_after_another(server):
         assert (trace.outcome, trace.answer) == ("answered", "B")
     again = build_graph(connect(server.base_url))
     assert asyncio.run(asolve(again, CASE)).answer == "B"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_carries_nothing_to_another_place(status):
+    with fault_server() as elsewhere, fault_server() as server:
+        model = connect(server.base_url, "fake")
+        onward = f"{elsewhere.base_url}/chat/completions"
+        server.odd = Odd("moved", status, {"Location": onward})
+        trace = solve(build_graph(model, patience=AT_ONCE), CASE)
+        assert (trace.outcome, elsewhere.requests) == ("error", [])
+        with pytest.raises(ServerError, match=f"sends requests on to {onward}"):
+            ServerApi(server.base_url, None, "").post("/chat/completions", {"messages": []})
+        assert elsewhere.requests == []
 
 
 def test_a_connection_is_dropped_before_its_server_does():
