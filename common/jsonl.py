@@ -35,15 +35,14 @@ class LineFile(NamedTuple):
     error: type[DdxgraphError]
     busy: str
     """What to say when another process writes the file; with `{path}` or `{folder}`."""
+    beginning: bytes
+    """How every line begins. It tells a last line that was cut short from a file that holds something else."""
     remedy: str = "take the line out"
     """What to do about a line that is something else."""
     lock: str | None = None
     """Name of a lock file beside the file. Without one, the file itself is locked, if the system can do that."""
     wait_s: float = 0.0
     """How long to wait for another writer."""
-    beginning: bytes = b""
-    """How every line begins. It tells a last line that was cut short from a file that holds something else, and
-    lets a last line without its newline count. Without it, whatever follows the last newline was cut short."""
     strict: bool = False
     """Readers, too, refuse a last line that is neither whole nor cut short."""
 
@@ -104,8 +103,6 @@ class LineFile(NamedTuple):
 
     def ending(self, tail: bytes) -> Literal["whole", "cut", "foreign"]:
         """What stands behind the last newline of a file."""
-        if not self.beginning:
-            return "cut"
         if is_whole(tail):
             return "whole"
         # A power cut may keep a file's new size and lose what was written there.

@@ -24,6 +24,7 @@ _FILE: Final = LineFile(
     error=JudgementError,
     busy="{folder} is being judged by another process; wait for it",
     lock=LOCK,
+    beginning=b'{"version":1,"judge":"',
 )
 
 _DIGEST_CHARS: Final = 16

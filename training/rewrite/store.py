@@ -25,6 +25,7 @@ _FILE: Final = LineFile(
     error=RewriteError,
     busy="another process is rewriting into {folder}; wait for it",
     lock=LOCK,
+    beginning=b'{"version":1,"rewriter":"',
 )
 
 
