@@ -37,6 +37,11 @@ class Served(NamedTuple):
     address: str
 
     @property
+    def place(self) -> str:
+        """Without its token."""
+        return self.address.partition("?")[0]
+
+    @property
     def port(self) -> int:
         return urlsplit(self.address).port
 
@@ -101,7 +106,7 @@ def test_a_page_follows_the_run_while_it_grows_and_opens_what_came(browser, fold
     cases = write_cases(tmp_path / "cases.jsonl", [*many(5), *later])
     with serving(folder, "--cases", cases) as served:
         with opened(
-            browser, served.address, offline=False, own=("data:", "blob:", "about:", served.address)
+            browser, served.address, offline=False, own=("data:", "blob:", "about:", served.place)
         ) as page:
             count = page.locator("#count")
             assert count.inner_text() == "5 of 5 traces"
@@ -136,7 +141,7 @@ def test_a_page_follows_the_run_while_it_grows_and_opens_what_came(browser, fold
             page.get_by_text("3 of 8 traces").wait_for()
             page.reload()
             page.get_by_text("8 of 8 traces").wait_for()
-            page.goto(f"{served.address}#trace={later[2].id}")
+            page.goto(f"{served.place}#trace={later[2].id}")
             page.get_by_role("heading", name="case-022", exact=True).wait_for()
         code, said = served.interrupted()
         assert code == 0
@@ -180,7 +185,7 @@ def test_no_request_reaches_a_file_however_its_path_is_written(folder, tmp_path)
         )
         for path in paths:
             line = HTTPConnection("127.0.0.1", served.port, timeout=SECONDS)
-            line.request("GET", path)  # sends the path as it stands
+            line.request("GET", f"{path}?{urlsplit(served.address).query}")  # sends the path as it stands
             answer = line.getresponse()
             assert answer.status == 404, path
             assert b"nobody" not in answer.read()
@@ -189,6 +194,12 @@ def test_no_request_reaches_a_file_however_its_path_is_written(folder, tmp_path)
         line.request("GET", "/", headers={"Host": f"evil.example:{served.port}"})
         answer = line.getresponse()
         assert answer.status == 400
+        assert b"case-" not in answer.read()
+        line.close()
+        line = HTTPConnection("127.0.0.1", served.port, timeout=SECONDS)
+        line.request("GET", "/")
+        answer = line.getresponse()
+        assert answer.status == 403, "without the token"
         assert b"case-" not in answer.read()
         line.close()
         assert served.interrupted() == (0, "following the run; Ctrl-C ends it\n")
@@ -227,7 +238,7 @@ def test_a_long_journey_does_not_hold_the_others_up(browser, folder):
     add(folder, traces)
     with serving(folder) as served:
         with opened(
-            browser, served.address, offline=False, own=("data:", "blob:", "about:", served.address)
+            browser, served.address, offline=False, own=("data:", "blob:", "about:", served.place)
         ) as page:
             lengths = page.evaluate(
                 "ids => Promise.all(ids.map(async id => {"

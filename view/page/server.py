@@ -1,6 +1,8 @@
-"""Serves the page of a growing run over HTTP: read-only, on this machine only."""
+"""Serves the page of a growing run over HTTP: read-only, on this machine only, to whoever has its token."""
 
 import asyncio
+import hashlib
+import hmac
 import socket
 import threading
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from ddxgraph.common.errors import PortTaken, TraceFileError
@@ -83,12 +85,46 @@ class _Follower:
         return self._trouble or f"following {self._book.name}: {count(len(self._book), 'trace')}"
 
 
-def view_app(book: TraceBook, *, blind: bool = False) -> Starlette:
+class _Door:
+    """Lets in who has the token: the machine may have other users, who may not read the run's folder.
+
+    The address that the command prints holds the token. Opening it leaves a cookie, so that neither the page nor
+    its requests nor the address bar hold it.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+        # Cookies do not tell ports apart, so that each server needs a name of its own.
+        self._cookie = f"ddxgraph-{hashlib.sha256(self._token).hexdigest()[:12]}"
+
+    async def __call__(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        """Pass a request on, or refuse it."""
+        if self._opens(request.query_params.get("token", "")):
+            if request.url.path != "/":
+                return await call_next(request)
+            entered = RedirectResponse("/", status_code=303)
+            entered.set_cookie(self._cookie, self._token.decode(), httponly=True, samesite="lax")
+            return entered
+        if self._opens(request.cookies.get(self._cookie, "")):
+            return await call_next(request)
+        return PlainTextResponse(
+            "Open the whole address that `ddxgraph view --serve` printed: it holds a token.", status_code=403
+        )
+
+    def _opens(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(errors="replace"), self._token)
+
+
+def view_app(book: TraceBook, *, token: str, blind: bool = False) -> Starlette:
     """The server's application. No path leads to a file: traces are looked up by id.
 
     Args:
         book: the traces; each request reads what was added.
+        token: a secret that requests must hold, in ASCII.
         blind: whether gold answers are hidden until the reader asks for them.
+
+    Returns:
+        The application.
     """
     follower = _Follower(book)
 
@@ -125,6 +161,7 @@ def view_app(book: TraceBook, *, blind: bool = False) -> Starlette:
         middleware=[
             Middleware(BaseHTTPMiddleware, dispatch=_guarded),
             Middleware(TrustedHostMiddleware, allowed_hosts=_NAMES, www_redirect=False),
+            Middleware(BaseHTTPMiddleware, dispatch=_Door(token)),
         ],
     )
 
@@ -158,17 +195,20 @@ def listen(port: int) -> socket.socket:
     return opened
 
 
-def serve_view(book: TraceBook, opened: socket.socket, *, blind: bool, ready: Callable[[], None]) -> None:
+def serve_view(
+    book: TraceBook, opened: socket.socket, *, token: str, blind: bool, ready: Callable[[], None]
+) -> None:
     """Serve until Ctrl-C.
 
     Args:
         book: the traces.
         opened: the socket, from `listen`.
+        token: see `view_app`.
         blind: see `view_app`.
         ready: called when requests are accepted.
     """
     config = uvicorn.Config(
-        view_app(book, blind=blind),
+        view_app(book, token=token, blind=blind),
         log_level="error",
         access_log=False,
         lifespan="off",

@@ -1,6 +1,7 @@
 """`ddxgraph view`: a journey, a run, or two of either, as a page."""
 
 import re
+import secrets
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -168,7 +169,8 @@ def _serve(book: "TraceBook", port: int, *, blind: bool, browse: bool) -> None:
         opened = listen(port)
     except PortTaken as error:
         raise BadInput(str(error.strerror)) from error  # without the number of the error
-    address = f"http://{LOOPBACK}:{opened.getsockname()[1]}/"
+    token = secrets.token_urlsafe(24)
+    address = f"http://{LOOPBACK}:{opened.getsockname()[1]}/?token={token}"
 
     def ready() -> None:
         typer.echo(address)
@@ -176,4 +178,4 @@ def _serve(book: "TraceBook", port: int, *, blind: bool, browse: bool) -> None:
         if browse:
             webbrowser.open(address)
 
-    serve_view(book, opened, blind=blind, ready=ready)
+    serve_view(book, opened, token=token, blind=blind, ready=ready)

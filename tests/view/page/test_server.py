@@ -17,6 +17,7 @@ from ddxgraph.view.data.tracebook import TraceBook
 from ddxgraph.view.page.server import listen, view_app
 
 HOME = "http://127.0.0.1"
+TOKEN = "Zm9yIG5vYm9keSBlbHNl"
 SECRET = "is nobody's to read"
 GUARDS = {
     "x-content-type-options": "nosniff",
@@ -35,7 +36,14 @@ def folder(tmp_path) -> Path:
 
 
 def client_of(folder: Path, cases: Path | None = None, **given) -> TestClient:
-    return TestClient(view_app(book(folder, cases), **given), base_url=HOME)
+    return entered(view_app(book(folder, cases), token=TOKEN, **given))
+
+
+def entered(app) -> TestClient:
+    """A client that has opened the address that the command prints."""
+    client = TestClient(app, base_url=HOME)
+    assert client.get(f"/?token={TOKEN}").status_code == 200
+    return client
 
 
 @pytest.fixture
@@ -125,6 +133,27 @@ def test_a_name_of_elsewhere_gets_nothing(client, host, path):
     assert guarded(answer)
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/rows?after=0", f"/journey/{0:032x}", "/none", "/?token=", "/?token=x"]
+)
+@pytest.mark.parametrize("cookie", ["", f"ddxgraph={TOKEN}", f"token={TOKEN}", "\xe9"])
+def test_another_user_of_the_machine_gets_nothing(folder, path, cookie):
+    stranger = TestClient(view_app(book(folder), token=TOKEN), base_url=HOME)
+    answer = stranger.get(path, headers={"cookie": cookie.encode("latin-1")})
+    assert answer.status_code == 403
+    assert "case-" not in answer.text
+    assert guarded(answer)
+
+
+def test_the_address_that_is_printed_leaves_a_cookie_and_no_token_in_the_address_bar(folder):
+    client = TestClient(view_app(book(folder), token=TOKEN), base_url=HOME, follow_redirects=False)
+    answer = client.get(f"/?token={TOKEN}")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    assert client.get("/").status_code == 200
+    assert client.get("/rows").status_code == 200
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "MOVE"])
 @pytest.mark.parametrize("path", ["/", "/rows", f"/journey/{0:032x}"])
 def test_nothing_can_be_done_but_read(client, folder, method, path):
@@ -200,7 +229,7 @@ def test_no_path_leads_to_a_file(client, path):
 )
 def test_no_path_leads_to_a_file_even_as_no_browser_would_send_it(folder, path):
     """A client mends such paths before it sends them; others need not."""
-    status, text = asyncio.run(raw(view_app(book(folder)), path))
+    status, text = asyncio.run(raw(view_app(book(folder), token=TOKEN), path))
     assert status == 404
     assert SECRET not in text
     assert '"version":1' not in text
@@ -224,7 +253,7 @@ async def raw(app, path: str) -> tuple[int, str]:
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
-        "query_string": b"",
+        "query_string": f"token={TOKEN}".encode(),
         "root_path": "",
         "headers": [(b"host", b"127.0.0.1")],
         "client": ("127.0.0.1", 1),
@@ -370,12 +399,12 @@ def test_a_trace_that_cannot_be_read_any_more_is_an_error_in_words(folder, clien
 
 
 def test_many_at_once_get_the_same(folder):
-    app = view_app(book(folder))
+    app = view_app(book(folder), token=TOKEN)
     later = [as_another(back_and_forth(), number) for number in range(100, 140)]
 
     def follow(_: int) -> list[str]:
         """A page that follows the run until it has all."""
-        with TestClient(app, base_url=HOME) as client:
+        with entered(app) as client:
             had, seen = new_rows(client, 0)
             while later[-1].id not in had:
                 fresh, seen = new_rows(client, seen)
