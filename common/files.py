@@ -104,7 +104,8 @@ def write_whole(path: Path, text: str) -> None:
         OSError: it cannot be written.
     """
     draft = path.with_name(f"{path.name}.new")
-    with draft.open("w", encoding="utf-8") as file:
+    draft.unlink(missing_ok=True)  # what a crash left; or a link, through which another file would be written
+    with draft.open("x", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

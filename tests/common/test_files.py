@@ -43,3 +43,13 @@ def test_what_would_fill_the_disk_is_not_unpacked(unpacked, packed, why):
     member.file_size, member.compress_size = unpacked, packed
     assert why in files.too_much(member)
     assert bool(files.too_much(member)) is bool(why)
+
+
+def test_a_file_is_not_written_through_a_link_that_lies_in_wait(tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / "run.json.new").symlink_to(victim)
+    files.write_whole(tmp_path / "run.json", "{}")
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "run.json").read_text() == "{}"
+    assert not (tmp_path / "run.json").is_symlink()
