@@ -205,3 +205,14 @@ def test_an_adapter_that_names_no_base_model_asks_for_one(adapters, tmp_path):
     done = adapters("canaries", "adapter")
     assert done.returncode == 1
     assert "does not say what it was trained on; name it with --base" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["canaries"], ["merge"]])
+def test_a_base_model_of_the_hub_that_an_adapter_names_is_asked_about(adapters, tmp_path, command):
+    write_adapter(tmp_path / "adapter", base_model_name_or_path="someone/evil-7b")
+    if command == ["merge"]:
+        done = ddxgraph("train", "merge", "adapter", "--out", "merged")
+    else:
+        done = adapters("canaries", "adapter")
+    assert done.returncode == 2
+    assert "if that is right, say so with --base someone/evil-7b" in done.stderr

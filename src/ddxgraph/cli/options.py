@@ -1,6 +1,7 @@
 """Options that several commands share, and what follows from them."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 import typer
 
 from ddxgraph.cli.terminal import say
+from ddxgraph.common.errors import BadInput
+from ddxgraph.common.typography import harmless
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -112,6 +115,38 @@ def connected(
         if is_tiny(str(known.get("base_model") or getattr(chat, "model_name", ""))):
             say(CAVEAT)
     return chat
+
+
+def agreed_base(named: str, chosen: str | None) -> str | None:
+    """The base model to load for an adapter: the chosen one, or the one it names, once the user agrees.
+
+    An adapter may be anyone's, and so may the model of the hub that it names. A folder of this machine and the
+    shipped model need no question.
+
+    Args:
+        named: what the adapter's configuration names; may be empty.
+        chosen: what the user chose; None if nothing.
+
+    Returns:
+        The base model; None where the adapter names none, or one that needs no question.
+
+    Raises:
+        BadInput: the user does not agree, or cannot be asked.
+    """
+    from ddxgraph.serving.weights import NAME
+
+    if chosen is not None or not named or named == NAME or Path(named).expanduser().is_dir():
+        return chosen
+    if not sys.stdin.isatty():
+        raise BadInput(
+            f"the adapter names the base model {named!r}, which would be loaded from the hub: if that is right, "
+            f"say so with --base {named}"
+        )
+    if not typer.confirm(
+        f"The adapter names the base model {harmless(named)!r}. Load it from the hub?", err=True
+    ):
+        raise BadInput("name the base model with --base")
+    return named
 
 
 @contextmanager

@@ -146,9 +146,11 @@ def merge(
 ) -> None:
     """Merge an adapter into the weights of its base model, for engines that take no adapters."""
     need("fine-tuning", _NEEDED, "train")
+    from ddxgraph.serving.adapters.files import read_adapter
     from ddxgraph.training.sft.finetune import merge_adapter
 
-    STDOUT.print(merge_adapter(adapter, out, base), markup=False)
+    agreed = options.agreed_base(read_adapter(adapter).base_model, base)
+    STDOUT.print(merge_adapter(adapter, out, agreed), markup=False)
 
 
 def print_card(card: "TrainingCard", out: Path) -> None:
