@@ -1,5 +1,6 @@
 """A proxy on loopback that passes nothing on, and remembers what reached it."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from typing import NamedTuple
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy", "OPENAI_PROXY")
 """Every environment variable that names a proxy to one of the libraries."""
+_HERE = rb"localhost\b|127\.|\[::1\]|0\.0\.0\.0"
+_ELSEWHERE = re.compile(rb"(?:CONNECT |[A-Z]+ https?://)(?!%s)[\w.-]+\.[a-z]+[:/ ]" % _HERE)
+"""The request line for a host that has a name elsewhere."""
 
 
 class LoggingProxy(NamedTuple):
@@ -15,6 +19,11 @@ class LoggingProxy(NamedTuple):
 
     port: int
     seen: list[bytes]
+
+    @property
+    def for_loopback(self) -> list[bytes]:
+        """What was addressed to this machine, or to nobody knows whom."""
+        return [head for head in self.seen if not _ELSEWHERE.match(head)]
 
     @property
     def url(self) -> str:

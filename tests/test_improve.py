@@ -143,7 +143,7 @@ def engine(place: Path) -> Iterator[ServedEndpoint]:
             log=place / "engine.log",
         ) as endpoint:
             yield endpoint
-        assert proxy.seen == []
+        assert proxy.for_loopback == []
 
 
 def command(place: Path, engine: ServedEndpoint, *more: str) -> tuple[list[str], dict[str, str]]:

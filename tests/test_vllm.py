@@ -129,7 +129,7 @@ def engine(adapters, port: int, tmp_path_factory: pytest.TempPathFactory) -> Ite
             yield running
         finally:
             running.close()
-        assert proxy.seen == []
+        assert proxy.for_loopback == []
 
 
 def environment(engine: Engine, model: str | None = None) -> dict[str, str]:
