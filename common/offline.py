@@ -6,6 +6,8 @@ from typing import Final
 from ddxgraph.common.errors import OfflineError
 
 OFFLINE_VARIABLE: Final = "DDXGRAPH_OFFLINE"
+HUB_OFFLINE_VARIABLE: Final = "HF_HUB_OFFLINE"
+"""The same for the libraries of the Hugging Face Hub."""
 
 _OFF: Final = frozenset({"", "0", "false", "no", "off"})
 

@@ -118,3 +118,13 @@ def test_a_command_refuses_in_a_sentence(tmp_path):
     assert done.returncode == 1
     assert "text would go to model.example" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("value", "known"), [("1", "True"), ("", "False")])
+def test_the_libraries_of_the_hub_are_told(value, known):
+    asks = "import sys; sys.argv[1:] = ['--version']; from ddxgraph.cli import main\n"
+    asks += "try: main()\nexcept SystemExit: pass\n"
+    asks += "import huggingface_hub.constants as hub; print(hub.HF_HUB_OFFLINE)"
+    named = {**{k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"}, OFFLINE_VARIABLE: value}
+    done = subprocess.run([sys.executable, "-c", asks], env=named, capture_output=True, text=True)
+    assert done.stdout.split()[-1] == known, done.stderr

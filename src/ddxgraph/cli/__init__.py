@@ -4,11 +4,13 @@ A command's module is imported when the command is named, and imports in turn on
 the work is imported when the command runs. So help is fast.
 """
 
+import os
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
 from ddxgraph.cli.commands import Direct, Late, group
+from ddxgraph.common.offline import HUB_OFFLINE_VARIABLE, is_offline
 from ddxgraph.common.words import NOTICE
 
 
@@ -123,4 +125,6 @@ def _main(
 
 def main() -> None:
     """Entry point of the `ddxgraph` command."""
+    if is_offline():
+        os.environ[HUB_OFFLINE_VARIABLE] = "1"  # the hub's library reads it once, when it is imported
     app()
