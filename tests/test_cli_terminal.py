@@ -57,7 +57,7 @@ def shown(monkeypatch):
     """What the two consoles print."""
     out = io.StringIO()
     for console in (terminal.STDOUT, terminal.STDERR):
-        monkeypatch.setattr(console, "file", out)
+        monkeypatch.setattr(console, "_file", out)  # `file` would be put back as the stream of then
     return out.getvalue
 
 
