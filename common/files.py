@@ -62,7 +62,7 @@ def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to read. A pipe would be waited for, and a device such as `/dev/zero` never ends.
 
     Raises:
-        OSError: it cannot be read, or is something else than a regular file.
+        OSError: it cannot be read, or is not a regular file.
     """
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -75,7 +75,7 @@ def read_regular(path: Path) -> bytes:
     """The content of a regular file, such as a manifest.
 
     Raises:
-        OSError: it cannot be read, is something else than a regular file, or has more than `MOST_BYTES`.
+        OSError: it cannot be read, is not a regular file, or has more than `MOST_BYTES`.
     """
     with open_regular(path) as file:
         if os.fstat(file.fileno()).st_size > MOST_BYTES:

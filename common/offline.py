@@ -1,6 +1,7 @@
 """`DDXGRAPH_OFFLINE`: nothing is fetched, and nothing leaves this machine."""
 
 import os
+from pathlib import Path
 from typing import Final
 
 from ddxgraph.common.errors import OfflineError
@@ -15,6 +16,16 @@ _OFF: Final = frozenset({"", "0", "false", "no", "off"})
 def is_offline() -> bool:
     """Whether the environment allows this machine alone."""
     return os.environ.get(OFFLINE_VARIABLE, "").strip().lower() not in _OFF
+
+
+def need_hub(model: str) -> None:
+    """Refuse a model of the hub, where the environment allows this machine alone.
+
+    Raises:
+        OfflineError: the model is no folder of this machine.
+    """
+    if not Path(model).is_dir():
+        need_network(f"loading {model} from the hub")
 
 
 def need_network(what: str) -> None:

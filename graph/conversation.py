@@ -42,6 +42,7 @@ class Compaction(BaseModel):
     """Estimated size of the conversation that was cut."""
 
 
+@lru_cache(maxsize=4096)  # every call repeats the earlier replies
 def repeated(reply: str) -> str:
     """A reply as the conversation repeats it: without thoughts, and disarmed, for a model may write anything."""
     return disarm(without_thoughts(reply))

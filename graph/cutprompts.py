@@ -28,12 +28,10 @@ class _Size(NamedTuple):
         """Whether the server saw less than was sent, in all or of what was added to a prompt before it."""
         if self.tokens < _LEAST_SHARE * self.words:
             return True
-        grown = self.words - before.words if before else 0
-        return (
-            before is not None
-            and grown >= _LEAST_GROWTH
-            and (self.tokens - before.tokens < _LEAST_SHARE * grown)
-        )
+        if before is None:
+            return False
+        grown = self.words - before.words
+        return grown >= _LEAST_GROWTH and self.tokens - before.tokens < _LEAST_SHARE * grown
 
 
 def cut_prompts(

@@ -22,7 +22,7 @@ class LoggingProxy(NamedTuple):
 
     @property
     def for_loopback(self) -> list[bytes]:
-        """What was addressed to this machine, or to nobody knows whom."""
+        """What was addressed to this machine, or to a host that the request does not name."""
         return [head for head in self.seen if not _ELSEWHERE.match(head)]
 
     @property

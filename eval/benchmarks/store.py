@@ -167,7 +167,7 @@ def _member(archive: Path, names: Sequence[str]) -> bytes | None:
                 for member in packed.namelist():
                     if member == name or member.endswith(f"/{name}"):
                         if why := too_much(packed.getinfo(member)):
-                            raise BenchmarkError(f"{archive.name}: {why}; it is another archive than ours")
+                            raise BenchmarkError(f"{archive.name}: {why}; it is not the published archive")
                         return packed.read(member)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise BenchmarkError(f"{archive.name} is damaged ({error}); fetch it again") from error

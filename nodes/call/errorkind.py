@@ -59,6 +59,10 @@ _BUSY: Final = re.compile(
     r"overload|unavailable|try again|at capacity|is loading|loading model|not ready|too many requests",
     re.IGNORECASE,
 )
+_SENT_ON: Final[_Typed] = (
+    FailureKind.OTHER,
+    "the server sends requests on to another address: name that one, if it is yours",
+)
 _BY_STATUS: Final[Mapping[int | None, _Typed]] = {
     401: _WRONG_KEY,
     403: _NO_RIGHT,
@@ -68,8 +72,8 @@ _BY_STATUS: Final[Mapping[int | None, _Typed]] = {
     413: (FailureKind.CONTEXT_LENGTH, "shorten the case or serve a longer context"),
     425: _AILS,
     429: _TOO_MANY,
+    **dict.fromkeys((301, 302, 303, 307, 308), _SENT_ON),
 }
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 def _typed(error: Exception) -> _Typed:
@@ -96,11 +100,6 @@ def _typed(error: Exception) -> _Typed:
 def _typed_by_status(error: Exception, said: ErrorSaid, told: str) -> _Typed:
     if said.status in _BY_STATUS:
         return _BY_STATUS[said.status]
-    if said.status in _REDIRECTS:
-        return (
-            FailureKind.OTHER,
-            "the server sends requests on to another address: name that one, if it is yours",
-        )
     if (said.status or 0) >= _SERVER_ERRORS or (said.words and _BUSY.search(told)):
         return _AILS
     if isinstance(error, TypeError) and "choices" in str(error):  # how LangChain puts it

@@ -7,7 +7,7 @@ from typing import Any
 
 from ddxgraph.common.errors import AdapterError
 from ddxgraph.common.extras import install
-from ddxgraph.common.offline import need_network
+from ddxgraph.common.offline import need_hub
 from ddxgraph.serving.adapters.canary import PROMPTS, TOKENS, Canary, CanarySet, Continuation
 from ddxgraph.serving.adapters.files import Adapter, put
 from ddxgraph.serving.weights import model_folder
@@ -67,8 +67,7 @@ def _load(adapter: Adapter, base_model: str) -> tuple[Any, Any]:
     from peft import PeftModel  # noqa: PLC0415 - an extra
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig  # noqa: PLC0415 - an extra
 
-    if not Path(base_model).is_dir():
-        need_network(f"loading {base_model} from the hub")
+    need_hub(base_model)
     on_gpu = torch.cuda.is_available()
     placement: dict[str, Any] = (
         {"dtype": torch.bfloat16, "device_map": "auto"} if on_gpu else {"dtype": torch.float32}

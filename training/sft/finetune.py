@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ddxgraph.common.errors import AdapterError, TrainingError
-from ddxgraph.common.offline import need_network
+from ddxgraph.common.offline import need_hub
 from ddxgraph.serving.adapters.canary import write_canaries
 from ddxgraph.serving.adapters.files import read_adapter
 from ddxgraph.serving.weights import model_folder
@@ -102,7 +102,7 @@ def _commit(model_id: str) -> str:
     """The commit of a model of the Hub that will be loaded."""
     from transformers import AutoConfig  # noqa: PLC0415 - an extra
 
-    need_network(f"loading {model_id} from the hub")
+    need_hub(model_id)
 
     try:
         config = AutoConfig.from_pretrained(model_id, trust_remote_code=False)

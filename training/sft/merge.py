@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ddxgraph.common.errors import TrainingError
-from ddxgraph.common.offline import need_network
+from ddxgraph.common.offline import need_hub
 
 
 def merge(adapter: Path, base: str, out: Path) -> Path:
@@ -49,8 +49,7 @@ def _merged(adapter: Path, base: str) -> tuple[Any, Any]:
     from peft import PeftModel  # noqa: PLC0415 - an extra
     from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - an extra
 
-    if not Path(base).is_dir():
-        need_network(f"loading {base} from the hub")
+    need_hub(base)
     try:
         model = AutoModelForCausalLM.from_pretrained(
             base, dtype="auto", use_safetensors=True, trust_remote_code=False

@@ -13,7 +13,7 @@ from ddxgraph.graph.replay import standpoint
 from ddxgraph.graph.routing import BACKTRACKS, Move, rule_of
 from ddxgraph.graph.trace import Step, Trace
 from ddxgraph.nodes.call.statement import STATEMENT_CHARS, stated
-from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, WHOLE_CASE, EvidenceCheck
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, WHOLE_CASE, EvidenceCheck, Weight
 from ddxgraph.nodes.conclude import Conclusion
 from ddxgraph.nodes.expert_edit import ExpertEdit
 from ddxgraph.nodes.generate_differential import GENERATE_DIFFERENTIAL, Differential, Hypothesis, name_key
@@ -90,6 +90,14 @@ class ParsedTrace:
         return next((h for h in hypotheses if name_key(h.label) == key), None)
 
     @cached_property
+    def justification(self) -> str:
+        """The model's words for its answer; empty where it gave none, or the conclusion made no call."""
+        given = [
+            step.output for step in self.trace.steps if isinstance(step.output, Conclusion) and step.text
+        ]
+        return self.words.thought(given[-1].justification) if given else ""
+
+    @cached_property
     def other_thoughts(self) -> Sequence[Thought]:
         """What was thought at the last visit to each stop that has no events of its own."""
         last = {step.node: step for step in self.trace.steps if not isinstance(step.output, _WITH_EVENTS)}
@@ -138,6 +146,20 @@ def journey_of(trace: Trace, tries: int | None = None) -> Journey:
 def noted(finding: Finding, words: ModelWords) -> events.Noted:
     """A finding as an event."""
     return events.Noted(words.finding(finding), finding.polarity, finding.kind, finding.salience)
+
+
+def weighed_quote(weight: Weight, findings: Mapping[str, Finding], words: ModelWords) -> str:
+    """The quote of the finding that a weight is about.
+
+    Args:
+        weight: the weight.
+        findings: those known, by id.
+        words: the model's words.
+
+    Returns:
+        The quote; empty for the case as a whole.
+    """
+    return "" if weight.finding == WHOLE_CASE else words.finding(findings[weight.finding])
 
 
 def named(hypothesis: Hypothesis, words: ModelWords) -> events.Named:
@@ -250,8 +272,7 @@ class _Reader:
         yield events.Checked(name)
         yield from self._thought(CHECK_EVIDENCE.name, check.reasoning)
         for weight in check.weights:
-            whole = weight.finding == WHOLE_CASE
-            quote = "" if whole else self._words.finding(self._findings[weight.finding])
+            quote = weighed_quote(weight, self._findings, self._words)
             yield events.Weighed(quote, weight.strength, self._words.note(weight.reason))
         missing = self._words.note(check.missing)
         if missing:

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from ddxgraph.nodes.check_evidence import WHOLE_CASE, Weight
-from ddxgraph.nodes.conclude import CONCLUDE, Conclusion
+from ddxgraph.nodes.check_evidence import Weight
+from ddxgraph.nodes.conclude import CONCLUDE
 from ddxgraph.nodes.generate_differential import Hypothesis
 from ddxgraph.nodes.registry import title
 from ddxgraph.nodes.review_history import Finding, History
 from ddxgraph.training.styles.detours import Detours
 from ddxgraph.training.styles.events import Asked, Checked, Event, Journey, Thought, Weighed
-from ddxgraph.training.styles.journey import ParsedTrace, named, noted
+from ddxgraph.training.styles.journey import ParsedTrace, named, noted, weighed_quote
 from ddxgraph.training.styles.longstep import steps_told
 from ddxgraph.training.styles.phrases import ASKS
 from ddxgraph.training.styles.quoting import ModelWords, answer_line, joined
@@ -105,14 +105,13 @@ def brief(parsed: ParsedTrace) -> str:
 def _settled(parsed: ParsedTrace) -> _Settled:
     words, now, steps = parsed.words, parsed.now, parsed.trace.steps
     readings = (step.output for step in steps if isinstance(step.output, History) and not step.failure)
-    concluded = [step.output for step in steps if isinstance(step.output, Conclusion) and step.text]
     return _Settled(
         words,
         now.findings,
         now.evidence,
         {key: words.note(refutation.because) for key, refutation in now.refuted.items()},
         next((reading.asks for reading in readings), ""),
-        words.thought(concluded[-1].justification) if concluded else "",
+        parsed.justification,
     )
 
 
@@ -158,8 +157,7 @@ def _rival(parsed: ParsedTrace, right: Hypothesis) -> Hypothesis | None:
 
 
 def _quote(settled: _Settled, weight: Weight) -> str:
-    whole = weight.finding == WHOLE_CASE
-    return "" if whole else settled.words.finding(settled.findings[weight.finding])
+    return weighed_quote(weight, settled.findings, settled.words)
 
 
 def _written(settled: _Settled, hypothesis: Hypothesis) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, WHOLE_CASE, EvidenceCheck
-from ddxgraph.nodes.conclude import CONCLUDE, Conclusion
+from ddxgraph.nodes.check_evidence import CHECK_EVIDENCE, EvidenceCheck
+from ddxgraph.nodes.conclude import CONCLUDE
 from ddxgraph.nodes.reflect import REFLECT, Reflection
 from ddxgraph.training.styles.detours import without_turns_back
 from ddxgraph.training.styles.events import (
@@ -16,7 +16,7 @@ from ddxgraph.training.styles.events import (
     Thought,
     Weighed,
 )
-from ddxgraph.training.styles.journey import ParsedTrace, named, noted
+from ddxgraph.training.styles.journey import ParsedTrace, named, noted, weighed_quote
 from ddxgraph.training.styles.longstep import steps_told
 
 
@@ -56,10 +56,8 @@ def _events(parsed: ParsedTrace) -> Iterator[Event]:
         yield Refuted(words.names[key], without_turns_back(words.note(refutation.because)))
     for thought in parsed.other_thoughts:
         yield from _thought(parsed, thought.stop, thought.text)
-    given = [step.output for step in parsed.trace.steps if isinstance(step.output, Conclusion) and step.text]
-    justification = words.thought(given[-1].justification) if given else ""
-    if justification:
-        yield Thought(CONCLUDE.name, without_turns_back(justification) or justification)
+    if parsed.justification:
+        yield Thought(CONCLUDE.name, without_turns_back(parsed.justification) or parsed.justification)
 
 
 def _weighed(parsed: ParsedTrace, key: str) -> Iterator[Event]:
@@ -73,7 +71,7 @@ def _weighed(parsed: ParsedTrace, key: str) -> Iterator[Event]:
     if last:
         yield from _thought(parsed, CHECK_EVIDENCE.name, last.reasoning)
     for weight in weights.values():
-        quote = "" if weight.finding == WHOLE_CASE else words.finding(now.findings[weight.finding])
+        quote = weighed_quote(weight, now.findings, words)
         yield Weighed(quote, weight.strength, without_turns_back(words.note(weight.reason)))
     missing = words.note(last.missing) if last else ""
     if missing:

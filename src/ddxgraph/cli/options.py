@@ -117,15 +117,14 @@ def connected(
     return chat
 
 
-def agreed_base(named: str, chosen: str | None) -> str | None:
-    """The base model to load for an adapter: the chosen one, or the one it names, once the user agrees.
+def agreed_base(named: str) -> str | None:
+    """The base model that an adapter names, once the user agrees to load it.
 
     An adapter may be anyone's, and so may the model of the hub that it names. A folder of this machine and the
     shipped model need no question.
 
     Args:
         named: what the adapter's configuration names; may be empty.
-        chosen: what the user chose; None if nothing.
 
     Returns:
         The base model; None where the adapter names none, or one that needs no question.
@@ -135,8 +134,8 @@ def agreed_base(named: str, chosen: str | None) -> str | None:
     """
     from ddxgraph.serving.weights import NAME
 
-    if chosen is not None or not named or named == NAME or Path(named).expanduser().is_dir():
-        return chosen
+    if not named or named == NAME or Path(named).expanduser().is_dir():
+        return None
     if not sys.stdin.isatty():
         raise BadInput(
             f"the adapter names the base model {named!r}, which would be loaded from the hub: if that is right, "

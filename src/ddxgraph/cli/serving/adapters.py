@@ -165,9 +165,9 @@ def _made(adapter: "Adapter", base: str | None, prompts: Path | None) -> "Canary
     from ddxgraph.serving.adapters.reference import make_canaries
 
     lines = _read(prompts) if prompts else PROMPTS
-    agreed = options.agreed_base(adapter.base_model, base)
+    base = base or options.agreed_base(adapter.base_model)
     with _progress() as progress:
-        return make_canaries(adapter, agreed, prompts=lines, progress=progress)
+        return make_canaries(adapter, base, prompts=lines, progress=progress)
 
 
 def _read(prompts: Path) -> list[str]:

@@ -149,8 +149,8 @@ def merge(
     from ddxgraph.serving.adapters.files import read_adapter
     from ddxgraph.training.sft.finetune import merge_adapter
 
-    agreed = options.agreed_base(read_adapter(adapter).base_model, base)
-    STDOUT.print(merge_adapter(adapter, out, agreed), markup=False)
+    base = base or options.agreed_base(read_adapter(adapter).base_model)
+    STDOUT.print(merge_adapter(adapter, out, base), markup=False)
 
 
 def print_card(card: "TrainingCard", out: Path) -> None:
