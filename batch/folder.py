@@ -48,12 +48,6 @@ class RunFolder:
         except BaseException:
             self._traces.close()
             raise
-        try:  # only now that all of it was read without a complaint is anything changed
-            self._traces.mend()
-            self._errors.mend()
-        except BaseException:
-            self.close()
-            raise
 
     @property
     def cut(self) -> int:
@@ -73,6 +67,18 @@ class RunFolder:
         self._traces.append([line_of(trace) for trace in ended.values()])
         self._ids.update(ended)
         self._errors.append([line_of(trace) for trace in traces if not trace.finished])
+
+    def mend(self) -> None:
+        """Leave both files ending in a whole line.
+
+        Opening a folder does not, so that a process killed before it has told of a cut line (`cut`) leaves it to
+        the next one to tell. The first `append` to a file mends it too.
+
+        Raises:
+            TraceFileError: a file cannot be written.
+        """
+        self._traces.mend()
+        self._errors.mend()
 
     def close(self) -> None:
         """Close the files; harmless when repeated."""
@@ -163,6 +169,7 @@ def open_run(
                 for relative in relatives:
                     folder.carry_over(relative, every.__contains__)
             yield folder
+            folder.mend()
         finally:
             folder.close()
 

@@ -195,7 +195,8 @@ class Folder(NamedTuple):
             return 0
         whole = (self.path / TRACES).read_bytes()
         last = len(whole) - (whole[:-1].rfind(b"\n") + 1)
-        os.truncate(self.path / TRACES, len(whole) - dice.randint(1, last - 1))
+        # One byte is the newline alone: that line is whole, and is completed without a word.
+        os.truncate(self.path / TRACES, len(whole) - dice.randint(2, last - 1))
         return 1
 
     def torn(self) -> int:

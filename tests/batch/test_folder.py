@@ -203,6 +203,20 @@ def test_a_last_line_that_was_cut_short_is_taken_off_and_its_trace_is_done_again
         assert folder.cut == 0
 
 
+def test_a_cut_line_is_told_by_the_next_process_where_one_was_killed_before_it_could_tell(tmp_path):
+    fill(tmp_path, 1, 2)
+    traces = tmp_path / "traces.jsonl"
+    traces.write_bytes(traces.read_bytes()[:-20])
+    torn = traces.read_bytes()
+    with pytest.raises(KeyboardInterrupt), open_run(tmp_path, RUN):
+        raise KeyboardInterrupt
+    assert traces.read_bytes() == torn
+    with open_run(tmp_path, RUN) as folder:
+        assert folder.cut
+    assert list(read_traces(traces)) == [trace(1)]
+    assert traces.read_bytes().endswith(b"\n")
+
+
 def test_a_last_line_of_the_errors_that_was_cut_short_is_taken_off(tmp_path):
     with open_run(tmp_path, RUN) as folder:
         folder.append([trace(1, "error"), trace(2, "error")])
