@@ -181,7 +181,7 @@ def _branch(path: Path, wanted: Manifest) -> tuple[Path, list[Path]]:
     before: list[Path] = []
     for number in count(1):
         candidate = path if number == 1 else path.with_name(f"{path.name}-{number}")
-        known = _known(candidate)
+        known = read_manifest(candidate)
         if known is None or not known.changes(wanted):
             return candidate, before
         before.append(candidate)
@@ -190,7 +190,7 @@ def _branch(path: Path, wanted: Manifest) -> tuple[Path, list[Path]]:
 
 def _settled(path: Path, wanted: Manifest, relatives: Sequence[Path]) -> Manifest:
     """The folder's manifest, checked against the wanted one; written where there is none."""
-    known = _known(path)
+    known = read_manifest(path)
     if known is None:
         filled = [
             name for name in (TRACES, ERRORS) if (path / name).exists() and (path / name).stat().st_size
@@ -209,8 +209,12 @@ def _settled(path: Path, wanted: Manifest, relatives: Sequence[Path]) -> Manifes
     return known
 
 
-def _known(path: Path) -> Manifest | None:
-    """The manifest that lies in a folder."""
+def read_manifest(path: Path) -> Manifest | None:
+    """The manifest that lies in a run's folder; None where there is none.
+
+    Raises:
+        RunFolderError: it cannot be read, or is none.
+    """
     try:
         return Manifest.model_validate_json(read_regular(path / MANIFEST))
     except FileNotFoundError:

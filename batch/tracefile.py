@@ -27,7 +27,7 @@ def read_traces(path: Path | str) -> Iterator[Trace]:
     A last line that was cut short, by a crash or because it is being written just now, is left out.
 
     Raises:
-        TraceFileError: the file cannot be read, or a line of it is no trace.
+        TraceFileError: the file cannot be read, or a line of it is no trace or has changed since it was saved.
 
     Example:
         >>> from ddxgraph import Case, build_graph, solve
@@ -47,7 +47,7 @@ class TraceLine(NamedTuple):
     record: dict[str, Any]
     """The trace as a plain JSON object."""
     text: str
-    """The line as it stands there, without its newline."""
+    """The line without its newline and checksum."""
     number: int
     """Of the line in its file, from 1."""
 
@@ -59,7 +59,7 @@ def read_lines(path: Path) -> Iterator[TraceLine]:
         TraceFileError: see `read_traces`.
     """
     for number, line in _FILE.lines(path):
-        yield TraceLine(record_of(line, f"{path}, line {number}"), line.strip().decode(), number)
+        yield TraceLine(record_of(line, f"{path}, line {number}"), line.decode(), number)
 
 
 def read_records(path: Path) -> Iterator[dict[str, Any]]:
@@ -88,13 +88,14 @@ def find_trace(path: Path, trace_id: str) -> Trace | None:
 
 
 def record_of(line: bytes, where: str) -> dict[str, Any]:
-    """A line as a plain JSON object.
+    """A line as a plain JSON object, without its checksum.
 
     Raises:
-        TraceFileError: it is no trace; `where` says which line it is.
+        TraceFileError: it is no trace, or has changed since it was saved; `where` says which line it is.
     """
+    bare = _FILE.unsealed(line, where)
     try:
-        record = from_json(line)
+        record = from_json(bare)
     except ValueError as error:
         raise _FILE.refused(where, str(error)) from None
     match record:
@@ -114,7 +115,7 @@ def parse_trace(line: bytes, where: str) -> Trace:
     """A line as a trace.
 
     Raises:
-        TraceFileError: it is no trace; `where` says which line it is.
+        TraceFileError: it is no trace, or has changed since it was saved; `where` says which line it is.
     """
     return _FILE.parsed(line, Trace, where)
 

@@ -1,7 +1,12 @@
-"""Files of JSON lines that are only ever added to: one writer at a time, whole lines or nothing."""
+"""Files of JSON lines that are only ever added to: one writer at a time, whole lines or nothing.
 
+Each line ends in a checksum, its last field. A line without one, as earlier versions wrote it, is taken as it is.
+"""
+
+import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +28,10 @@ if sys.platform != "win32":
 _CHUNK: Final = 1 << 20
 _LOOK_S: Final = 0.01
 """Seconds between two looks at a file that another process has open."""
+
+_CHECKSUM_CHARS: Final = 16
+"""Hex digits of SHA-256: enough to notice a change, and no signature."""
+_SEALED: Final = re.compile(rb',"checksum":"(.{%d})"\}$' % _CHECKSUM_CHARS)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -50,11 +59,29 @@ class LineFile(NamedTuple):
         """The error for a line that is something else."""
         return self.error(f"{where}: not {self.record} ({why}); {self.remedy}")
 
+    def unsealed(self, line: bytes, where: str) -> bytes:
+        """A line without its newline and checksum; one that has no checksum as it is.
+
+        Args:
+            line: as it stands in the file.
+            where: file and line, for the error.
+
+        Raises:
+            DdxgraphError: of the kind `error`: what stands there is not what was written.
+        """
+        record, checksum = split_checksum(line)
+        if checksum is not None and checksum != checksum_of(record):
+            raise self.error(
+                f"{where}: it has changed since it was saved (its checksum does not fit); restore the file "
+                'from a copy, or, to keep the change, take the field "checksum" out of that line'
+            )
+        return record
+
     def parsed(self, line: bytes, kind: type[ModelT], where: str) -> ModelT:
         """A line as a model.
 
         Args:
-            line: with or without its newline.
+            line: with or without its newline and checksum.
             kind: the model.
             where: file and line, for the error.
 
@@ -62,10 +89,10 @@ class LineFile(NamedTuple):
             The model.
 
         Raises:
-            DdxgraphError: of the kind `error`: the line is something else.
+            DdxgraphError: of the kind `error`: the line is something else, or has changed since it was saved.
         """
         try:
-            return kind.model_validate_json(line)
+            return kind.model_validate_json(self.unsealed(line, where))
         except ValidationError as error:
             raise self.refused(where, fault_of(error, "line")) from None
 
@@ -76,15 +103,18 @@ class LineFile(NamedTuple):
             path: the file.
             missing_ok: read a file that does not exist as an empty one.
 
+        Yields:
+            The number of a line, and the line without its newline and checksum.
+
         Raises:
-            DdxgraphError: of the kind `error`: the file cannot be read.
+            DdxgraphError: of the kind `error`: the file cannot be read, or a line has changed since it was saved.
         """
         try:
             with path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    ended = line.endswith(b"\n")
-                    if line.strip() and (ended or self._counts(line, f"{path}, line {number}")):
-                        yield number, line
+                    ended, where = line.endswith(b"\n"), f"{path}, line {number}"
+                    if line.strip() and (ended or self._counts(line, where)):
+                        yield number, self.unsealed(line, where)
                     if not ended:  # what a writer adds from here on would look like a line of its own
                         return
         except OSError as error:
@@ -116,6 +146,25 @@ class LineFile(NamedTuple):
         if ending == "foreign" and self.strict:
             raise self.refused(where, "it is no JSON object")
         return ending == "whole"
+
+
+def checksum_of(line: bytes) -> str:
+    """The first 16 hex digits of the SHA-256 of a line without newline and checksum."""
+    return hashlib.sha256(line).hexdigest()[:_CHECKSUM_CHARS]
+
+
+def split_checksum(line: bytes) -> tuple[bytes, str | None]:
+    """A line without its newline and checksum, and the checksum; None where it has none."""
+    bare = line.strip()
+    found = _SEALED.search(bare, max(0, len(bare) - _CHECKSUM_CHARS - 20))
+    if found is None:
+        return bare, None
+    return bare[: found.start()] + b"}", found[1].decode(errors="replace")
+
+
+def sealed(line: str) -> str:
+    """A line with its checksum as its last field."""
+    return f'{line[:-1]},"checksum":"{checksum_of(line.encode())}"}}'
 
 
 def is_whole(line: bytes) -> bool:
@@ -210,7 +259,7 @@ class LineLog:
         """Append lines, and wait until they are on the disk.
 
         Args:
-            lines: without newlines.
+            lines: JSON objects without newlines; each gets its checksum.
             lost: what to add to the error.
 
         Raises:
@@ -221,7 +270,7 @@ class LineLog:
             return
         self.mend()
         size = self._open.seek(0, os.SEEK_END)
-        rest = memoryview("".join(f"{line}\n" for line in lines).encode())
+        rest = memoryview("".join(f"{sealed(line)}\n" for line in lines).encode())
         try:
             while rest:
                 rest = rest[self._open.write(rest) :]
@@ -289,7 +338,7 @@ class LineLog:
         self._open.seek(start)
         tail = self._open.read(end - start)
         ending = self._kind.ending(tail) if tail else None
-        check(tail if ending == "whole" else b"")
+        check(self._kind.unsealed(tail, f"{self.path}, last line") if ending == "whole" else b"")
         if ending == "foreign":
             raise self._kind.error(
                 f"{self.path} ends in a line that is not {self._kind.record}; name another file"

@@ -220,6 +220,13 @@ class Trace(BaseModel, Looks):
     usage: Usage = Usage()
     elapsed_s: float = 0.0
     """Wall time of the traversal, in seconds."""
+    checksum: str | None = Field(default=None, exclude=True, repr=False)
+    """Accepted where a line of a trace file is parsed as it stands, and not kept: `read_traces` checks it."""
+
+    @field_validator("checksum", mode="before")
+    @classmethod
+    def _not_kept(cls, _: object) -> None:
+        """A trace is equal to itself, saved or not."""
 
     @property
     def backtracks(self) -> int:

@@ -61,9 +61,9 @@ class Case(BaseModel):
         default_factory=dict
     )
     """Letter (A to Z) to text, 2 to 26 options; empty for a free-form case."""
-    source: str = ""
-    """Origin of the case, such as the name of a benchmark."""
-    split: str = ""
+    source: str = Field(default="", max_length=2_000)
+    """Origin of the case, such as the name of a benchmark or an address."""
+    split: str = Field(default="", max_length=200)
 
     @field_validator("id", "vignette", "question", "source", "split", mode="before")
     @classmethod

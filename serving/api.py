@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ddxgraph.common.errors import ServerError
 from ddxgraph.nodes.call.errorkind import in_one_line
+from ddxgraph.nodes.call.said import unusable
 from ddxgraph.serving.address import without_password
 
 NO_KEY: Final = "no-key-was-set"
@@ -86,6 +87,8 @@ class ServerApi:
             except openai.APITimeoutError as error:
                 raise ServerError(f"{shown} does not answer within {self._timeout_s:.0f} s") from error
             except openai.APIConnectionError as error:
+                if why := unusable(error):
+                    raise ServerError(f"{shown} is not used: {why}") from error
                 mend = "is it running, and does the proxy reach it? NO_PROXY lists hosts to reach without one"
                 raise ServerError(
                     f"no server answers at {shown}; {mend if proxy else 'is it running?'}"

@@ -2,9 +2,10 @@
 connections, and every place beyond this machine is named."""
 
 import asyncio
+import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -27,46 +28,100 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "limits": httpx2.Limits(max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=4.0),
     # A redirect would carry the case, and perhaps the key, to a place that nobody named.
     "follow_redirects": False,
+    "headers": {"Accept-Encoding": "identity"},  # a few kilobytes can unpack to any size
 }
+MOST_ANSWER_BYTES: Final = 64 << 20
+"""Of an answer; 16,000 tokens with 20 log-probabilities each take half of it."""
 _TRACING: Final = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2")
 """Variables by which LangChain sends every call, prompts and replies included, to LangSmith."""
 _TRACED_TO: Final = ("LANGSMITH_ENDPOINT", "LANGCHAIN_ENDPOINT")
 _LANGSMITH: Final = "https://api.smith.langchain.com"
 
 
-class OnTimeClient(openai.DefaultHttpxClient):
-    """A client whose timeout is on the whole answer: a server that sends it in drips cannot hold it up."""
+class BoundedClient(openai.DefaultHttpxClient):
+    """A client that bounds an answer: in time, and in size, compressed or not. See `Bounds`."""
 
     def send(self, request: httpx2.Request, *, stream: bool = False, **how: Any) -> httpx2.Response:
-        """Send a request, and read its answer within the time that the request allows."""
-        start = time.monotonic()
+        """Send a request, and read its answer within its bounds."""
+        bounds = Bounds(request)
         response = super().send(request, stream=True, **how)
-        allowed = _allowed_s(request)
-        if allowed is not None:
-            response.stream = _in_time(response.stream, request, start + allowed)
-        if not stream:
-            try:
+        try:
+            bounds.put_on(response)
+            if not stream:
                 response.read()
-            except BaseException:
-                response.close()
-                raise
+        except BaseException:
+            response.close()
+            raise
         return response
 
 
-def _in_time(stream: Any, request: httpx2.Request, end: float) -> Any:
-    """The chunks of an answer, until its time is over."""
+class Bounds:
+    """Bounds of an answer: the time that its request allows, and `MOST_ANSWER_BYTES`.
 
-    class InTime(httpx2.SyncByteStream):
-        def __iter__(self) -> Iterator[bytes]:
-            for chunk in stream:
-                if time.monotonic() > end:
-                    raise httpx2.ReadTimeout("the answer took too long", request=request)
-                yield chunk
+    A timeout alone would be on each read: a server that sends in drips could hold up a traversal for ever. The
+    clock starts with this object.
+    """
 
-        def close(self) -> None:
-            stream.close()
+    def __init__(self, request: httpx2.Request) -> None:
+        self.allowed_s = _allowed_s(request)
+        self._request = request
+        self._end = math.inf if self.allowed_s is None else time.monotonic() + self.allowed_s
+        self._bytes = 0
 
-    return InTime()
+    def put_on(self, response: httpx2.Response) -> None:
+        """Bound what is still to be read of an answer.
+
+        Raises:
+            ServerError: it is compressed, so that its size cannot be known.
+        """
+        encoding = response.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise ServerError(
+                f"the answer is compressed ({encoding}), which was not asked for and could unpack to any size: "
+                "switch compression off at the server or at what stands before it"
+            )
+        response.stream = _Bounded(response.stream, self)
+
+    def take(self, chunk: bytes) -> bytes:
+        """Count a chunk of the answer.
+
+        Raises:
+            ServerError: the answer is too large.
+            httpx2.ReadTimeout: its time is over.
+        """
+        self._bytes += len(chunk)
+        if self._bytes > MOST_ANSWER_BYTES:
+            raise ServerError(
+                f"the answer has more than {MOST_ANSWER_BYTES >> 20} MiB, which no reply needs; see its log"
+            )
+        if time.monotonic() > self._end:
+            raise self.late()
+        return chunk
+
+    def late(self) -> httpx2.ReadTimeout:
+        """The error for an answer whose time is over."""
+        return httpx2.ReadTimeout("the answer took too long", request=self._request)
+
+
+class _Bounded(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """The chunks of an answer, within bounds."""
+
+    def __init__(self, stream: Any, bounds: Bounds) -> None:
+        self._stream, self._bounds = stream, bounds
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            yield self._bounds.take(chunk)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._stream:
+            yield self._bounds.take(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _allowed_s(request: httpx2.Request) -> float | None:
@@ -90,13 +145,22 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
         self._others: WeakKeyDictionary[asyncio.AbstractEventLoop, openai.DefaultAsyncHttpxClient]
         self._others = WeakKeyDictionary()
 
-    async def send(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
-        """Send a request over a connection of the running loop, with the timeout on the whole answer."""
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **how: Any) -> httpx2.Response:
+        """Send a request over a connection of the running loop, and read its answer within its bounds."""
+        bounds = Bounds(request)
         try:
-            async with asyncio.timeout(None if how.get("stream") else _allowed_s(request)):
-                return await self._sent(request, **how)
+            async with asyncio.timeout(bounds.allowed_s):
+                response = await self._sent(request, stream=True, **how)
+                try:
+                    bounds.put_on(response)
+                    if not stream:
+                        await response.aread()
+                except BaseException:
+                    await response.aclose()
+                    raise
         except TimeoutError as error:
-            raise httpx2.ReadTimeout("the answer took too long", request=request) from error
+            raise bounds.late() from error
+        return response
 
     async def _sent(self, request: httpx2.Request, **how: Any) -> httpx2.Response:
         loop = asyncio.get_running_loop()
@@ -108,7 +172,7 @@ class LoopClient(openai.DefaultAsyncHttpxClient):
         return await self._others[loop].send(request, **how)
 
 
-def client(base_url: str) -> OnTimeClient:
+def client(base_url: str) -> BoundedClient:
     """A client for a server.
 
     Args:
@@ -121,7 +185,7 @@ def client(base_url: str) -> OnTimeClient:
         ServerError: the environment's proxy cannot be used.
     """
     with _usable_proxy(base_url):
-        return OnTimeClient(**reach(base_url, os.environ), **_SETTINGS)
+        return BoundedClient(**reach(base_url, os.environ), **_SETTINGS)
 
 
 def chat_clients(base_url: str) -> dict[str, Any]:

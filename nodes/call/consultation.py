@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from ddxgraph.common.errors import BadInput
 from ddxgraph.nodes.call.errorkind import engine_failure, held_back, window_failure
 from ddxgraph.nodes.call.patience import Patience
-from ddxgraph.nodes.call.reply import OutputT, cut_off, read_reply, response_format, writable
+from ddxgraph.nodes.call.reply import OutputT, bounded, cut_off, read_reply, response_format, writable
 from ddxgraph.nodes.call.said import (
     ending_of,
     finish_reason_of,
@@ -113,11 +113,12 @@ class Reply(Generic[OutputT]):
         Raises:
             EngineFailed: the service or the model held the reply back.
         """
-        self.text = writable(reply_text_of(message))
+        self.text, too_long = bounded(writable(reply_text_of(message)), self.turn.max_tokens)
         self.logprobs = tokens_of(message)
-        self.finish_reason, self.thoughts = finish_reason_of(message), thoughts_of(message)
+        self.finish_reason = finish_reason_of(message)
+        self.thoughts = bounded(thoughts_of(message), self.turn.max_tokens)[0]
         ending = ending_of(message)
-        self.truncated = ending == "cut off"
+        self.truncated = too_long or ending == "cut off"
         if ending in {"filtered", "refused"}:
             words = refusal_of(message) or self.finish_reason
             raise EngineFailed(held_back(self.turn.node, ending, words), called=False)

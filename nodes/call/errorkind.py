@@ -15,7 +15,7 @@ from langchain_core.exceptions import (
     ModelTimeoutError,
 )
 
-from ddxgraph.nodes.call.said import ErrorSaid, error_said, is_filtered
+from ddxgraph.nodes.call.said import ErrorSaid, error_said, is_filtered, unusable
 from ddxgraph.nodes.failure import Failure, FailureKind
 
 _MOST_CHARS: Final = 500
@@ -91,10 +91,10 @@ def _typed(error: Exception) -> _Typed:
             FailureKind.FILTERED,
             "the service holds it back for its content; use a model that answers such cases",
         )
-    for cls, typed in _BY_CLASS.items():
-        if isinstance(error, cls):
-            return typed
-    return _typed_by_status(error, said, told)
+    if why := unusable(error):
+        return FailureKind.OTHER, why
+    by_class = next((typed for cls, typed in _BY_CLASS.items() if isinstance(error, cls)), None)
+    return by_class or _typed_by_status(error, said, told)
 
 
 def _typed_by_status(error: Exception, said: ErrorSaid, told: str) -> _Typed:

@@ -102,6 +102,27 @@ def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
         return Reading(None, fault_of(error, "reply")[:_ERROR_CHARS])
 
 
+_CHARS_PER_TOKEN: Final = 32
+_LEAST_MOST: Final = 20_000
+
+
+def bounded(text: str, max_tokens: int) -> tuple[str, bool]:
+    """A reply within what its tokens can hold, and whether it was cut; where it was, its end says so.
+
+    A server that disregards the limit would fill the trace, every later prompt and the memory. A token has some 4
+    characters on average; runs of blanks have more.
+
+    Args:
+        text: the reply.
+        max_tokens: the most tokens that were asked for.
+    """
+    most = max(_LEAST_MOST, _CHARS_PER_TOKEN * max_tokens)
+    if len(text) <= most:
+        return text, False
+    mark = f"[cut here: {len(text) - most:,} more characters came than {max_tokens:,} tokens can hold]"
+    return f"{text[:most]}\n{mark}", True
+
+
 def writable(text: str) -> str:
     """A reply that can be written to a file: half a surrogate pair, which JSON may contain, becomes `?`."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -4,12 +4,15 @@ Servers differ in where they put these. Everything that depends on a server's ow
 """
 
 import re
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal, NamedTuple
 
 from langchain_core.messages import AIMessage
+
+from ddxgraph.common.errors import ServerError
 
 Ending = Literal["whole", "cut off", "filtered", "refused"]
 """How a reply ended. `cut off`: at its token limit; `filtered`: by the service; `refused`: by the model."""
@@ -38,6 +41,8 @@ _WORDS: Final = (
 """Where servers put what they have to say, in the order in which it is told."""
 _CODES: Final = ("code", "type", "status", "error_type")
 _DEEPEST: Final = 5
+_LONGEST_REASON: Final = 100
+_LONGEST_CHAIN: Final = 12
 
 
 class ErrorSaid(NamedTuple):
@@ -56,7 +61,7 @@ class ErrorSaid(NamedTuple):
 def finish_reason_of(message: AIMessage) -> str:
     """Why a reply ended, in the server's word; empty if it gives none."""
     metadata = message.response_metadata
-    return str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")
+    return str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")[:_LONGEST_REASON]
 
 
 def ending_of(message: AIMessage) -> Ending:
@@ -105,6 +110,31 @@ def tokens_of(message: AIMessage) -> Sequence[Mapping[str, Any]] | None:
     if not isinstance(content, Sequence) or not all(isinstance(token, Mapping) for token in content):
         return None
     return content
+
+
+def unusable(error: BaseException) -> str:
+    """Why an answer is not used although something answers, and what to do; empty for any other error.
+
+    Clients wrap the errors of a connection two and three times.
+    """
+    link: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        match link:
+            case None:
+                return ""
+            case ServerError():
+                return str(link)
+            case ssl.SSLCertVerificationError():
+                return (
+                    f"its certificate cannot be trusted ({link.verify_message}): correct the address or the "
+                    "clock, or name the file of your authority in SSL_CERT_FILE"
+                )
+            case ssl.SSLError():
+                return (
+                    f"it does not speak TLS as this machine does ({link.reason or link}): is it https at all?"
+                )
+        link = link.__cause__ or link.__context__
+    return ""
 
 
 def error_said(error: BaseException) -> ErrorSaid:

@@ -18,7 +18,7 @@ from ddxgraph.batch.manifest import Manifest, manifest
 from ddxgraph.batch.runner import jobs_of, run
 from ddxgraph.batch.tracefile import read_traces
 from ddxgraph.common.errors import RunFolderError, TraceFileError
-from ddxgraph.common.jsonl import line_of
+from ddxgraph.common.jsonl import line_of, sealed
 from ddxgraph.graph.strategy import GraphStrategy
 from ddxgraph.graph.trace import Provenance, StrategySettings, Trace
 from ddxgraph.nodes.settings import Sampling
@@ -194,7 +194,7 @@ def test_a_last_line_that_was_cut_short_is_taken_off_and_its_trace_is_done_again
     whole = traces.read_bytes()
     traces.write_bytes(whole[:-20])
     with open_run(tmp_path, RUN) as folder:
-        assert folder.cut == len(line_of(trace(2))) + 1 - 20
+        assert folder.cut == len(sealed(line_of(trace(2)))) + 1 - 20
         assert trace(1).id in folder
         assert trace(2).id not in folder
         folder.append([trace(1), trace(2)])
@@ -232,7 +232,7 @@ def corrupt_a_line(path: Path) -> str:
     lines = (path / "traces.jsonl").read_bytes().splitlines(keepends=True)
     lines[1] = lines[1][:60] + b"\xff" + lines[1][61:]
     (path / "traces.jsonl").write_bytes(b"".join(lines))
-    return f"{path / 'traces.jsonl'}, line 2: not a trace"
+    return f"{path / 'traces.jsonl'}, line 2: it has changed since it was saved"
 
 
 def cut_short(path: Path) -> None:

@@ -8,7 +8,10 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from typing_extensions import override
+
+from ddxgraph.training.sft.checkpoints import seal
 
 SAMPLES: Final = "samples.jsonl"
 """File of the model's sample replies: step, prompt, reply."""
@@ -100,6 +103,30 @@ def _anywhere(wished: bool, args: TrainingArguments) -> bool:
     flag = torch.tensor(int(wished), device=args.device)
     torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
     return bool(flag.item())
+
+
+class Sealer(TrainerCallback):
+    """Seals each checkpoint once it is whole; only then do older ones go.
+
+    Args:
+        work: the training's work folder.
+        job_sha256: gives the digest of the training's record.
+        kept: number of checkpoints to keep.
+    """
+
+    def __init__(self, work: Path, job_sha256: Callable[[], str], kept: int) -> None:
+        self._work, self._job_sha256, self._kept = work, job_sha256, kept
+
+    @override
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """See `TrainerCallback`."""
+        if args.world_size > 1:  # each process writes its own random numbers
+            torch.distributed.barrier()
+        if state.is_world_process_zero:
+            seal(self._work / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", self._job_sha256())
+            rotate_checkpoints(str(self._work), save_total_limit=self._kept)
 
 
 class Sampler(TrainerCallback):

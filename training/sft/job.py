@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from ddxgraph.batch.manifest import changes_between
 from ddxgraph.common.errors import TrainingError
 from ddxgraph.common.files import FolderBusy, folder_held, read_regular, sha256_of, write_whole
 from ddxgraph.training.sets.manifest import SetManifest, data_file
+from ddxgraph.training.sft.checkpoints import newest, settle
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.styles.compile import StyleName
 
@@ -25,8 +26,6 @@ DRAFT: Final = "adapter"
 
 _JOB: Final = "job.json"
 _LOCK: Final = "training.lock"
-_STATE: Final = "trainer_state.json"
-"""The last file that transformers writes into a checkpoint."""
 _WEIGHTS: Final = (
     "*.safetensors",
     "config.json",
@@ -87,13 +86,31 @@ def work_folder(out: Path) -> Path:
     return place.with_name(f"{place.name}.training")
 
 
+def job_digest(folder: Path) -> str:
+    """SHA-256 of the record of a training in its work folder; its checkpoints are sealed with it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return sha256_of(folder / _JOB)
+
+
+def _silent(_sentence: str) -> None:
+    """Tell nobody."""
+
+
 @contextmanager
-def claimed(out: Path, job: TrainingJob) -> Iterator[Path]:
+def claimed(out: Path, job: TrainingJob, tell: Callable[[str], Any] = _silent) -> Iterator[Path]:
     """Lock the work folder of a job; what it already holds of the same job stays.
 
     A job that fails before its first checkpoint leaves no folder. A folder without a checkpoint is no hindrance.
 
     Only the main process of a training claims it.
+
+    Args:
+        out: the adapter's folder.
+        job: what is trained.
+        tell: receives a sentence on each checkpoint that is not resumed.
 
     Raises:
         TrainingError: another training uses or used the folder.
@@ -108,8 +125,8 @@ def claimed(out: Path, job: TrainingJob) -> Iterator[Path]:
             raise TrainingError(
                 f"a training is running in {folder} ({busy.holder}): wait for it, or stop it"
             ) from None
-        _settle(folder, job)
-        _tidy(folder)
+        _settle(folder, job, tell)
+        shutil.rmtree(folder / DRAFT, ignore_errors=True)
         try:
             yield folder
         except BaseException:
@@ -118,16 +135,16 @@ def claimed(out: Path, job: TrainingJob) -> Iterator[Path]:
             raise
 
 
-def _settle(folder: Path, job: TrainingJob) -> None:
+def _settle(folder: Path, job: TrainingJob, tell: Callable[[str], Any]) -> None:
     known = folder / _JOB
     if known.exists():
         there = _read(known)
-        if last_checkpoint(folder):
-            if changes := _changes(there, job):
-                raise TrainingError(
-                    f"{folder} holds the checkpoints of another training: {changes}; choose another --out, or "
-                    "delete that folder"
-                )
+        if newest(folder) and (changes := _changes(there, job)):
+            raise TrainingError(
+                f"{folder} holds the checkpoints of another training: {changes}; choose another --out, or "
+                "delete that folder"
+            )
+        if settle(folder, job_digest(folder), tell):
             return
     elif any(path.name not in {_LOCK, f"{_JOB}.new"} for path in folder.iterdir()):
         raise TrainingError(f"{folder} holds other files than a training's: choose another --out")
@@ -149,31 +166,10 @@ def _changes(there: Mapping[str, Any], job: TrainingJob) -> str:
     return "; ".join(map(str, changes[:_MOST_NAMED]))
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint."""
-    whole = (path for path in folder.glob("checkpoint-*") if _is_whole(path))
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
-def _tidy(folder: Path) -> None:
-    """Delete incomplete checkpoints that a kill or a full disk left."""
-    for path in folder.glob("checkpoint-*"):
-        if not _is_whole(path):
-            shutil.rmtree(path, ignore_errors=True)
-    shutil.rmtree(folder / DRAFT, ignore_errors=True)
-
-
 def _holds_nothing(folder: Path) -> bool:
     """Whether a work folder has neither a checkpoint nor a file that is not a training's."""
     names = {path.name for path in folder.iterdir() if not path.match("checkpoint-*")}
-    return last_checkpoint(folder) is None and names <= {_JOB, _LOCK, DRAFT}
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    try:
-        return isinstance(json.loads(read_regular(checkpoint / _STATE)), dict)
-    except (OSError, ValueError):
-        return False
+    return newest(folder) is None and names <= {_JOB, _LOCK, DRAFT}
 
 
 def done_already(out: Path, job: TrainingJob) -> bool:

@@ -4,6 +4,7 @@ Method: supervised fine-tuning on LongStep and LongMonolog data (arXiv 2501.0645
 Needs the extra `train`.
 """
 
+import logging
 import os
 import shutil
 import time
@@ -34,8 +35,9 @@ from ddxgraph.training.sft.base import (
     template_of,
     tokenizer_of,
 )
-from ddxgraph.training.sft.callbacks import SAMPLES, Sampler, TrainProgress, Watch
+from ddxgraph.training.sft.callbacks import SAMPLES, Sampler, Sealer, TrainProgress, Watch
 from ddxgraph.training.sft.card import Hardware, TrainingCard, libraries, losses_of, read_training_card
+from ddxgraph.training.sft.checkpoints import newest
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.sft.job import (
     DRAFT,
@@ -44,12 +46,13 @@ from ddxgraph.training.sft.job import (
     data_hashes,
     done_already,
     forget,
-    last_checkpoint,
+    job_digest,
     work_folder,
 )
 from ddxgraph.training.sft.supervision import IGNORED, Supervised, check_template
 from ddxgraph.training.sft.tokens import TokenSide, token_side
 
+_log: Final = logging.getLogger(__name__)
 _TEMPLATE_FILE: Final = "chat_template.jinja"
 _NO_ROOM: Final = ("PytorchStreamWriter", "inline_container", "No space left")
 """Messages of torch's RuntimeError when a file cannot be written."""
@@ -67,6 +70,8 @@ class Hooks:
     """Called after each step; True stops the training."""
     tokenizing: Callable[[int, int], None] | None = None
     """Receives the number of samples tokenized and their total."""
+    note: Callable[[str], None] = _log.warning
+    """Receives a sentence on each checkpoint that is not resumed because it is not whole."""
     finish: Callable[[Path, Sequence[str]], None] | None = None
     """Receives the finished adapter's draft folder and some training prompts, to make canaries."""
 
@@ -110,7 +115,7 @@ def train(
     if done_already(out, job):
         forget(work)  # left by a kill just after the adapter moved into place
         return read_training_card(out)
-    with _in_words(work), _claimed_by_main(out, job):
+    with _in_words(work), _claimed_by_main(out, job, hooks.note):
         tokenizer = tokenizer_of(base)
         template = template_of(config)
         check_template(tokenizer, template)
@@ -120,7 +125,7 @@ def train(
         ]
         watch = Watch(hooks.told, hooks.stop)
         trainer = trainer_for(job, base, start, tokenizer, sides, work, watch)
-        seconds = _run(trainer, last_checkpoint(work))
+        seconds = _run(trainer, newest(work))
         if watch.stopped:
             raise Stopped("interrupted; a checkpoint is there, and the same command goes on from it")
         card = _card(trainer, job, base, sides, seconds)
@@ -131,10 +136,10 @@ def train(
 
 
 @contextmanager
-def _claimed_by_main(out: Path, job: TrainingJob) -> Iterator[None]:
+def _claimed_by_main(out: Path, job: TrainingJob, tell: Callable[[str], None]) -> Iterator[None]:
     """Let the main process claim the work folder; the others wait for it at both ends."""
     processes = _processes()
-    with claimed(out, job) if processes.is_main_process else nullcontext():
+    with claimed(out, job, tell) if processes.is_main_process else nullcontext():
         processes.wait_for_everyone()
         yield
         processes.wait_for_everyone()
@@ -266,7 +271,7 @@ def trainer_for(
     """
     config = job.config
     learnt, held = sides
-    callbacks: list[Any] = [watch]
+    callbacks: list[Any] = [watch, Sealer(work, lambda: job_digest(work), config.watch.checkpoints)]
     if config.watch.samples:
         callbacks.append(_sampler(config, tokenizer, held if held.samples else learnt, held, work))
     trainer = _Trainer(
@@ -331,7 +336,7 @@ def _arguments(job: TrainingJob, work: Path, *, evaluated: bool) -> SFTConfig:
         eval_steps=watch.evaluate_steps,
         save_strategy="steps" if watch.save_steps else "epoch",
         save_steps=watch.save_steps or 500,
-        save_total_limit=watch.checkpoints,
+        save_total_limit=None,  # older ones go once the new one is sealed: see `Sealer`
         report_to=list(watch.report_to) or "none",
         disable_tqdm=True,
         packing=config.data.packing,

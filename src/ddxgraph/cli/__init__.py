@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "Cases": {
         "solve": Entry("solve:solve", "Take one case through the graph."),
         "run": Entry("run:run", "Take many cases through a strategy, several at a time, into a run folder."),
+        "runs": Entry("runs:app", "Run folders: check that they hold what was saved."),
         "view": Entry(
             "view:view",
             "Show a journey or a run in a browser: path, credence, evidence, where it turned back and why.",

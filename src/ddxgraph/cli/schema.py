@@ -5,6 +5,13 @@ from typing import Any
 
 import typer
 
+_CHECKSUM = {
+    "description": "First 16 hex digits of the SHA-256 of the line without this field and without the newline; "
+    "always the line's last field. Absent in traces printed one by one and in files of earlier versions.",
+    "pattern": "^[0-9a-f]{16}$",
+    "type": "string",
+}
+
 
 def schema() -> None:
     """Print the JSON schema of a trace: one line of a trace file."""
@@ -16,6 +23,7 @@ def trace_schema() -> dict[str, Any]:
     from ddxgraph.graph.trace import Trace
 
     schema = Trace.model_json_schema(mode="serialization")
+    schema["properties"]["checksum"] = _CHECKSUM
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_examples(schema)}
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import pytest
 
 from ddxgraph.common.errors import TrainingError
+from ddxgraph.training.sft.checkpoints import newest, seal
 from ddxgraph.training.sft.config import TrainConfig
 from ddxgraph.training.sft.job import (
     CARD,
@@ -14,7 +15,7 @@ from ddxgraph.training.sft.job import (
     claimed,
     done_already,
     forget,
-    last_checkpoint,
+    job_digest,
     work_folder,
 )
 
@@ -34,16 +35,20 @@ def test_the_work_folder_lies_beside_the_adapter(tmp_path):
 
 def test_the_same_job_finds_its_checkpoints_again(tmp_path):
     with claimed(tmp_path / "a", JOB) as work:
-        (work / "checkpoint-3").mkdir()
-        (work / "checkpoint-3" / "trainer_state.json").write_text("{}")
+        write_checkpoint(work, 3)
     with claimed(tmp_path / "a", JOB) as again:
         assert again == work
-        assert (again / "checkpoint-3").is_dir()
+        assert newest(again) == again / "checkpoint-3"
 
 
 def write_checkpoint(work, number: int) -> None:
-    (work / f"checkpoint-{number}").mkdir()
-    (work / f"checkpoint-{number}" / "trainer_state.json").write_text("{}")
+    """Write a checkpoint as transformers does, with the state of one more process; and seal it."""
+    folder = work / f"checkpoint-{number}"
+    (folder / "global_step").mkdir(parents=True)
+    for name in ("adapter_model.safetensors", "optimizer.pt", "rng_state.pth", "global_step/rng_state_1.pth"):
+        (folder / name).write_bytes(f"{name} after step {number}".encode() * 50)
+    (folder / "trainer_state.json").write_text(json.dumps({"global_step": number}))
+    seal(folder, job_digest(work))
 
 
 def test_another_job_is_refused_and_told_what_differs(tmp_path):
@@ -125,20 +130,130 @@ def test_foreign_files_are_not_built_upon(tmp_path):
     assert (tmp_path / "a.training" / "thesis.txt").read_text() == "mine"
 
 
-def test_the_newest_whole_checkpoint_counts_and_halves_are_deleted(tmp_path):
-    with claimed(tmp_path / "a", JOB) as work:
-        pass
-    for number, state in ((2, "{}"), (10, "{}"), (12, '{"global_st'), (14, None)):
-        folder = work / f"checkpoint-{number}"
-        folder.mkdir()
-        if state is not None:
-            (folder / "trainer_state.json").write_text(state)
-    (work / "adapter").mkdir()
-    assert last_checkpoint(work) == work / "checkpoint-10"
-    with claimed(tmp_path / "a", JOB):
-        left = {path.name for path in work.iterdir()}
-        assert left == {"checkpoint-2", "checkpoint-10", "job.json", "training.lock"}
-    assert last_checkpoint(work / "checkpoint-2") is None
+def resumed(out, damage) -> tuple[str | None, list[str], set[str]]:
+    """What a training that was damaged after steps 2 and 10 goes on from, is told, and keeps."""
+    with claimed(out, JOB) as work:
+        write_checkpoint(work, 2)
+        write_checkpoint(work, 10)
+    damage(work)
+    told: list[str] = []
+    with claimed(out, JOB, told.append):
+        whole = newest(work)
+        return (
+            whole and whole.name,
+            told,
+            {path.name for path in work.iterdir()} - {"job.json", "training.lock"},
+        )
+
+
+def test_a_whole_checkpoint_is_resumed_without_a_word(tmp_path):
+    assert resumed(tmp_path / "a", lambda work: None) == (
+        "checkpoint-10",
+        [],
+        {"checkpoint-2", "checkpoint-10"},
+    )
+
+
+def test_a_checkpoint_that_was_not_finished_is_deleted(tmp_path):
+    def kill(work) -> None:
+        (work / "checkpoint-12").mkdir()
+        (work / "checkpoint-12" / "trainer_state.json").write_text('{"global_st')
+        (work / "checkpoint-14").write_text("a file")
+        (work / "adapter").mkdir()
+
+    whole, told, left = resumed(tmp_path / "a", kill)
+    assert whole == "checkpoint-10"
+    assert left == {"checkpoint-2", "checkpoint-10"}
+    assert told == [
+        f"checkpoint-{step} is not resumed, and is deleted: it was not finished; the training goes on from "
+        "checkpoint-10"
+        for step in (14, 12)
+    ]
+
+
+def _cut(path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def _flip(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _swap(path) -> None:
+    """As another step left it: such a part loads without an error."""
+    path.write_bytes((path.parents[1] / "checkpoint-2" / path.name).read_bytes())
+
+
+def _link(path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("adapter_model.safetensors", "is not what was saved"),
+        ("optimizer.pt", "is not what was saved"),
+        ("rng_state.pth", "is not what was saved"),
+        ("trainer_state.json", "is not what was saved"),
+        ("ddxgraph-seal.json", "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("damage", [_cut, _flip, _swap, _link])
+def test_a_part_that_has_changed_is_noticed_and_the_checkpoint_before_it_is_resumed(
+    name, why, damage, tmp_path
+):
+    if (name, damage) == ("ddxgraph-seal.json", _swap):
+        why = "another training or step"
+    elif (name, damage) == ("ddxgraph-seal.json", _flip):
+        why = ""  # a changed digest or name, or no JSON any more
+    elif damage is _link:
+        why = "cannot be read"
+    whole, told, left = resumed(tmp_path / "a", lambda work: damage(work / "checkpoint-10" / name))
+    assert whole == "checkpoint-2"
+    assert left == {"checkpoint-2", "damaged-checkpoint-10"}
+    [sentence] = told
+    assert sentence.startswith("checkpoint-10 is not resumed, and is set aside as damaged-checkpoint-10: ")
+    assert why in sentence
+    assert sentence.endswith("; the training goes on from checkpoint-2")
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lambda work: (work / "checkpoint-10" / "optimizer.pt").unlink(), "optimizer.pt is missing"),
+        (
+            lambda work: (work / "checkpoint-10" / "global_step" / "rng_state_1.pth").unlink(),
+            "global_step/rng_state_1.pth is missing",
+        ),
+        (
+            lambda work: (work / "checkpoint-10" / "scaler.pt").write_text("x"),
+            "scaler.pt was not saved with it",
+        ),
+        (
+            lambda work: seal(work / "checkpoint-10", "f" * 64),
+            "it belongs to another training or step",
+        ),
+    ],
+)
+def test_missing_and_foreign_parts_are_noticed(damage, why, tmp_path):
+    whole, told, left = resumed(tmp_path / "a", damage)
+    assert (whole, left) == ("checkpoint-2", {"checkpoint-2", "damaged-checkpoint-10"})
+    assert why in told[0]
+
+
+def test_a_training_without_a_whole_checkpoint_says_that_it_begins_again(tmp_path):
+    def ruin(work) -> None:
+        for step in (2, 10):
+            _cut(work / f"checkpoint-{step}" / "optimizer.pt")
+
+    whole, told, left = resumed(tmp_path / "a", ruin)
+    assert whole is None
+    assert left == {"damaged-checkpoint-2", "damaged-checkpoint-10"}
+    assert [sentence.split()[0] for sentence in told[:2]] == ["checkpoint-10", "checkpoint-2"]
+    assert told[2] == "no whole checkpoint is left: the training begins again"
 
 
 def test_an_adapter_that_is_there_is_the_same_jobs_or_in_the_way(tmp_path):

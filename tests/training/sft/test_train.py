@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +169,31 @@ def test_half_a_checkpoint_is_passed_over(whole, base, journeys, tmp_path):
     with pytest.raises(Stopped):
         finetune(journeys, quick(base), out, hooks=Hooks(stop=lambda: True))
     shutil.copytree(work_folder(out) / "checkpoint-1", work_folder(out) / "checkpoint-2")
-    (work_folder(out) / "checkpoint-2" / "trainer_state.json").unlink()
+    (work_folder(out) / "checkpoint-2" / "ddxgraph-seal.json").unlink()
     finetune(journeys, quick(base), out)
+    assert_same(out, whole)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["optimizer.pt", "scheduler.pt", "rng_state.pth", "adapter_model.safetensors", "trainer_state.json"],
+)
+def test_a_torn_part_costs_the_steps_since_the_checkpoint_before(whole, base, journeys, tmp_path, name):
+    out = tmp_path / "adapter"
+    asked = count(1)
+    with pytest.raises(Stopped):
+        finetune(journeys, quick(base), out, hooks=Hooks(stop=lambda: next(asked) == 3))
+    work = work_folder(out)
+    assert {path.name for path in work.glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-3"}
+    torn = work / "checkpoint-3" / name
+    torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 2])
+    said: list[str] = []
+    steps: list[int] = []
+    hooks = Hooks(told=lambda at: steps.append(at.step), note=said.append)
+    finetune(journeys, quick(base), out, hooks=hooks)
+    [sentence] = said
+    assert f"{name} is not what was saved; the training goes on from checkpoint-2" in sentence
+    assert steps[0] == 2
     assert_same(out, whole)
 
 

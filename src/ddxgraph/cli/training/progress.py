@@ -76,7 +76,7 @@ def _training(*, quiet: bool) -> Iterator["Hooks"]:
         bar("tokenizing", quiet) as tokenizing,
         asked_to_stop(say) as stop,
     ):
-        yield Hooks(told=update, stop=stop, tokenizing=tokenizing)
+        yield Hooks(told=update, stop=stop, tokenizing=tokenizing, note=say)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def train(  # noqa: PLR0917 - one parameter an option
         update = held.enter_context(training_progress(quiet=quiet))
         tokenized = held.enter_context(bar("tokenizing", quiet))
         stop = held.enter_context(asked_to_stop(say))
-        hooks = Hooks(told=update, stop=stop, tokenizing=tokenized)
+        hooks = Hooks(told=update, stop=stop, tokenizing=tokenized, note=say)
         card = finetune(data, settings, out, start=start, hooks=hooks)
     if as_json:
         show_json(card.model_dump_json())
