@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import TraceLine, TraceLog, read_lines, read_records
 from ddxgraph.common.errors import RunFolderError, fault_of
-from ddxgraph.common.files import FolderBusy, folder_held, make_folder, read_regular, write_whole
+from ddxgraph.common.files import FolderBusy, folder_held, make_folder, read_regular, real, write_whole
 from ddxgraph.common.jsonl import line_of
 from ddxgraph.graph.trace import UNFINISHED, Trace
 
@@ -177,7 +177,7 @@ def open_run(
 def _branch(path: Path, wanted: Manifest) -> tuple[Path, list[Path]]:
     """The first folder of a family that is this run's or free, and those before it."""
     if path.name in {"", ".."}:  # such as `.`: what lies beside it has to be named by its own name
-        path = path.resolve()
+        path = real(path)
     before: list[Path] = []
     for number in count(1):
         candidate = path if number == 1 else path.with_name(f"{path.name}-{number}")

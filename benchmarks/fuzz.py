@@ -18,38 +18,51 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests"))
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from adapterfolder import write_adapter
 from journeys import STRAIGHT
 from mutations import mutate
 from scripted_server import scripted_server
 
-GOLDEN = ROOT / "tests" / "golden"
+# What commands import when they run; the command line itself not, since it reads the environment at import.
+import ddxgraph.batch.runner
+import ddxgraph.serving.adapters.files
+import ddxgraph.serving.served
+import ddxgraph.training.gate.screen
+import ddxgraph.training.sets.make
+import ddxgraph.training.sft.train
+import ddxgraph.view.page.run  # noqa: F401
+
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 MOST_S = 30
 MOST_BYTES = 2 << 30
 CODES = frozenset({0, 1, 2, 130})
+SELDOM, OFTEN = 0.3, 0.5
+TOLD_EVERY = 100
 TEXTS = (
-    "",
-    " ",
-    "0",
-    "-1",
-    "1e999",
-    "x" * 9_000,
-    "\x1b[2J",
-    "../..",
-    "/dev/null",
-    "/dev/full",
-    "ü\u202e",
-    "true",
-    "\\",
+    *(
+        "",
+        " ",
+        "0",
+        "-1",
+        "1e999",
+        "x" * 9_000,
+        "\x1b[2J",
+        "../..",
+        "/dev/null",
+        "/dev/full",
+        "ü\u202e",
+        "true",
+    ),
+    *("\\", "%s", "a,b"),
 )
 URLS = (
     "http://", "://", "ftp://x", "http://[::1", "http://user:pw@127.0.0.1:9/v1", "http://127.0.0.1:99999/v1",
@@ -57,8 +70,9 @@ URLS = (
 )  # fmt: skip
 VARIABLES = (
     "DDXGRAPH_BASE_URL", "DDXGRAPH_MODEL", "DDXGRAPH_API_KEY", "DDXGRAPH_CACHE", "DDXGRAPH_OFFLINE",
-    "DDXGRAPH_REVIEWER", "HTTP_PROXY", "ALL_PROXY", "OPENAI_PROXY", "NO_PROXY", "COLUMNS", "LINES", "TERM", "HOME",
-    "TMPDIR", "NO_COLOR", "FORCE_COLOR", "XDG_CACHE_HOME", "LANG", "SSL_CERT_FILE", "LANGSMITH_TRACING", "TZ",
+    "DDXGRAPH_REVIEWER", "HTTP_PROXY", "ALL_PROXY", "OPENAI_PROXY", "NO_PROXY", "COLUMNS", "LINES", "TERM",
+    "HOME", "TMPDIR", "NO_COLOR", "FORCE_COLOR", "XDG_CACHE_HOME", "LANG", "SSL_CERT_FILE",
+    "LANGSMITH_TRACING", "TZ",
 )  # fmt: skip
 
 
@@ -85,20 +99,25 @@ Args = list[object]
 
 def help_(place: Place) -> Args:
     names = ("solve", "run", "train", "serve", "view", "journeys", "eval", "improve")
-    return [*([place.dice.choice(names)] if place.dice.random() < 0.5 else []), "--help"]
+    return [*([place.dice.choice(names)] if place.dice.random() < OFTEN else []), "--help"]
 
 
 def solve(place: Place) -> Args:
     case = place.changed(place.copy(GOLDEN / "cases" / "solve.json"))
-    given = ["--base-url", place.base_url, "--patience", "0"]
-    return ["solve", case, *given, *place.dice.choice([[], ["--json"], ["--out", place.room / "t.jsonl"]])]
+    return [
+        "solve",
+        case,
+        "--base-url",
+        place.base_url,
+        *place.dice.choice([[], ["--json"], ["--out", place.room / "t.jsonl"]]),
+    ]
 
 
 def run(place: Place) -> Args:
     name = place.dice.choice(["ward.jsonl", "free.jsonl"])
     cases = place.copy(GOLDEN / "cases" / name)
     out = place.room / "out"
-    if place.dice.random() < 0.5:  # into the folder of a run that is there
+    if place.dice.random() < OFTEN:  # into the folder of a run that is there
         shutil.copytree(GOLDEN / "runs" / "ward", out)
         place.changed(out)
     else:
@@ -112,13 +131,15 @@ def train(place: Place) -> Args:
     base.mkdir()
     (base / "config.json").write_text('{"model_type": "llama", "hidden_size": 8}')
     (base / "model.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
-    if place.dice.random() < 0.3:
+    if place.dice.random() < SELDOM:
         place.changed(base)
     config = place.room / "train.toml"
     config.write_text(f'base_model = "{base}"\n[lora]\nrank = 4\n')
-    if place.dice.random() < 0.3:
+    if place.dice.random() < SELDOM:
         place.changed(config)
-    start = ["--start", place.changed(write_adapter(place.room / "a"))] if place.dice.random() < 0.3 else []
+    start = (
+        ["--start", place.changed(write_adapter(place.room / "a"))] if place.dice.random() < SELDOM else []
+    )
     return ["train", data, "--config", config, "--out", place.room / "adapter", *start]
 
 
@@ -130,7 +151,8 @@ def serve(place: Place) -> Args:
     engine = place.dice.choice(["vllm", "vllm", "embedded"])
     model = weights if engine == "embedded" else place.room
     odd = place.dice.choice([[], ["--host", place.dice.choice(TEXTS)], ["--log", place.room / "l"]])
-    return ["serve", "--engine", engine, "--model", model, "--adapter", f"x={adapter}", "--port", "0", *odd]
+    given = ["--engine", engine, "--model", model, "--adapter", f"x={adapter}"]
+    return ["serve", *given, "--port", "0", *odd]
 
 
 def view(place: Place) -> Args:
@@ -142,7 +164,7 @@ def journeys(place: Place) -> Args:
     run_, cases = place.copy(GOLDEN / "runs" / "ward"), place.copy(GOLDEN / "cases" / "ward.jsonl")
     config, out = place.copy(GOLDEN / "gate.toml"), place.room / "set"
     victims = [run_, run_, cases, config]
-    if place.dice.random() < 0.3:
+    if place.dice.random() < SELDOM:
         shutil.copytree(GOLDEN / "sets" / "cot", out)
         victims.append(out)
     place.changed(place.dice.choice(victims))
@@ -151,8 +173,14 @@ def journeys(place: Place) -> Args:
 
 
 COMMANDS: dict[str, Callable[[Place], Args]] = {
-    "--help": help_, "solve": solve, "run": run, "train": train, "serve": serve, "view": view, "journeys": journeys,
-}  # fmt: skip
+    "--help": help_,
+    "solve": solve,
+    "run": run,
+    "train": train,
+    "serve": serve,
+    "view": view,
+    "journeys": journeys,
+}
 
 
 def environment(dice: Random) -> dict[str, str]:
@@ -206,15 +234,13 @@ def become(args: list[str], changes: dict[str, str], room: Path, said: Path) -> 
         os.environ.update({"HOME": str(home), "DDXGRAPH_CACHE": str(home / "cache"), **changes})
         os.chdir(room)
         sys.argv = ["ddxgraph", *args]
-        from ddxgraph.cli import main
+        from ddxgraph.cli import main  # noqa: PLC0415 - see above
 
         main()
         code = 0
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
     except BaseException:
-        import traceback
-
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -256,7 +282,7 @@ def measure(count: int, seed: int, keep: Path | None) -> dict[str, Any]:
                 if keep:
                     shutil.copytree(room, keep / str(number), symlinks=True, ignore=pipes)
             shutil.rmtree(room, ignore_errors=True)
-            if number % 100 == 99:
+            if (number + 1) % TOLD_EVERY == 0:
                 print(f"{number + 1} of {count}, {len(faults)} faults", file=sys.stderr)
     return {
         "count": count,

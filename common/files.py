@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import select
 import socket
 import stat
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ STAMP: Final = "stage.json"
 
 MOST_BYTES: Final = 64 << 20
 """Largest manifest that is read."""
+MOST_INPUT_BYTES: Final = 512 << 20
+"""Largest file that is read at a time; the benchmarks' have up to 30 MiB."""
 
 MOST_UNPACKED: Final = 1 << 30
 """Bytes of the largest member of an archive that is unpacked."""
@@ -33,6 +36,8 @@ MOST_RATIO: Final = 200
 _SMALL: Final = 1 << 20
 """Bytes up to which any ratio is taken."""
 
+_PIPE_S: Final = 10.0
+"""How long a pipe that a user names may stay silent at first, in seconds."""
 _NO_SYNC: Final = frozenset({errno.EINVAL, errno.EBADF, errno.ENOTSUP})
 """Errors of file systems that cannot sync a folder."""
 _HOLDER_CHARS: Final = 200
@@ -69,6 +74,45 @@ def open_regular(path: Path) -> BufferedReader:
         return file
     file.close()
     raise _refused(path, errno.EINVAL, "it is no regular file")
+
+
+def open_input(path: Path) -> BufferedReader:
+    """Open what a user names to be read: a regular file, or a pipe out of which something comes.
+
+    A shell gives a pipe for `<(command)`. Into one that nobody holds, nothing is ever written.
+
+    Raises:
+        OSError: it cannot be read, is a device, or nothing has come out of it for 10 s.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(mode):
+        return file
+    if stat.S_ISFIFO(mode) and select.select([file], [], [], _PIPE_S)[0]:
+        os.set_blocking(file.fileno(), True)
+        return file
+    file.close()
+    if stat.S_ISFIFO(mode):
+        raise _refused(path, errno.ETIMEDOUT, f"nothing came out of this pipe for {_PIPE_S:.0f} s")
+    raise _refused(path, errno.EINVAL, "it is no regular file")
+
+
+def read_input(path: Path) -> bytes:
+    """The content of a file that a user names, such as settings; see `open_input`.
+
+    Raises:
+        OSError: it cannot be read, is a device, or has more than `MOST_INPUT_BYTES`.
+    """
+    with open_input(path) as file:
+        content = file.read(MOST_INPUT_BYTES + 1)
+    if len(content) > MOST_INPUT_BYTES:
+        raise _refused(path, errno.EFBIG, f"it has more than {MOST_INPUT_BYTES >> 20} MiB")
+    return content
+
+
+def real(path: Path) -> Path:
+    """A path without links; unlike `Path.resolve`, it takes a link that leads to itself."""
+    return Path(os.path.realpath(path))
 
 
 def read_regular(path: Path) -> bytes:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Literal, NamedTuple, Self, TypeVar
@@ -20,12 +21,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
 from ddxgraph.common.errors import DdxgraphError, fault_of
-from ddxgraph.common.files import make_folder, sync_folder
+from ddxgraph.common.files import make_folder, open_input, sync_folder
 
 if sys.platform != "win32":
     import fcntl
 
 _CHUNK: Final = 1 << 20
+MOST_LINE_BYTES: Final = 256 << 20
+"""Of a line that is read; the longest case with the longest replies takes a tenth of it."""
 _LOOK_S: Final = 0.01
 """Seconds between two looks at a file that another process has open."""
 
@@ -110,9 +113,11 @@ class LineFile(NamedTuple):
             DdxgraphError: of the kind `error`: the file cannot be read, or a line has changed since it was saved.
         """
         try:
-            with path.open("rb") as file:
-                for number, line in enumerate(file, 1):
+            with open_input(path) as file:
+                for number, line in enumerate(iter(partial(file.readline, MOST_LINE_BYTES), b""), 1):
                     ended, where = line.endswith(b"\n"), f"{path}, line {number}"
+                    if len(line) == MOST_LINE_BYTES:
+                        raise self.refused(where, f"it has more than {MOST_LINE_BYTES >> 20} MiB")
                     if line.strip() and (ended or self._counts(line, where)):
                         yield number, self.unsealed(line, where)
                     if not ended:  # what a writer adds from here on would look like a line of its own

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ddxgraph.common.errors import BadInput, DdxgraphError
+from ddxgraph.common.files import read_input
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,9 +34,11 @@ def read_toml(path: Path | str, refused: type[DdxgraphError] = BadInput) -> dict
         refused: the file cannot be read.
     """
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return tomllib.loads(read_input(Path(path)).decode())
     except OSError as error:
         raise refused(f"cannot read {path}: {error.strerror or error}") from None
+    except RecursionError:
+        raise refused(f"{path} is no TOML that can be read: it is too deep") from None
     except ValueError as error:  # broken TOML, or no UTF-8
         raise refused(f"{path} is no TOML: {error}") from None
 

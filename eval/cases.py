@@ -5,16 +5,19 @@ import heapq
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import StringIO
-from itertools import chain
+from io import StringIO, TextIOWrapper
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.common.errors import CaseFileError, faults_of
+from ddxgraph.common.files import open_input
 from ddxgraph.nodes.case import Case
 
+_MOST_CHARS: Final = 4 << 20
+"""Of a line of a case file; a case with 26 options has at most a tenth of it."""
 _KNOWN: Final = (*Case.model_fields, "answer")
 
 
@@ -64,7 +67,7 @@ def read_cases(path: Path | str) -> Iterator[CaseEntry]:
     """
     path = Path(path)
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with TextIOWrapper(open_input(path), encoding="utf-8-sig") as lines:
             yield from _parse_lines(lines, str(path))
     except CaseFileError:
         raise
@@ -92,7 +95,7 @@ def parse_cases(text: str, where: str) -> Iterator[CaseEntry]:
 
 
 def _parse_lines(source: TextIO, where: str) -> Iterator[CaseEntry]:
-    lines = ((number, line) for number, line in enumerate(source, 1) if line.strip())
+    lines = ((number, line) for number, line in enumerate(_bounded(source, where), 1) if line.strip())
     first = next(lines, None)
     if first is None:
         raise CaseFileError(f"{where}: empty; it must hold a case as a JSON object")
@@ -104,7 +107,22 @@ def _parse_lines(source: TextIO, where: str) -> Iterator[CaseEntry]:
         # One object over any number of lines; blank lines are restored, so that errors name the right line.
         blank = "\n" * (first[0] - 1)
         gap = "\n" * (second[0] - first[0] - 1) if second else ""
-        yield parse_case(blank + first[1] + gap + (second[1] if second else "") + source.read(), where)
+        rest = "".join(line for _, line in lines)
+        yield parse_case(blank + first[1] + gap + (second[1] if second else "") + rest, where)
+
+
+def _bounded(source: TextIO, where: str) -> Iterator[str]:
+    """Lines, none of which is too long to hold."""
+    for number in count(1):
+        line = source.readline(_MOST_CHARS)
+        if len(line) == _MOST_CHARS:
+            raise CaseFileError(
+                f"{where}, line {number}: longer than {_MOST_CHARS:,} characters, which no case is; give one "
+                "case a line"
+            )
+        if not line:
+            return
+        yield line
 
 
 def parse_case(text: str, where: str) -> CaseEntry:

@@ -17,6 +17,7 @@ from typing import IO, Any, Final, Literal
 from platformdirs import user_log_path
 
 from ddxgraph.common.errors import ServeError, ServerError
+from ddxgraph.common.files import real
 from ddxgraph.serving import guard, launch
 from ddxgraph.serving.adapters.files import Adapter, put, read_adapter
 from ddxgraph.serving.address import free_port, is_free, is_loopback, url_host
@@ -195,7 +196,7 @@ def _embedded(
 ) -> EngineCommand:
     file = Path(model).expanduser() if model and str(model) != NAME else pull(SMOLLM2)
     settings = {
-        "model": file.resolve(),
+        "model": real(file),
         "name": name or file.stem,
         "host": host,
         "port": port,

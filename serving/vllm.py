@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ddxgraph.common.errors import ServeError
+from ddxgraph.common.files import real
 from ddxgraph.serving.adapters.files import store_folder
 from ddxgraph.serving.engine import EngineCommand
 from ddxgraph.serving.guard import FOLDERS_VARIABLE, KEY_VARIABLE
@@ -86,7 +87,7 @@ def vllm_command(
         *("--middleware", "guard.Guard"),
     ]
     environment = {
-        FOLDERS_VARIABLE: os.pathsep.join(map(str, (store_folder(), *(f.resolve() for f in folders)))),
+        FOLDERS_VARIABLE: os.pathsep.join(map(str, (store_folder(), *(real(f) for f in folders)))),
         "VLLM_NO_USAGE_STATS": "1",
         KEY_VARIABLE: api_key or "",  # never the starter's own variable
     }

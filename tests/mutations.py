@@ -13,8 +13,8 @@ ODD_TEXT: Final = (
     b"/dev/zero", b"{{ 7 * 7 }}", b"[bold]", b"%s%n", b"<script>", b",,,", b"\n\n", b"===", b"[[x]]", b"!!python",
 )  # fmt: skip
 ODD_VALUES: Final[tuple[Any, ...]] = (
-    None, True, -1, 0, 2**63, 10**400, 1e308, float("nan"), float("inf"), "", " ", "\0", "\ud83d", "x" * 50_000, [],
-    {}, [[]], {"": None}, "../../etc/passwd", "/dev/zero", "\x1b[2J", "\u202eabc", "1e5", "NaN", ["A"] * 300,
+    None, True, -1, 0, 2**63, 10**400, 1e308, float("nan"), float("inf"), "", " ", "\0", "\ud83d", "x" * 50_000,
+    [], {}, [[]], {"": None}, "../../etc/passwd", "/dev/zero", "\x1b[2J", "\u202eabc", "1e5", "NaN", ["A"] * 300,
 )  # fmt: skip
 SWAPS: Final = ("folder", "link to itself", "link to /dev/zero", "pipe", "empty", "picture", "nothing")
 

@@ -90,7 +90,7 @@ def logs(place: Path) -> dict[Path, bytes]:
 
 
 def kill_often(work: Work, whole_s: float, dice: Random, kills: int = KILLS) -> None:
-    """Kill it again and again, then let it finish: every line that stood there stands there still, at its place."""
+    """Kill it again and again, then let it finish: every line that stood there stays."""
     kept: dict[Path, bytes] = {}
     for kill in range(kills):
         process = work.start()
@@ -118,7 +118,7 @@ def timed(work: Work) -> float:
 
 
 def tear(name: str) -> Callable[[Path, Random], None]:
-    """Leave half a line, or blocks without their content, at the end of a log: a write that never came to its end."""
+    """Leave half a line, or blocks without their content, at the end of a log: a write that never ended."""
 
     def damage(place: Path, dice: Random) -> None:
         for path in sorted(place.rglob(name)):
@@ -211,7 +211,7 @@ def test_a_set_of_journeys(tmp_path, dice):
         time.sleep(dice.uniform(0.3, 1.05) * whole_s)
         process.kill()
         process.communicate()
-        # One set or the other, whole; for the blink in which one takes the other's place, the old one lies beside.
+        # One set or the other, whole; while one takes the other's place, the old one lies beside it.
         places = [broken.place, *tmp_path.glob(".broken.*")]
         there = [place for place in places if (place / "journeys.json").is_file()]
         sound = [

@@ -11,6 +11,7 @@ from ddxgraph.batch.folder import TRACES
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_traces
 from ddxgraph.common.errors import GateError, ScoreError, TraceFileError
+from ddxgraph.common.files import open_regular, real
 from ddxgraph.eval.cases import CaseEntry
 from ddxgraph.eval.scoring.rule import Verdict
 from ddxgraph.eval.scoring.run import manifest_of, score_run
@@ -53,7 +54,7 @@ class TraceSource:
 
     def __init__(self, source: RunSource) -> None:
         self._folder, self._cases = Path(source.folder), source.cases
-        self.place = self._folder.resolve()
+        self.place = real(self._folder)
         self.name = self.place.name
         try:
             self.manifest = manifest_of(self._folder)
@@ -131,7 +132,7 @@ class TraceSource:
             TraceFileError: it cannot be read.
         """
         try:
-            return self._path.open("rb")
+            return open_regular(self._path)
         except OSError as error:
             raise TraceFileError(f"cannot read {self._path}: {error.strerror or error}") from None
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ddxgraph.batch.manifest import Selection
 from ddxgraph.common.errors import BenchmarkError
-from ddxgraph.common.files import CACHE_VARIABLE
+from ddxgraph.common.files import CACHE_VARIABLE, read_input
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
 from ddxgraph.eval.benchmarks.rawfile import (
     DATA,
@@ -158,7 +158,7 @@ class _Copy(NamedTuple):
 
     def read(self) -> bytes:
         try:
-            return self.path.read_bytes()
+            return read_input(self.path)
         except FileNotFoundError:
             name, obtain = self.benchmark.name, self.benchmark.obtain
             if self.raw.optional and not self.benchmark.companions:

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.common.errors import BenchmarkError
-from ddxgraph.common.files import CACHE_VARIABLE, read_regular, write_whole
+from ddxgraph.common.files import CACHE_VARIABLE, read_input, read_regular, write_whole
 from ddxgraph.eval.benchmarks.benchmark import TEST, Benchmark, Importer, Split
 from ddxgraph.eval.benchmarks.rawfile import (
     Problem,
@@ -288,7 +288,7 @@ def _outside(split: str, content: bytes) -> Iterator[Row]:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_input(path)
     except OSError as error:
         raise BenchmarkError(
             f"cannot read {str(path)!r}: {error.strerror or error}; JAMA: {OBTAIN}"

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from ddxgraph.common.errors import BenchmarkError, FetchError
-from ddxgraph.common.files import CACHE_VARIABLE, too_much
+from ddxgraph.common.files import CACHE_VARIABLE, read_input, too_much
 from ddxgraph.common.offline import need_network
 from ddxgraph.eval.benchmarks.benchmark import Benchmark, Split
 from ddxgraph.eval.benchmarks.items import problems_in
@@ -86,7 +86,7 @@ def fetch(
 
 
 def _is_whole(raw: RawFile, path: Path) -> bool:
-    return path.is_file() and not problems_of(raw, path.read_bytes())
+    return path.is_file() and not problems_of(raw, read_input(path))
 
 
 @contextlib.contextmanager
@@ -147,12 +147,12 @@ def _content(raw: RawFile, source: _Source, *, alone: bool) -> bytes | None:
         if path.is_dir():
             for name in names:
                 if (path / name).is_file():
-                    return (path / name).read_bytes()
+                    return read_input(path / name)
             packed = (_member(archive, names) for archive in sorted(path.glob("*.zip")))
             return next((content for content in packed if content is not None), None)
         if zipfile.is_zipfile(path):
             return _member(path, names)
-        content = path.read_bytes()
+        content = read_input(path)
     except OSError as error:
         raise BenchmarkError(f"cannot read {source.name!r}: {error.strerror or error}") from None
     return content if alone or path.name in {name.rpartition("/")[2] for name in names} else None

@@ -13,7 +13,7 @@ from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
 from ddxgraph.batch.manifest import Manifest
 from ddxgraph.batch.tracefile import read_lines
 from ddxgraph.common.errors import ScoreError, fault_of
-from ddxgraph.common.files import read_regular
+from ddxgraph.common.files import read_regular, real
 from ddxgraph.eval.cases import CaseEntry, Gold
 from ddxgraph.eval.scoring.answerkey import AnswerKey, answer_key
 from ddxgraph.eval.scoring.judgements import JUDGEMENTS, Agreement, Judge, Judged, find_judge, question_digest
@@ -172,7 +172,7 @@ def score_run(
     if judge is not None and _needs_judge(scores, key, folder):
         scores, judged = _judged(scores, key, find_judge(folder, judge))
     return ScoredRun(
-        name=folder.resolve().name,
+        name=real(folder).name,
         path=folder,
         manifest=manifest,
         golds={case: entry.gold for case, entry in key.entries.items() if entry.gold},

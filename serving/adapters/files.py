@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, NamedTuple
 
 from ddxgraph.common.errors import AdapterError
-from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, read_regular, sha256_of
+from ddxgraph.common.files import CACHE_VARIABLE, cache_folder, open_regular, read_regular, real, sha256_of
 
 CONFIG_FILE: Final = "adapter_config.json"
 WEIGHTS_FILE: Final = "adapter_model.safetensors"
@@ -125,7 +125,7 @@ def _shapes(path: Path) -> Mapping[str, tuple[int, ...]]:
     """Names and shapes of the tensors in a safetensors file (https://github.com/huggingface/safetensors)."""
     damaged = f"{path} is damaged or no safetensors file; fetch or save it again"
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         length = int.from_bytes(file.read(_HEADER_LENGTH), "little")
         if not 0 < length <= min(_LONGEST_HEADER, size - _HEADER_LENGTH):
             raise AdapterError(damaged)
@@ -147,7 +147,7 @@ def _listed(ranks: set[int]) -> str:
 
 def store_folder() -> Path:
     """The adapter store, below the cache folder."""
-    return cache_folder().resolve() / "adapters"
+    return real(cache_folder()) / "adapters"
 
 
 def put(adapter: Adapter) -> Path:

@@ -243,7 +243,7 @@ def take(model: Any, way: str) -> str:
             parts = asyncio.run(taken())
         else:
             parts = [model.invoke("Hi")] if way == "invoke" else list(model.stream("Hi"))
-    except Exception as error:  # noqa: BLE001 - as a node does
+    except Exception as error:
         return engine_failure(error, "reflect").message
     return "".join(str(part.text) for part in parts)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from pydantic import AfterValidator, Field, model_validator
 
 from ddxgraph.common.errors import GateError, LoopError, TrainConfigError
+from ddxgraph.common.files import real
 from ddxgraph.common.toml import Settings, explained_toml, read_toml, settings_of
 from ddxgraph.graph.budget import Budget
 from ddxgraph.nodes.strategies import GRAPH, known_strategy
@@ -234,7 +235,7 @@ def base_model_of(path: Path, name: str) -> str:
     """The base model that a configuration file names: see `LoopFile.base_model`."""
     folder = placed(path, name)
     if folder.is_dir():
-        return str(folder.resolve())
+        return str(real(folder))
     if name.startswith((".", "/", "~")):
         raise LoopError(f"{path}: base_model: no folder {str(folder)!r}")
     return name

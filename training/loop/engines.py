@@ -12,6 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from typing_extensions import override
 
 from ddxgraph.common.errors import EndpointError
+from ddxgraph.common.files import real
 from ddxgraph.serving.adapters.canary import CanarySet, read_canaries
 from ddxgraph.serving.adapters.files import Adapter, read_adapter
 from ddxgraph.serving.adapters.liveness import CANARY_TIMEOUT_S, Liveness, verify_merged
@@ -148,7 +149,7 @@ class OwnServer:
 def flags(settings: EngineSettings, train: TrainConfig) -> Sequence[str]:
     """More flags for vLLM: the user's, and the chat template with which the adapters are trained."""
     template = train.data.chat_template
-    ours = [] if template is None else ["--chat-template", str(template.resolve())]
+    ours = [] if template is None else ["--chat-template", str(real(template))]
     return [*ours, *settings.extra]
 
 

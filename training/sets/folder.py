@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TextIO
 from ddxgraph.batch.folder import MANIFEST
 from ddxgraph.batch.manifest import changes_between
 from ddxgraph.common.errors import JourneySetError
-from ddxgraph.common.files import sha256_of, sync_folder
+from ddxgraph.common.files import real, sha256_of, sync_folder
 from ddxgraph.training.sets.manifest import SET, SetFile, SetManifest, SetSettings, read_set
 
 State = Literal["written", "same"]
@@ -30,7 +30,7 @@ def check_place(out: Path, wanted: SetSettings, *, overwrite: bool) -> None:
         JourneySetError: it is in a run's folder, something other than a set is there, or a set with other
             settings is there and `overwrite` is not given.
     """
-    place = out.resolve()
+    place = real(out)
     for folder in (place, *place.parents):
         if (folder / MANIFEST).exists():
             raise JourneySetError(f"{out} lies in the run folder {folder}: name a folder outside of it")
@@ -109,7 +109,7 @@ def draft_folder(out: Path) -> Iterator[Path]:
     Raises:
         JourneySetError: a file cannot be written, for instance on a full disk; nothing of it stays.
     """
-    place = out.resolve()
+    place = real(out)
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
     try:
         draft.mkdir(parents=True)
@@ -162,7 +162,7 @@ def _only_a_set(out: Path) -> None:
 
 def _swap(draft: Path, out: Path, old_files: Sequence[str]) -> None:
     """Put the draft in its place; if that fails, what was there before is put back."""
-    place = out.resolve()
+    place = real(out)
     sync_folder(draft)
     if not old_files:
         if place.exists():

@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from ddxgraph.common.files import real
 from ddxgraph.common.frozen import Frozen
 from ddxgraph.training.gate.config import SIDES, Side
 from ddxgraph.training.sets.folder import changed_files
@@ -91,7 +92,7 @@ def inspect_set(folder: Path | str, *, samples: int = 5, seed: int = 0) -> Inspe
             tally.add(record)
             drawn.offer(side, line, record)
     return Inspection(
-        name=folder.resolve().name,
+        name=real(folder).name,
         manifest=manifest,
         changed=[*changed, *_added(folder, manifest)],
         all=whole.figures(),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ddxgraph.common.errors import JourneySetError, fault_of
-from ddxgraph.common.files import read_regular
+from ddxgraph.common.files import read_regular, real
 from ddxgraph.common.frozen import Frozen
 from ddxgraph.training.gate.config import SIDES, GateConfig, Side
 from ddxgraph.training.gate.report import JSON, MARKDOWN, InputReport
@@ -169,9 +169,9 @@ def read_set(folder: Path) -> SetManifest:
             f"{folder / SET} is not that of a set of version {SET_VERSION} ({fault_of(error)}): make the set "
             "again in another folder"
         ) from None
-    place = folder.resolve()
+    place = real(folder)
     for name in (SET, *manifest.files):
-        if (folder / name).is_symlink() and not (folder / name).resolve().is_relative_to(place):
+        if (folder / name).is_symlink() and not real(folder / name).is_relative_to(place):
             raise JourneySetError(
                 f"{folder / name} is a link out of the folder: copy the set with its files (`cp -rL`)"
             )

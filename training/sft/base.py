@@ -12,6 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ddxgraph.common.errors import TrainConfigError, TrainingDataError, TrainingError
+from ddxgraph.common.files import read_input
 from ddxgraph.training.sft.config import TrainConfig
 
 
@@ -60,7 +61,7 @@ def template_of(config: TrainConfig) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_text(encoding="utf-8")
+        return read_input(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise TrainConfigError(f"data.chat_template: cannot read {path}: {error}") from None
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ddxgraph.batch.manifest import changes_between
 from ddxgraph.common.errors import TrainingError
-from ddxgraph.common.files import FolderBusy, folder_held, read_regular, sha256_of, write_whole
+from ddxgraph.common.files import FolderBusy, folder_held, read_regular, real, sha256_of, write_whole
 from ddxgraph.training.sets.manifest import SetManifest, data_file
 from ddxgraph.training.sft.checkpoints import newest, settle
 from ddxgraph.training.sft.config import TrainConfig
@@ -82,7 +82,7 @@ def base_digest(folder: Path) -> str:
 
 def work_folder(out: Path) -> Path:
     """Folder of a training's checkpoints until its adapter is complete."""
-    place = out.resolve()
+    place = real(out)
     return place.with_name(f"{place.name}.training")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ddxgraph.common.errors import TrainingError
+from ddxgraph.common.files import real
 from ddxgraph.common.offline import need_hub
 
 
@@ -29,7 +30,7 @@ def merge(adapter: Path, base: str, out: Path) -> Path:
     if out.exists():
         raise TrainingError(f"{out} exists: name another --out, or delete it")
     model, tokenizer = _merged(adapter, base)
-    place = out.resolve()
+    place = real(out)
     draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
     try:
         draft.mkdir(parents=True)

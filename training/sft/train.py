@@ -24,6 +24,7 @@ from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
 from ddxgraph.common.errors import Stopped, TrainConfigError, TrainingError
+from ddxgraph.common.files import real
 from ddxgraph.graph.trace import code_version
 from ddxgraph.training.sets.manifest import SetManifest
 from ddxgraph.training.sft.base import (
@@ -411,4 +412,4 @@ def _publish(
         finish(draft, list(dict.fromkeys(learnt.prompts))[: card.job.config.watch.canaries])
     if out.exists():
         out.rmdir()  # empty: see `done_already`
-    draft.rename(out.resolve())
+    draft.rename(real(out))

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES
 from ddxgraph.batch.tracefile import parse_trace, record_of
 from ddxgraph.common.errors import TraceFileError
+from ddxgraph.common.files import open_regular, real
 from ddxgraph.common.jsonl import is_whole
 from ddxgraph.graph.trace import Trace
 from ddxgraph.view.data.row import Judge, Judged, TraceRow, row_of
@@ -42,7 +43,7 @@ def read_trace(entry: Entry) -> Trace:
     """
     path, start, length = entry.place
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(start)
             line = file.read(length)
     except OSError as error:
@@ -66,7 +67,7 @@ class TraceBook:
 
     def __init__(self, source: Path, judge: Judge | None = None) -> None:
         self.source = source
-        self.name: Final = source.resolve().name.removesuffix(".jsonl")
+        self.name: Final = real(source).name.removesuffix(".jsonl")
         self._paths = _files(source)
         self._judge = judge
         self._read = dict.fromkeys(self._paths, 0)
@@ -125,7 +126,7 @@ class TraceBook:
         try:
             if not path.exists():
                 return
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 file.seek(self._read[path])
                 for line in file:
                     if not line.endswith(b"\n") and not is_whole(line):  # still being written

@@ -109,6 +109,8 @@ class _Cleaned(NamedTuple):
             yield segment if segment.control else segment._replace(text=harmless(segment.text))
 
 
+if not os.environ.get("COLUMNS", "1").strip("0"):  # Rich would write nothing into no width
+    del os.environ["COLUMNS"]
 STDERR: Final = Console(file=cast(IO[str], _Stderr()), stderr=True, highlight=False)
 STDOUT: Final = Console(highlight=False, soft_wrap=True)
 STDERR.push_render_hook(_Harmless())

@@ -14,6 +14,7 @@ from ddxgraph.cli.commands import group
 from ddxgraph.cli.serving.serve import split_pair
 from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, show_json, spoken
 from ddxgraph.common.errors import BadInput, EndpointError
+from ddxgraph.common.files import read_input
 
 if TYPE_CHECKING:
     from ddxgraph.serving.adapters.canary import Agreement, CanarySet
@@ -172,7 +173,7 @@ def _made(adapter: "Adapter", base: str | None, prompts: Path | None) -> "Canary
 
 def _read(prompts: Path) -> list[str]:
     try:
-        text = prompts.read_text(encoding="utf-8")
+        text = read_input(prompts).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"cannot read {prompts} as UTF-8 text: {error}") from error
     lines = [line for line in text.splitlines() if line.strip()]
