@@ -3,7 +3,12 @@
 Apart because every room has such records, and nothing else in `common` is about them.
 """
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Int64 = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+"""A number that tables and floats can hold, whoever wrote the file."""
 
 
 class Frozen(BaseModel):

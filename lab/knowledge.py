@@ -44,7 +44,7 @@ def read_knowledge(content: bytes) -> Knowledge:
     """
     try:
         known = knowledge_of(json.loads(content), phrases())
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         known = None
     if not known or not known.conditions:
         raise KnowledgeError(f"this is no {CONDITIONS_FILE} of DDXPlus' English release")

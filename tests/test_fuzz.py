@@ -50,7 +50,7 @@ GOLDEN, CORPUS, BENCHMARK = (
     ROOT / "benchmarks" / "fuzz.py",
 )
 TIMES = int(os.environ.get("DDXGRAPH_FUZZ", "1"))
-FILES = 120 * TIMES
+FILES = 800 * TIMES
 """Files for each reader."""
 COMMANDS = 200 * TIMES
 MOST_S = 5.0

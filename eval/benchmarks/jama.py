@@ -48,7 +48,7 @@ OBTAIN: Final = (
 _TEST_URLS: Final = "jama-test-urls.digests"
 _DIGEST_CHARS: Final = 12
 _SCHEME: Final = re.compile(r"^[a-z]+://(?:www\.)?")
-_ARTICLE: Final = re.compile(r"jamanetwork\.com/.*/(\d+)")
+_ARTICLE: Final = re.compile(r"jamanetwork\.com/.*/(\d{1,18})")
 _FIGURE: Final = re.compile(r"\b(?:figures?|images?|photographs?|pictures?)\b|\bfigs?\.", re.IGNORECASE)
 _LABEL: Final = re.compile(r"^\(?([A-E])\s*[.):]\s+")
 _YES: Final = frozenset({"yes", "true", "1", "y"})
@@ -300,7 +300,7 @@ def _test_list(path: Path, *, required: bool) -> list[str] | None:
         return None
     try:
         listed = json.loads(_bytes_of(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         listed = None
     if not isinstance(listed, list) or {url_digest(str(url)) for url in listed} != listed_urls():
         raise BenchmarkError(
@@ -324,14 +324,14 @@ def _records(content: bytes, source: Path) -> Iterator[dict[str, Any]]:
             f"{source} has not the columns {', '.join(lacking)}; give the scraper's jama_raw.csv or jama_raw.json"
         )
     for record in table:
-        yield {name: _cell(value) for name, value in record.items() if name}
+        yield dict.fromkeys(_COLUMNS, "") | {name: _cell(value) for name, value in record.items() if name}
 
 
 def _cell(value: Any) -> Any:
-    """A cell as text; pandas writes NaN for an empty one."""
+    """A cell as text that can be written; pandas writes NaN for an empty one."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return str(value).strip() if isinstance(value, str | int) else value
+    return str(value).strip().encode("utf-8", "replace").decode() if isinstance(value, str | int) else value
 
 
 def _items(given: Iterable[Mapping[str, Any]], rejected: list[Rejected]) -> Iterator[_Item]:

@@ -92,8 +92,8 @@ def _check_files(folder: Path) -> None:
 def _config(path: Path) -> Mapping[str, Any]:
     try:
         config = json.loads(read_regular(path))
-    except ValueError as error:
-        raise AdapterError(f"{path} is no JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise AdapterError(f"{path} is no JSON that can be read: {error}") from error
     if not isinstance(config, Mapping) or config.get("peft_type") != "LORA":
         kind = config.get("peft_type") if isinstance(config, Mapping) else None
         raise AdapterError(f"{path}: peft_type is {kind!r}; only LoRA adapters can be served")

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from ddxgraph.common.errors import SampleFileError, fault_of
 from ddxgraph.common.files import open_regular
-from ddxgraph.common.frozen import Frozen
+from ddxgraph.common.frozen import Frozen, Int64
 from ddxgraph.graph.routing import Trigger
 from ddxgraph.nodes.call.usage import Usage
 from ddxgraph.training.gate.reasons import Note
@@ -44,9 +44,9 @@ _ARROW: Final = {str: "string", bool: "bool", int: "int64"}
 class Tokens(Frozen):
     """What the engine counted over a trace."""
 
-    calls: int
-    prompt: int
-    completion: int
+    calls: Int64
+    prompt: Int64
+    completion: Int64
     estimated: bool
     """Estimated from the text's length, because the engine did not count."""
 

@@ -185,7 +185,7 @@ def done_already(out: Path, job: TrainingJob) -> bool:
         raise TrainingError(f"{out} exists and is not an adapter of `ddxgraph train`: choose another --out")
     try:
         there = json.loads(read_regular(card))["job"]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         raise TrainingError(f"{card} cannot be read: choose another --out, or delete the folder") from None
     if changes := _changes(there, job):
         raise TrainingError(f"{out} exists and holds another adapter: {changes}; choose another --out")

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from pydantic import AfterValidator
 
 from ddxgraph.common.errors import CompileError
-from ddxgraph.common.frozen import Frozen
+from ddxgraph.common.frozen import Frozen, Int64
 from ddxgraph.graph.conversation import assemble
 from ddxgraph.graph.generation import generation_prompts
 from ddxgraph.graph.routing import Trigger
@@ -44,18 +44,18 @@ class Origin(Frozen, Generic[TokensT]):
     """The trace's id."""
     case: str
     """The case's id."""
-    sample: int
+    sample: Int64
     """Which sample of the case the trace was, from 0."""
     source: str
     """Of the case; may be empty."""
     split: str
     """Of the case in its source, not of a set; may be empty."""
     style: StyleName
-    seed: int
+    seed: Int64
     """Of the wording."""
-    tries: int | None
+    tries: Int64 | None
     """Most tries of each on-path node that the text tells; None: all of them."""
-    part: int
+    part: Int64
     """Which of the trace's conversations, from 0; always 0 but for `graph` after a compaction."""
     prompt_hash: str
     """Of the prompt set that the sample answers: that of its style's strategy; for `graph` the trace's own."""
@@ -63,11 +63,11 @@ class Origin(Frozen, Generic[TokensT]):
     """The model that made the journey."""
     adapter: str | None
     adapter_sha256: str | None
-    triggers: Mapping[Trigger, int]
+    triggers: Mapping[Trigger, Int64]
     """Trigger to the number of moves that it made. `gold` or `label`: an answer key had a part in the trace."""
-    backtracks: int
+    backtracks: Int64
     """Backtracks of the trace."""
-    told_backtracks: int
+    told_backtracks: Int64
     """Backtracks that the text tells: fewer under the tree rule, none in a control."""
     tokens: TokensT
     """What the engine counted over the trace. For the sample's own length, tokenise it."""
