@@ -1,5 +1,6 @@
 """Trace files: one trace a line."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import from_json
 
 from ddxgraph.common.errors import TraceFileError
+from ddxgraph.common.files import make_folder
 from ddxgraph.common.jsonl import LineFile, LineLog, line_of
 from ddxgraph.graph.trace import Trace
 
@@ -128,6 +130,25 @@ def append_trace(path: Path, trace: Trace) -> None:
     """
     with TraceLog(path) as log:
         log.append([line_of(trace)])
+
+
+def check_appendable(path: Path) -> None:
+    """Check that traces can be appended to a file, before the work is done whose trace it is to hold.
+
+    A file that is missing is not made; its folder is.
+
+    Raises:
+        TraceFileError: see `TraceLog`.
+    """
+    if path.exists():
+        TraceLog(path).close()
+        return
+    try:
+        make_folder(path.parent)
+    except OSError as error:
+        raise TraceFileError(f"cannot write {path}: {error.strerror or error}") from None
+    if not os.access(path.parent, os.W_OK):
+        raise TraceFileError(f"cannot write {path}: its folder may not be written in")
 
 
 class TraceLog(LineLog):

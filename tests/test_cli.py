@@ -183,6 +183,46 @@ def test_a_trace_file_that_cannot_be_written_is_named(ddxgraph, server, tmp_path
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("place", ["taken/t.jsonl", "t.jsonl"])
+def test_the_trace_file_is_tried_before_the_model_is_asked(ddxgraph, tmp_path, place):
+    (tmp_path / "taken").write_text("a file where a folder should be")
+    (tmp_path / "t.jsonl").write_text("my notes")
+    with scripted_server({}) as served:
+        env = {"DDXGRAPH_BASE_URL": served.base_url}
+        done = ddxgraph("solve", "-", "--out", place, stdin=json.dumps(CASE), env=env)
+        assert served.model.requests == []
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "imported"),
+    [
+        ((), "ddxgraph.cli"),
+        ((), "typer"),
+        (("solve", "-"), "ddxgraph.graph.plan"),
+        (("solve", "-"), "langgraph.graph"),
+    ],
+)
+def test_ctrl_c_during_imports_is_no_traceback(args, imported):
+    """At any moment of them: here as the import of a module begins."""
+    script = (
+        "import builtins, runpy, sys\n"
+        "begin = builtins.__import__\n"
+        "def interrupted(name, *rest, **named):\n"
+        f"    if name == {imported!r}:\n"
+        "        raise KeyboardInterrupt\n"
+        "    return begin(name, *rest, **named)\n"
+        "builtins.__import__ = interrupted\n"
+        f"sys.argv = ['ddxgraph', *{list(args)!r}]\n"
+        "runpy.run_module('ddxgraph', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=json.dumps(CASE), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_foreign_trace_file_is_not_appended_to(ddxgraph, server, tmp_path):
     (tmp_path / "t.jsonl").write_text('{"something": "else"}\n')
     done = ddxgraph("solve", "-", "--out", "t.jsonl", stdin=json.dumps(CASE), env=server)
@@ -191,7 +231,8 @@ def test_a_foreign_trace_file_is_not_appended_to(ddxgraph, server, tmp_path):
     assert (tmp_path / "t.jsonl").read_text() == '{"something": "else"}\n'
 
 
-def test_ctrl_c_keeps_the_steps_so_far_and_says_so(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_asked_to_stop_it_keeps_the_steps_so_far_and_says_so(tmp_path, number):
     asked, released = threading.Event(), threading.Event()
 
     def hang(request: Request) -> dict[str, object]:
@@ -209,10 +250,10 @@ def test_ctrl_c_keeps_the_steps_so_far_and_says_so(tmp_path):
             text=True,
             env={**os.environ, "DDXGRAPH_BASE_URL": served.base_url},
             # A shell that runs the tests in the background has them ignore the signal, and children inherit it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
         )
         assert asked.wait(60)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, stderr = process.communicate(timeout=30)
         released.set()
     assert process.returncode == 130

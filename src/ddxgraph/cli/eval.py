@@ -1,6 +1,7 @@
 """`ddxgraph eval`: what runs scored, on the terminal, as a report, as JSON."""
 
 from collections.abc import Sequence
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,6 @@ from rich.text import Text
 
 from ddxgraph.cli import options
 from ddxgraph.cli.terminal import STDOUT, Exit, bar, fail, need, say, show_json, spoken
-from ddxgraph.common.files import real
 from ddxgraph.common.words import NOTICE, figure, interval, number, p_value, percent, points, points_interval
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
         check_folder(report)
     folders = _folders(runs, baseline)
     scored = _scored(folders, cases, judge, quiet)
-    first = next((run for run in scored if baseline and real(run.path) == real(baseline)), None)
+    first = next((run for run in scored if baseline and realpath(run.path) == realpath(baseline)), None)
     with bar("computing", quiet) as update:
         evaluation = compare(scored, baseline=first, seed=seed, progress=update)
     if report:
@@ -77,9 +77,9 @@ def evaluate(  # noqa: PLR0917 - one parameter an option
 def _folders(runs: Sequence[Path], baseline: Path | None) -> list[Path]:
     """The folders, each once; the baseline among them, first if it was not named."""
     wanted = list(runs)
-    if baseline and real(baseline) not in {real(run) for run in runs}:
+    if baseline and realpath(baseline) not in {realpath(run) for run in runs}:
         wanted.insert(0, baseline)
-    return list({real(run): run for run in reversed(wanted)}.values())[::-1]
+    return list({realpath(run): run for run in reversed(wanted)}.values())[::-1]
 
 
 def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quiet: bool) -> "list[ScoredRun]":
@@ -90,7 +90,7 @@ def _scored(folders: Sequence[Path], cases: Path | None, judge: str | None, quie
     scored = []
     for folder in folders:
         own = None if manifest_of(folder).selection else file  # a benchmark's cases come from the data folder
-        with bar(real(folder).name, quiet) as update:
+        with bar(Path(realpath(folder)).name, quiet) as update:
             scored.append(score_run(folder, own, judge=options.selected_judge(judge), progress=update))
     return scored
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ddxgraph.cli import options
+from ddxgraph.cli.signals import stopped_as_ctrl_c
 from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, say, show_json, spoken
 from ddxgraph.common.errors import BadInput, CheckpointError
 
@@ -50,15 +51,19 @@ def solve(  # noqa: PLR0917 - one parameter an option
     On a terminal, the path, the differential and the call in flight are shown live below the steps; in a pipe,
     the steps alone. If --out already holds the trace, it is shown from there and not computed again.
 
+    Ctrl-C (or a batch system's stop) saves the steps so far in --out.
+
     Exit code: 0 answered, 1 not answered, 2 bad input, 130 interrupted.
     """
-    from ddxgraph.batch.tracefile import find_trace
+    from ddxgraph.batch.tracefile import check_appendable, find_trace
     from ddxgraph.graph.budget import Budget
     from ddxgraph.graph.plan import plan
     from ddxgraph.nodes.settings import Sampling
     from ddxgraph.view.terminal.live import LiveJourney
 
     entry = _entry(case, text, option or [])
+    if out:
+        check_appendable(out)
     settled = plan(
         options.connected(base_url, model, concurrency=1, quiet=quiet),
         budget=Budget(max_tokens=max_tokens, max_calls=max_calls, max_backtracks=max_backtracks),
@@ -72,7 +77,8 @@ def solve(  # noqa: PLR0917 - one parameter an option
                 asyncio.run(_forget(checkpoints, known))
         _finish(entry, known, as_json)
     view = None if quiet else LiveJourney(STDERR, entry.case, settled.strategy.budget)
-    trace = asyncio.run(_walk(settled, entry.case, view, out, checkpoints))
+    with stopped_as_ctrl_c():  # a batch system's stop keeps the steps too
+        trace = asyncio.run(_walk(settled, entry.case, view, out, checkpoints))
     _finish(entry, trace, as_json)
 
 

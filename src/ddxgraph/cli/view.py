@@ -12,7 +12,6 @@ from ddxgraph.cli import options
 from ddxgraph.cli.cases import gold_answers
 from ddxgraph.cli.terminal import bar, need, say, spoken
 from ddxgraph.common.errors import BadInput, PortTaken
-from ddxgraph.common.files import real
 
 if TYPE_CHECKING:
     from ddxgraph.view.data.tracebook import Entry, TraceBook
@@ -83,7 +82,7 @@ def view(  # noqa: PLR0917 - one parameter an option
         raise BadInput(f"cannot write the page: {error.strerror or error}{where}") from error
     typer.echo(str(page))
     if open_:
-        webbrowser.open(real(page).as_uri())
+        webbrowser.open(page.absolute().as_uri())
 
 
 def _book(source: Path, cases: Path | None, quiet: bool) -> "TraceBook":

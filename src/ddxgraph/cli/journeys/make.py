@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,6 @@ from ddxgraph.cli.journeys.inspect import inspect
 from ddxgraph.cli.journeys.result import complain, print_gate, print_set, to_json
 from ddxgraph.cli.terminal import STDOUT, bar, need, show_json, spoken
 from ddxgraph.common.errors import BadInput, fault_of
-from ddxgraph.common.files import real
 from ddxgraph.common.words import NOTICE
 from ddxgraph.training.sets.forms import form_names, form_of
 from ddxgraph.training.styles.registry import check_tries, rewritten_styles, style_names, style_of
@@ -202,5 +202,5 @@ def _sources(runs: Sequence[Path], cases: Path | None) -> "list[RunSource]":
     from ddxgraph.training.source import RunSource
 
     file = CaseFile(cases) if cases else None
-    folders = {real(run): run for run in reversed(runs)}.values()
+    folders = {realpath(run): run for run in reversed(runs)}.values()
     return [RunSource(run, None if manifest_of(run).selection else file) for run in folders]

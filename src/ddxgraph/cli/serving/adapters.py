@@ -14,7 +14,6 @@ from ddxgraph.cli.commands import group
 from ddxgraph.cli.serving.serve import split_pair
 from ddxgraph.cli.terminal import STDERR, STDOUT, Exit, fail, say, show_json, spoken
 from ddxgraph.common.errors import BadInput, EndpointError
-from ddxgraph.common.files import read_input
 
 if TYPE_CHECKING:
     from ddxgraph.serving.adapters.canary import Agreement, CanarySet
@@ -172,6 +171,8 @@ def _made(adapter: "Adapter", base: str | None, prompts: Path | None) -> "Canary
 
 
 def _read(prompts: Path) -> list[str]:
+    from ddxgraph.common.files import read_input
+
     try:
         text = read_input(prompts).decode()
     except (OSError, UnicodeDecodeError) as error:
