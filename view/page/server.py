@@ -17,6 +17,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ddxgraph.common.errors import PortTaken, TraceFileError
 from ddxgraph.common.words import count
@@ -39,6 +40,8 @@ _NOTHING_RUNS: Final = "default-src 'none'; sandbox"
 """Policy of what the page fetches: opened directly, it runs nothing."""
 
 _GRACE_S: Final = 2
+_SILENCE_S = 10.0
+"""A connection over which no whole request has come for so long, or twice that, is dropped."""
 """Seconds that pending responses have to finish."""
 
 
@@ -195,6 +198,26 @@ def listen(port: int) -> socket.socket:
     return opened
 
 
+class _Impatient(H11Protocol):
+    """uvicorn's protocol, which alone would wait for ever for the rest of a request."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See `asyncio.Protocol`."""
+        super().connection_made(transport)
+        self.loop.call_later(_SILENCE_S, self._look, None)
+
+    def _look(self, before: object) -> None:
+        """Drop the connection if it waits for a request, and for the same one as at the last look."""
+        if self.transport.is_closing():
+            return
+        waits = self.cycle is None or self.cycle.response_complete
+        now = (self.cycle, waits)
+        if waits and (before == now or self.cycle is None):
+            self.transport.close()
+        else:
+            self.loop.call_later(_SILENCE_S, self._look, now)
+
+
 def serve_view(
     book: TraceBook, opened: socket.socket, *, token: str, blind: bool, ready: Callable[[], None]
 ) -> None:
@@ -212,6 +235,7 @@ def serve_view(
         log_level="error",
         access_log=False,
         lifespan="off",
+        http=_Impatient,
         timeout_graceful_shutdown=_GRACE_S,
     )
     with suppress(KeyboardInterrupt):  # uvicorn shuts down, then raises it again

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -436,6 +439,45 @@ def test_a_port_that_is_taken_is_said():
             listen(port)
         assert f"cannot listen on port {port}" in str(caught.value.strerror)
         assert "name another, or 0" in str(caught.value.strerror)
+
+
+SERVING = """
+import sys
+from pathlib import Path
+from ddxgraph.view.data.tracebook import TraceBook
+from ddxgraph.view.page import server
+server._SILENCE_S = 0.2
+with server.listen(0) as opened:
+    print(opened.getsockname()[1], flush=True)
+    server.serve_view(TraceBook(Path(sys.argv[1])), opened, token="t", blind=False, ready=lambda: None)
+"""
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: ",
+        b"GET /?token=t HTTP/1.1\r\n\r\nGET /",
+    ],
+)
+def test_a_connection_whose_request_never_ends_is_dropped_and_others_are_served(folder, begun):
+    serving = subprocess.Popen(
+        [sys.executable, "-c", SERVING, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        port = int(serving.stdout.readline())
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as half:
+            half.sendall(begun)
+            while half.recv(65_536):  # until the server closes it; a timeout would be an error
+                pass
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as whole:
+            whole.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            assert whole.recv(65_536).startswith(b"HTTP/1.1 403")
+    finally:
+        serving.kill()
+        serving.wait()
 
 
 def test_what_is_no_run_is_said(tmp_path):
