@@ -204,7 +204,8 @@ def everywhere(trace: Trace, text: str, **fields: Any) -> Trace:
     """
     record = trace.model_dump(mode="json")
     _put(record, text)
-    record["case"]["id"] = text[:200]
+    record["case"]["id"] = record["case"]["split"] = text[:200]
+    record["case"]["source"] = text[:2_000]
     record["case"]["options"] = {letter: text[:1_999] + letter for letter in trace.case.options}
     record["id"] = f"{text[:40]}/../?#%{trace.id}"
     return Trace.model_validate({**record, **fields})

@@ -265,8 +265,7 @@ log.append([line])
 def test_a_write_that_fails_midway_leaves_the_file_as_it_was_and_can_be_done_again(tmp_path):
     """A limit on the size of files lets half of the write through, as a disk does that is filling up."""
     path = file_of(tmp_path, FIRST)
-    line = SECOND.decode().rstrip("\n")
-    filling = child(FILLING, str(path), line)
+    filling = child(FILLING, str(path), PLAIN[2])
     said, size = filling.communicate(timeout=60)[0].splitlines()
     assert filling.returncode == 0
     assert said.startswith(f"cannot write {path}: File too large; 2 traces were not saved")

@@ -24,6 +24,7 @@ from langchain_core.messages import AIMessage
 
 from ddxgraph import Trace, build_graph, solve
 from ddxgraph.common.errors import RewritesUnfinished
+from ddxgraph.common.jsonl import split_checksum
 from ddxgraph.nodes.settings import Sampling
 from ddxgraph.prompts.library import PromptSet
 from ddxgraph.testing import Request, ScriptedChatModel
@@ -211,7 +212,8 @@ def test_again_asks_nothing_and_changes_nothing(drafts, tmp_path):
 def test_what_is_on_record_is_checked_again(drafts, tmp_path):
     passed(drafts[:1], rewriting(careful), tmp_path)
     path = tmp_path / REWRITES
-    path.write_text(path.read_text().replace("Influenza", "Gout"))
+    record, _ = split_checksum(path.read_bytes().replace(b"Influenza", b"Gout"))
+    path.write_bytes(record + b"\n")
     chosen = rewriting(careful)
     one = passed(drafts[:1], chosen, tmp_path)[drafts[0].trace]
     assert (one.accepted, one.tries, len(requests_of(chosen))) == (True, 2, 1)
