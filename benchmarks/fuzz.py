@@ -4,7 +4,7 @@ Each command gets a sound input of which one file was changed (bits, cuts, other
 place; see `tests/mutations.py`), and an environment in which some variables are odd. It runs in a process of its
 own. A fault is a traceback, an exit code that is none of the command's, more than 30 s, or more than 2 GiB.
 
-    python benchmarks/fuzz.py [--count 2000] [--seed 0] [--keep FOLDER]
+    python benchmarks/fuzz.py [--count 2000] [--seed 0] [--begin 0] [--keep FOLDER]
 
 Prints JSON; exits with 1 if there was a fault. The inputs of faults are kept in FOLDER.
 """
@@ -261,11 +261,11 @@ def fault_of(end: Ended) -> str:
     return "" if end.code in {0, 130} or end.said.strip() else "no word"
 
 
-def measure(count: int, seed: int, keep: Path | None) -> dict[str, Any]:
+def measure(begin: int, count: int, seed: int, keep: Path | None) -> dict[str, Any]:
     by_command, by_code, faults = Counter[str](), Counter[int](), []
     slowest, largest = 0.0, 0
     with scripted_server(STRAIGHT, record=False) as server:
-        for number in range(count):
+        for number in range(begin, begin + count):
             dice = Random(f"{seed}|{number}")
             name = list(COMMANDS)[number % len(COMMANDS)]
             room = Path(tempfile.mkdtemp(prefix="fuzz-"))
@@ -304,11 +304,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--count", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--begin", type=int, default=0, help="Number of the first input: repeats a fault.")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     for name in [name for name in os.environ if name.startswith("DDXGRAPH_")]:
         del os.environ[name]
-    measured = measure(given.count, given.seed, given.keep)
+    measured = measure(given.begin, given.count, given.seed, given.keep)
     print(json.dumps(measured))
     sys.exit(1 if measured["faults"] else 0)
 

@@ -205,6 +205,11 @@ class PortTaken(OSError, BadInput):  # noqa: N818 - reads as what happened
 # Wording
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's error says; its name where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def fault_of(error: "ValidationError", whole: str = "") -> str:
     """The first thing that pydantic found wrong, in one line.
 

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ddxgraph.common.errors import AdapterError
+from ddxgraph.common.errors import AdapterError, first_line
 from ddxgraph.common.extras import install
 from ddxgraph.common.offline import need_hub
 from ddxgraph.serving.adapters.canary import PROMPTS, TOKENS, Canary, CanarySet, Continuation
@@ -79,23 +79,19 @@ def _load(adapter: Adapter, base_model: str) -> tuple[Any, Any]:
         # A call takes from here what it leaves open: an end-of-text token would cut continuations short.
         base.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         tokenizer = AutoTokenizer.from_pretrained(base_model, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # transformers raises what its parts do
         raise AdapterError(
-            f"cannot load the base model {base_model!r}: {_first_line(error)}; name a folder or a hub's id with "
+            f"cannot load the base model {base_model!r}: {first_line(error)}; name a folder or a hub's id with "
             "--base"
         ) from error
+    stored = put(adapter)  # the store holds no pickle that PEFT could load instead
     try:
-        # From the store, which holds no pickle that PEFT could load instead.
-        return PeftModel.from_pretrained(base, put(adapter)).eval(), tokenizer
-    except (RuntimeError, ValueError) as error:
+        return PeftModel.from_pretrained(base, stored).eval(), tokenizer
+    except Exception as error:  # PEFT too
         raise AdapterError(
-            f"the adapter in {adapter.folder} does not fit {base_model!r}: {_first_line(error)}; name the model "
+            f"the adapter in {adapter.folder} does not fit {base_model!r}: {first_line(error)}; name the model "
             "that it was trained on with --base"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
 
 
 def _encode(tokenizer: Any, prompt: str) -> list[int]:

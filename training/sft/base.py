@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from ddxgraph.common.errors import TrainConfigError, TrainingDataError, TrainingError
+from ddxgraph.common.errors import TrainConfigError, TrainingDataError, TrainingError, first_line
 from ddxgraph.common.files import read_input
 from ddxgraph.training.sft.config import TrainConfig
 
@@ -41,7 +41,7 @@ def tokenizer_of(base: Base) -> Any:
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # transformers raises what its parts do
         raise _not_loaded(base, error) from error
     if not tokenizer.is_fast:
         raise TrainingDataError(
@@ -104,7 +104,7 @@ def adapted_model(config: TrainConfig, base: Base, start: Start | None) -> Any:
             use_safetensors=True,
             trust_remote_code=False,
         )
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # transformers raises what its parts do
         raise _not_loaded(base, error) from error
     if start:
         return _continued(model, start.path, config)
@@ -119,15 +119,15 @@ def adapted_model(config: TrainConfig, base: Base, start: Start | None) -> Any:
     try:
         return get_peft_model(model, adapter)
     except ValueError as error:
-        raise TrainConfigError(f"lora.modules: {str(error).splitlines()[0]}") from None
+        raise TrainConfigError(f"lora.modules: {first_line(error)}") from None
 
 
 def _continued(model: Any, start: Path, config: TrainConfig) -> Any:
     try:
         model = PeftModel.from_pretrained(model, start, is_trainable=True)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # PEFT too
         raise TrainingError(
-            f"cannot start from the adapter in {start}: {str(error).splitlines()[0]}; it must be one of this "
+            f"cannot start from the adapter in {start}: {first_line(error)}; it must be one of this "
             "base model"
         ) from error
     rank = model.peft_config["default"].r
@@ -139,7 +139,7 @@ def _continued(model: Any, start: Path, config: TrainConfig) -> Any:
 
 
 def _not_loaded(base: Base, error: Exception) -> TrainingError:
-    why = str(error).strip().split("\n", 1)[0]
+    why = first_line(error)
     return TrainingError(
         f"cannot load the base model {base.path!r}: {why}; name a folder with config.json, weights in "
         "safetensors and a tokenizer, or a hub's id"

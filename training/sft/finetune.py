@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ddxgraph.common.errors import AdapterError, TrainingError
+from ddxgraph.common.errors import AdapterError, TrainingError, first_line
 from ddxgraph.common.offline import need_hub
 from ddxgraph.serving.adapters.canary import write_canaries
 from ddxgraph.serving.adapters.files import read_adapter
@@ -106,10 +106,10 @@ def _commit(model_id: str) -> str:
 
     try:
         config = AutoConfig.from_pretrained(model_id, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # transformers raises what its parts do
         raise TrainingError(
             f"there is no base model {model_id!r}: no such folder, and the hub says "
-            f"{str(error).strip().splitlines()[0]}; name a folder, a hub's id, or smollm2"
+            f"{first_line(error)}; name a folder, a hub's id, or smollm2"
         ) from error
     return str(getattr(config, "_commit_hash", None) or "unknown")
 

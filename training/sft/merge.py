@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ddxgraph.common.errors import TrainingError
+from ddxgraph.common.errors import TrainingError, first_line
 from ddxgraph.common.files import real
 from ddxgraph.common.offline import need_hub
 
@@ -56,14 +56,11 @@ def _merged(adapter: Path, base: str) -> tuple[Any, Any]:
             base, dtype="auto", use_safetensors=True, trust_remote_code=False
         )
         tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # transformers raises what its parts do
         raise TrainingError(
-            f"cannot load the base model {base!r}: {str(error).strip().splitlines()[0]}; name a folder or a "
-            "hub id with --base"
+            f"cannot load the base model {base!r}: {first_line(error)}; name a folder or a hub id with --base"
         ) from error
     try:
         return PeftModel.from_pretrained(model, adapter).merge_and_unload(), tokenizer
-    except (OSError, RuntimeError, ValueError) as error:
-        raise TrainingError(
-            f"the adapter in {adapter} does not fit {base!r}: {str(error).strip().splitlines()[0]}"
-        ) from error
+    except Exception as error:  # PEFT too
+        raise TrainingError(f"the adapter in {adapter} does not fit {base!r}: {first_line(error)}") from error

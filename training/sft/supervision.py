@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from ddxgraph.common.errors import BadInput, TrainingDataError
+from ddxgraph.common.errors import BadInput, TrainingDataError, first_line
 from ddxgraph.nodes.call.systemturn import joined
 from ddxgraph.training.styles.compile import Message
 
@@ -64,7 +64,7 @@ def check_template(tokenizer: Any, template: str | None = None) -> None:
         ) from None
     except Exception as error:  # whatever Jinja raises
         raise TrainingDataError(
-            f"the chat template fails on an ordinary conversation ({str(error).splitlines()[0]}); name another "
+            f"the chat template fails on an ordinary conversation ({first_line(error)}); name another "
             "Jinja file with data.chat_template"
         ) from None
 

@@ -23,7 +23,7 @@ from transformers import PrinterCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from ddxgraph.common.errors import Stopped, TrainConfigError, TrainingError
+from ddxgraph.common.errors import Stopped, TrainConfigError, TrainingError, first_line
 from ddxgraph.common.files import real
 from ddxgraph.graph.trace import code_version
 from ddxgraph.training.sets.manifest import SetManifest
@@ -178,7 +178,7 @@ def _in_words(work: Path) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"the device has too little memory ({str(error).splitlines()[0]}): lower data.max_tokens or "
+            f"the device has too little memory ({first_line(error)}): lower data.max_tokens or "
             "optimization.micro_batch_size, or switch machine.gradient_checkpointing on"
         ) from error
     except (OSError, SafetensorError) as error:
@@ -190,7 +190,7 @@ def _in_words(work: Path) -> Iterator[None]:
 
 
 def _unwritten(work: Path, error: Exception) -> TrainingError:
-    why = getattr(error, "strerror", None) or str(error).splitlines()[0]
+    why = getattr(error, "strerror", None) or first_line(error)
     if isinstance(error, RuntimeError) and shutil.disk_usage(work).free < _LITTLE:  # torch gives no reason
         why = "No space left on device"
     return TrainingError(

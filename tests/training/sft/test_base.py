@@ -2,13 +2,16 @@
 
 import ast
 import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 from bytellama import byte_llama
+from mutations import mutated
 
-from ddxgraph.common.errors import TrainingError
+from ddxgraph.common.errors import TrainConfigError, TrainingDataError, TrainingError
 from ddxgraph.training.sft.base import Base, adapted_model, tokenizer_of
 from ddxgraph.training.sft.config import train_config
 from ddxgraph.training.sft.job import base_digest
@@ -43,6 +46,24 @@ def test_code_of_a_base_model_is_never_run(hostile):
         with suppress(TrainingError):  # or loaded by the library's own class, without that code
             load(base)
         assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
+)
+def test_a_damaged_base_model_is_refused_in_a_sentence(tmp_path, name):
+    config = train_config({"preset": "tiny-test"}, "here")
+    sound = byte_llama(tmp_path / "sound")
+    refused = 0
+    for number in range(12):
+        folder = Path(shutil.copytree(sound, tmp_path / str(number)))
+        (folder / name).write_bytes(mutated((folder / name).read_bytes(), Random(f"{name}|{number}")))
+        for load in (tokenizer_of, lambda base: adapted_model(config, base, None)):
+            try:
+                load(Base(str(folder), "sha"))
+            except (TrainingError, TrainingDataError, TrainConfigError):
+                refused += 1
+    assert refused
 
 
 def test_the_digest_of_a_base_model_covers_code_that_lies_in_it(tmp_path):
