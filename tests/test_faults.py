@@ -16,7 +16,7 @@ FAULTS = {
     "read_only_folder": "cannot write in .*run: Permission denied",
     "read_only_parent": "cannot write in .*run: Permission denied",
     "read_only_file_system": "cannot write in .*run: Read-only file system",
-    "corrupt_line": "traces.jsonl, line 2: not a trace of version 1",
+    "corrupt_line": "traces.jsonl, line 2: it has changed since it was saved",
 }
 
 pytestmark = pytest.mark.slow
