@@ -100,5 +100,7 @@ def _can_be(reported: UsageMetadata, message: AIMessage, prompt: Sequence[BaseMe
     spent, written = reported["input_tokens"], reported["output_tokens"]
     if spent <= 0 or written < 0 or (written == 0 and str(message.text)):
         return False
+    if spent <= _TEMPLATE_TOKENS:  # without measuring the prompt, which takes longer than all else here
+        return True
     size = sum(len(str(m.text).encode("utf-8", "replace")) for m in prompt)
     return spent <= size + _TEMPLATE_TOKENS
