@@ -122,6 +122,11 @@ def parse_trace(line: bytes, where: str) -> Trace:
     return _FILE.parsed(line, Trace, where)
 
 
+def is_foreign(tail: bytes) -> bool:
+    """Whether what stands behind the last newline is neither a trace nor the beginning of one."""
+    return _FILE.ending(tail) == "foreign"
+
+
 def append_trace(path: Path, trace: Trace) -> None:
     """Append a trace as one line, and wait until it is on the disk; several processes may, in turn.
 
@@ -133,9 +138,9 @@ def append_trace(path: Path, trace: Trace) -> None:
 
 
 def check_appendable(path: Path) -> None:
-    """Check that traces can be appended to a file, before the work is done whose trace it is to hold.
+    """Check that a trace can be appended to a file, before the work that produces the trace begins.
 
-    A file that is missing is not made; its folder is.
+    A missing file is not created, but its folder is.
 
     Raises:
         TraceFileError: see `TraceLog`.

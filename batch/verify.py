@@ -4,22 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import computed_field
 
 from ddxgraph.batch.folder import ERRORS, MANIFEST, TRACES, read_manifest
-from ddxgraph.batch.tracefile import BEGINNING, parse_trace
+from ddxgraph.batch.tracefile import is_foreign, parse_trace
 from ddxgraph.common.errors import DdxgraphError, RunFolderError
 from ddxgraph.common.files import open_regular
+from ddxgraph.common.frozen import Frozen
 from ddxgraph.common.jsonl import checksum_of, is_whole, split_checksum
 
 _MOST_FAULTS: Final = 1000
 """Faults of one file that are kept; the rest is counted."""
 
 
-class FileCheck(BaseModel):
+class FileCheck(Frozen):
     """What was found in a file."""
-
-    model_config = ConfigDict(frozen=True)
 
     path: Path
     lines: int = 0
@@ -47,8 +46,8 @@ class _Line(NamedTuple):
 def verify(source: Path) -> list[FileCheck]:
     """Check a trace file, a run folder, or every run below a folder.
 
-    A line's checksum notices a changed value, a torn or a swapped byte. It is no signature: who changes a line on
-    purpose can give it another. Memory does not grow with the files.
+    A line's checksum notices a changed value, a torn or a swapped byte. It is no signature: anyone who changes
+    a line on purpose can replace its checksum too. Memory does not grow with the files.
 
     Args:
         source: the file or folder.
@@ -112,7 +111,7 @@ def _check(line: bytes, number: int, path: Path, *, traces: bool) -> _Line:
     record, checksum = split_checksum(line)
     state: Literal["sealed", "unsealed"] = "unsealed" if checksum is None else "sealed"
     if not line.endswith(b"\n") and not is_whole(line):
-        foreign = traces and not BEGINNING.startswith(line[: len(BEGINNING)]) and line.strip(b"\0")
+        foreign = traces and is_foreign(line)
         fault = f"{where}: it is no trace, nor the beginning of one" if foreign else ""
         return _Line(fault, "cut", len(line))
     if checksum is not None and checksum != checksum_of(record):

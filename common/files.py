@@ -69,22 +69,27 @@ def open_regular(path: Path) -> BufferedReader:
     Raises:
         OSError: it cannot be read, or is not a regular file.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    file = _opened(path)
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()
     raise _refused(path, errno.EINVAL, "it is no regular file")
 
 
-def open_input(path: Path) -> BufferedReader:
-    """Open what a user names to be read: a regular file, or a pipe out of which something comes.
+def _opened(path: Path) -> BufferedReader:
+    """Open a file without waiting for the other end, should it be a pipe."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
-    A shell gives a pipe for `<(command)`. Into one that nobody holds, nothing is ever written.
+
+def open_input(path: Path) -> BufferedReader:
+    """Open an input that a user names: a regular file, or a pipe that delivers data.
+
+    A shell gives a pipe for `<(command)`. Nothing ever arrives in a pipe that nobody writes to.
 
     Raises:
-        OSError: it cannot be read, is a device, or nothing has come out of it for 10 s.
+        OSError: it cannot be read, is a device, or delivers nothing within 10 s.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    file = _opened(path)
     mode = os.fstat(file.fileno()).st_mode
     if stat.S_ISREG(mode):
         return file

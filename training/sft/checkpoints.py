@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import pydantic
+from pydantic import ValidationError
 
 from ddxgraph.common.files import read_regular, sha256_of, write_whole
+from ddxgraph.common.frozen import Frozen
 
 SEAL: Final = "ddxgraph-seal.json"
 """Its file in a checkpoint; nothing is written into the checkpoint after it."""
@@ -19,10 +20,8 @@ DAMAGED: Final = "damaged-"
 _PATTERN: Final = "checkpoint-*"
 
 
-class Seal(pydantic.BaseModel):
+class Seal(Frozen):
     """What a checkpoint held when it was whole."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     step: int
     job_sha256: str
@@ -48,7 +47,7 @@ def flaw(checkpoint: Path, job_sha256: str) -> str:
         sealed = Seal.model_validate_json(read_regular(checkpoint / SEAL))
     except (FileNotFoundError, NotADirectoryError):
         return "it was not finished"
-    except (OSError, pydantic.ValidationError):
+    except (OSError, ValidationError):
         return f"its {SEAL} cannot be read"
     if (sealed.job_sha256, sealed.step) != (job_sha256, step_of(checkpoint)):
         return "it belongs to another training or step"
@@ -104,8 +103,9 @@ def settle(folder: Path, job_sha256: str, tell: Callable[[str], Any]) -> Path | 
             _delete(checkpoint)
             flawed.append(f"{checkpoint.name} is not resumed, and is deleted: {why}")
     whole = newest(folder)
+    outlook = f"; the training goes on from {whole.name}" if whole else ""
     for sentence in flawed:
-        tell(f"{sentence}; the training goes on from {whole.name}" if whole else f"{sentence}")
+        tell(sentence + outlook)
     if flawed and not whole:
         tell("no whole checkpoint is left: the training begins again")
     return whole

@@ -41,7 +41,7 @@ _NOTHING_RUNS: Final = "default-src 'none'; sandbox"
 
 _GRACE_S: Final = 2
 _SILENCE_S = 10.0
-"""A connection over which no whole request has come for so long, or twice that, is dropped."""
+"""A connection is dropped when no complete request arrives within this time, or at most twice this time."""
 """Seconds that pending responses have to finish."""
 
 
@@ -199,7 +199,7 @@ def listen(port: int) -> socket.socket:
 
 
 class _Impatient(H11Protocol):
-    """uvicorn's protocol, which alone would wait for ever for the rest of a request."""
+    """uvicorn's protocol, which by itself waits forever for the rest of a request."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
