@@ -57,4 +57,6 @@ def learned(at: AnyNode, now: Standpoint, output: "BaseModel") -> Standpoint:
     then = at.learn(now, output)
     if then.hypotheses is now.hypotheses and then.evidence is now.evidence and then.refuted is now.refuted:
         return then
+    if not then.hypotheses:  # a check looks at its own branch alone
+        return then
     return then._replace(credence=credence(then.hypotheses.values(), then.evidence, then.refuted))

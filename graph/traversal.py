@@ -26,6 +26,8 @@ _ENDED: Final[Mapping[Limit, EndReason]] = {
     "calls": "budget_calls",
     "backtracks": "budget_backtracks",
 }
+_TRACED: Final = ("case", "sample", "setting", "steps", "compactions", "failure", "conclusion")
+"""Keys of the state that `trace_of` reads."""
 _INTERRUPTED: Final = Failure(
     boundary="user",
     kind=FailureKind.INTERRUPTED,
@@ -188,9 +190,14 @@ async def asolve(graph: JourneyGraph, case: CaseLike, sample: int = 0, *, thread
 async def _walked(
     graph: JourneyGraph, given: Any, config: RunnableConfig | None = None, **how: Any
 ) -> Journey:
-    """The state at the end of a traversal. `ainvoke` would stream the updates too, at a cost of some 5%."""
+    """What a trace is made of, at the end of a traversal.
+
+    `ainvoke` would stream the updates too, and the whole state after every superstep: some 6% of a traversal on
+    an instant model.
+    """
     state: Any = {}
-    async for state in graph.astream(given, config, stream_mode="values", **how):  # noqa: B007
+    chunks = graph.astream(given, config, stream_mode="values", output_keys=_TRACED, **how)
+    async for state in chunks:  # noqa: B007
         pass
     return cast(Journey, state)
 

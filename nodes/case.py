@@ -22,6 +22,7 @@ _HIDES: Final = frozenset(
 """Bidirectional overrides and tag characters, with which a reader would see something other than the model."""
 _ASCII_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SPACE: Final = re.compile(r"[^\S\n]+")
+_AS_JSON: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 def _clean(text: str) -> str:
@@ -113,7 +114,7 @@ class Case(BaseModel):
     def digest(self) -> str:
         """SHA-256 (hex) of what the model sees: vignette, question and options."""
         seen = {"vignette": self.vignette, "question": self.question, "options": dict(self.options)}
-        return hashlib.sha256(json.dumps(seen, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(_AS_JSON(seen).encode()).hexdigest()
 
 
 CaseLike = Case | tuple[Case, object] | Mapping[str, Any]

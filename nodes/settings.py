@@ -76,4 +76,4 @@ class Sampling(BaseModel):
 
     def as_kwargs(self) -> dict[str, float | int]:
         """Keyword arguments for a chat model's `invoke`."""
-        return self.model_dump(exclude_none=True)
+        return {key: value for key, value in self if value is not None}

@@ -30,6 +30,8 @@ class Check(TypedDict):
     news: NotRequired[str]
     """What an expert changed since the last reply, as the model is told it. Older checkpoints lack it."""
     parent: int | None
+    index: NotRequired[int]
+    """The place that its step will have in the trace. Older checkpoints lack it."""
     calls: int
     tokens: int
 
@@ -82,7 +84,8 @@ def round_of_checks(
     Returns:
         The checks for LangGraph.
     """
-    last = last_on_trunk(state.get("steps", []))
+    steps = state.get("steps", [])
+    last = last_on_trunk(steps)
     hypotheses = {hypothesis.id: hypothesis for hypothesis in state.get("hypotheses", [])}
     common = {
         "setting": state["setting"],
@@ -97,7 +100,13 @@ def round_of_checks(
     return [
         Send(
             CHECK_EVIDENCE.name,
-            {**common, "hypothesis": hypotheses[key], "calls": purse.calls, "tokens": purse.tokens},
+            {
+                **common,
+                "hypothesis": hypotheses[key],
+                "index": index,
+                "calls": purse.calls,
+                "tokens": purse.tokens,
+            },
         )
-        for key, purse in zip(targets, purses, strict=True)
+        for index, (key, purse) in enumerate(zip(targets, purses, strict=True), len(steps))
     ]

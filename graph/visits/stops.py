@@ -177,6 +177,7 @@ class Visitor:
             CHECK_EVIDENCE.prompt,
             line,
             branch=hypothesis.id,
+            index=check.get("index", -1),
             parent=check["parent"],
         )
         try:

@@ -135,8 +135,7 @@ class Visit:
         steps = state.get("steps", [])
         last = last_on_trunk(steps)
         self._place: dict[str, Any] = {"index": len(steps), "parent": last.index if last else None}
-        again = any(step.node == stop.name for step in steps)
-        self.briefing = briefing(state)._replace(again=again)
+        self.briefing = briefing(state, again=any(step.node == stop.name for step in steps))
         told = so_far(state)
         news = news_since_reply(steps, plan.wording.prompts)
         ledger = Ledger.of(state, told.exchanges, STOPS.last.room(self.briefing)).telling(news)
@@ -229,8 +228,8 @@ class Visit:
         return repeated
 
 
-def briefing(state: Journey) -> Briefing:
-    """What a stop's node is given in a state."""
+def briefing(state: Journey, *, again: bool = False) -> Briefing:
+    """What a stop's node is given in a state; `again`: the stop was visited before."""
     now, steps = standpoint_of(state), state.get("steps", [])
     last = last_stop(steps)
     return Briefing(
@@ -240,6 +239,7 @@ def briefing(state: Journey) -> Briefing:
         standing=standing(list(now.hypotheses.values()), now.credence, now.refuted),
         before=last.output if last else None,
         spent=last is not None and last.move.trigger == "budget",
+        again=again,
         edited=bool(changes_since_reply(steps)),
     )
 

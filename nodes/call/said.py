@@ -69,7 +69,7 @@ def ending_of(message: AIMessage) -> Ending:
     reason = finish_reason_of(message).lower()
     if reason in _CAPPED:
         return "cut off"
-    if _FILTERED.search(reason):
+    if reason and _FILTERED.search(reason):
         return "filtered"
     return "refused" if refusal_of(message) or reason == "refusal" else "whole"
 
@@ -106,6 +106,8 @@ def thoughts_of(message: AIMessage) -> str:
 def tokens_of(message: AIMessage) -> Sequence[Mapping[str, Any]] | None:
     """OpenAI's `logprobs.content`; None if the server gives none, or something else."""
     logprobs = message.response_metadata.get("logprobs")
+    if logprobs is None:
+        return None
     content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     if not isinstance(content, Sequence) or not all(isinstance(token, Mapping) for token in content):
         return None

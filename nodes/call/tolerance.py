@@ -56,6 +56,8 @@ class Tolerance:
     @property
     def left_out(self) -> tuple[str, ...]:
         """What calls leave out, in words; empty at first."""
+        if not self._dropped and self._most_logprobs is None:
+            return ()
         fewer = () if self._most_logprobs is None else (f"top_logprobs above {self._most_logprobs}",)
         return (*sorted(self._dropped), *fewer)
 
@@ -180,10 +182,12 @@ _KNOWN: Final[dict[Hashable, Tolerance]] = {}
 
 def tolerance_for(model: BaseChatModel) -> Tolerance:
     """What is known of a chat model's endpoint: by its address and model, or of this very object."""
-    address = getattr(model, "openai_api_base", None)
-    if isinstance(address, str):
-        return _KNOWN.setdefault((address, getattr(model, "model_name", "")), Tolerance())
-    if id(model) not in _KNOWN:
-        _KNOWN[id(model)] = Tolerance()
+    known = _KNOWN.get(id(model))
+    if known is None:  # each call asks, and a pydantic object is slow to say that it lacks an attribute
+        address = getattr(model, "openai_api_base", None)
+        known = Tolerance()
+        if isinstance(address, str):
+            known = _KNOWN.setdefault((address, getattr(model, "model_name", "")), known)
+        _KNOWN[id(model)] = known
         finalize(model, _KNOWN.pop, id(model), None)
-    return _KNOWN[id(model)]
+    return known

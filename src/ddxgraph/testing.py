@@ -7,6 +7,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, NamedTuple, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -15,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import RunnableConfig
-from pydantic import InstanceOf, PrivateAttr
+from pydantic import InstanceOf
 
 from ddxgraph.nodes.call.consultation import BRANCH_KEY, NODE_KEY
 
@@ -67,12 +68,14 @@ class ScriptedChatModel(BaseChatModel):
     record: bool = True
     """Keep every request in `requests`. Turn it off for very long runs."""
 
-    _prompter: "_Prompter" = PrivateAttr()
-
     def model_post_init(self, context: Any, /) -> None:
         """Prepare to read the script."""
         super().model_post_init(context)
-        self._prompter = _Prompter(self.script, self.record)
+        _ = self._prompter  # now, rather than in the threads of the first calls
+
+    @cached_property  # a private attribute of pydantic's takes longer to look up
+    def _prompter(self) -> "_Prompter":
+        return _Prompter(self.script, self.record)
 
     @property
     def requests(self) -> list[Request]:
@@ -158,16 +161,15 @@ class _Prompter:
         self, messages: Sequence[BaseMessage], metadata: Mapping[str, Any], options: Mapping[str, Any]
     ) -> AIMessage:
         wanted = options.get("response_format")
-        request = Request(
-            node=metadata.get(NODE_KEY, ""),
-            branch=metadata.get(BRANCH_KEY),
-            messages=messages,
-            schema=wanted["json_schema"]["schema"] if wanted else {},
-            options=options,
-        )
-        line = self._next(request)
-        if callable(line):
-            line = line(request)
+        schema = wanted["json_schema"]["schema"] if wanted else {}
+        node, branch = metadata.get(NODE_KEY, ""), metadata.get(BRANCH_KEY)
+        line = self._next(node, branch, schema)
+        if self._record or callable(line):
+            request = Request(node, branch, messages, schema, options)
+            if self._record:
+                self.requests.append(request)
+            if callable(line):
+                line = line(request)
         if isinstance(line, Exception):
             raise line
         if isinstance(line, AIMessage) and line.usage_metadata is not None:
@@ -179,14 +181,12 @@ class _Prompter:
         known = line.response_metadata if isinstance(line, AIMessage) else {}
         return AIMessage(text, usage_metadata=usage, response_metadata=known)
 
-    def _next(self, request: Request) -> Line:
-        if self._record:
-            self.requests.append(request)
-        key = f"{request.node}:{request.branch}"
-        key = key if key in self._script else request.node
+    def _next(self, node: str, branch: str | None, schema: Mapping[str, Any]) -> Line:
+        key = f"{node}:{branch}"
+        key = key if key in self._script else node
         lines = self._script.get(key)
         if lines is None:
-            return self._smallest_text(request.schema) if request.schema else _FREE_TEXT
+            return self._smallest_text(schema) if schema else _FREE_TEXT
         if isinstance(lines, str) or not isinstance(lines, Sequence):
             return lines
         with self._lock:
