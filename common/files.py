@@ -1,11 +1,15 @@
 """Files and folders that survive a crash: written whole or not at all, and held by one process at a time."""
 
 import errno
+import glob
 import hashlib
 import os
+import secrets
 import select
+import shutil
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
@@ -23,6 +27,9 @@ from ddxgraph.common.errors import LoopError, NotDone, fault_of
 CACHE_VARIABLE: Final = "DDXGRAPH_CACHE"
 STAMP: Final = "stage.json"
 """In a run folder that is complete."""
+
+_ABANDONED_S: Final = 86_400.0
+"""Nothing is drafted for a day."""
 
 MOST_BYTES: Final = 64 << 20
 """Largest manifest that is read."""
@@ -160,6 +167,19 @@ def write_whole(path: Path, text: str) -> None:
         os.fsync(file.fileno())
     draft.replace(path)
     sync_folder(path.parent)
+
+
+def draft_beside(place: Path) -> Path:
+    """The path of a new folder that is to become `place`.
+
+    Drafts that a killed process left a day ago or more are deleted. Nobody can foresee the name, so that no link
+    lies in wait there.
+    """
+    for left in place.parent.glob(f".{glob.escape(place.name)}.{'[0-9a-f]' * 8}.new"):
+        with suppress(OSError):  # another user's, or gone in the meantime
+            if left.lstat().st_mtime < time.time() - _ABANDONED_S:
+                shutil.rmtree(left)
+    return place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
 
 
 def make_folder(folder: Path) -> None:

@@ -5,9 +5,12 @@ import sys
 import tomllib
 import venv
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 ROOMS = (
@@ -98,6 +101,33 @@ def test_every_folder_with_modules_is_a_package_of_the_wheel():
 def test_the_links_below_src_name_every_room():
     links = {path.name for path in (ROOT / "src" / "ddxgraph").iterdir() if path.is_symlink()}
     assert links == set(ROOMS)
+
+
+def wanted_by(extra: str, extras: Mapping[str, list[str]]) -> Iterator[Requirement]:
+    """The requirements of an extra, those of the extras that it names among them."""
+    for requirement in map(Requirement, extras[extra]):
+        if requirement.name == "ddxgraph":
+            for each in requirement.extras:
+                yield from wanted_by(each, extras)
+        else:
+            yield requirement
+
+
+@pytest.mark.parametrize(("lock", "extra"), [("demo", "embedded"), ("dev", "dev"), ("lowest", "dev")])
+def test_a_lock_holds_what_the_project_requires_with_hashes(lock, extra):
+    """If not: `make lock`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    entries = (ROOT / "requirements" / f"{lock}.txt").read_text().replace("\\\n", " ").splitlines()
+    locked: dict[str, set[str]] = {}
+    for entry in entries:
+        assert "--hash=sha256:" in entry
+        pinned = Requirement(entry.partition(" --hash")[0])
+        locked.setdefault(canonicalize_name(pinned.name), set()).add(str(pinned.specifier)[2:])
+    needed = [*map(Requirement, project["dependencies"]), *wanted_by(extra, project["optional-dependencies"])]
+    for requirement in needed:
+        if requirement.name != "torch":  # its builds differ from index to index
+            versions = locked[canonicalize_name(requirement.name)]
+            assert all(requirement.specifier.contains(version) for version in versions), requirement
 
 
 @pytest.mark.slow

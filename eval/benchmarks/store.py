@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -22,6 +23,8 @@ from ddxgraph.eval.benchmarks.rawfile import Problem, RawFile, data_folder, prob
 _CHUNK: Final = 1 << 16
 _TIMEOUT_S: Final = 60.0
 _MOST_BYTES: Final = 1 << 30
+LEAST_BYTES_PER_S: Final = 1_000
+"""A server that sends a byte now and then would keep a download for months."""
 """Largest download; MedQA's archive, with its textbooks, has some 130 MB."""
 
 Progress = Callable[[str, int, int | None], None]
@@ -174,6 +177,30 @@ def _member(archive: Path, names: Sequence[str]) -> bytes | None:
     return None
 
 
+class Pace:
+    """How fast a download comes, in stretches of a minute.
+
+    Args:
+        now: when it begins, in seconds.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._since, self._from = now, 0
+
+    def too_slow(self, size: int, now: float) -> bool:
+        """Whether a stretch has ended in which too little came.
+
+        Args:
+            size: bytes that have come so far.
+            now: in seconds.
+        """
+        if now - self._since < _TIMEOUT_S:
+            return False
+        slow = size - self._from < LEAST_BYTES_PER_S * (now - self._since)
+        self._since, self._from = now, size
+        return slow
+
+
 def _download(url: str, temporary: Path, progress: Progress | None) -> _Source:
     """Download an address into a temporary folder, completely.
 
@@ -191,9 +218,15 @@ def _download(url: str, temporary: Path, progress: Progress | None) -> _Source:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply, target.open("wb") as out:  # noqa: S310
             length = reply.headers.get("Content-Length", "")
             total, size = int(length) if length.isdecimal() else None, 0
-            while chunk := reply.read(_CHUNK):
+            pace = Pace(time.monotonic())
+            while chunk := reply.read1(
+                _CHUNK
+            ):  # what is there: `read` waits for all of it, however slowly it comes
                 out.write(chunk)
                 size += len(chunk)
+                if pace.too_slow(size, time.monotonic()):
+                    least = f"less than {LEAST_BYTES_PER_S:,} bytes a second for {_TIMEOUT_S:.0f} s"
+                    raise HTTPException(f"it came too slowly, {least}")
                 if size > _MOST_BYTES:
                     raise HTTPException(f"more than {_MOST_BYTES >> 20} MB came")
                 if progress:

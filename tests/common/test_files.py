@@ -1,6 +1,7 @@
 """Files of unknown origin: only regular ones of a sensible size are read."""
 
 import os
+import time
 from zipfile import ZipInfo
 
 import pytest
@@ -53,3 +54,28 @@ def test_a_file_is_not_written_through_a_link_that_lies_in_wait(tmp_path):
     assert victim.read_text() == "mine"
     assert (tmp_path / "run.json").read_text() == "{}"
     assert not (tmp_path / "run.json").is_symlink()
+
+
+def test_a_draft_that_a_killed_process_left_goes_after_a_day_and_nothing_else(tmp_path):
+    place, yesterday = tmp_path / "set[1]", time.time() - 90_000
+    elsewhere = tmp_path / "elsewhere"
+    for name in (".set[1].0123abcd.new", ".set[1].0123abcd.old", ".other.0123abcd.new", "elsewhere"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "journeys.jsonl").write_text("{}")
+        os.utime(tmp_path / name, (yesterday, yesterday))
+    (tmp_path / ".set[1].4567abcd.new").mkdir()
+    link = tmp_path / ".set[1].89abcdef.new"
+    link.symlink_to(elsewhere)
+    os.utime(link, (yesterday, yesterday), follow_symlinks=False)
+    draft = files.draft_beside(place)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".set[1].0123abcd.old",
+        ".other.0123abcd.new",
+        "elsewhere",
+        ".set[1].4567abcd.new",
+        link.name,
+    }
+    assert (elsewhere / "journeys.jsonl").is_file()
+    assert draft.parent == tmp_path
+    assert not draft.exists()
+    assert draft != files.draft_beside(place)

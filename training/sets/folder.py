@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TextIO
 from ddxgraph.batch.folder import MANIFEST
 from ddxgraph.batch.manifest import changes_between
 from ddxgraph.common.errors import JourneySetError
-from ddxgraph.common.files import real, sha256_of, sync_folder
+from ddxgraph.common.files import draft_beside, real, sha256_of, sync_folder
 from ddxgraph.training.sets.manifest import SET, SetFile, SetManifest, SetSettings, read_set
 
 State = Literal["written", "same"]
@@ -110,7 +110,7 @@ def draft_folder(out: Path) -> Iterator[Path]:
         JourneySetError: a file cannot be written, for instance on a full disk; nothing of it stays.
     """
     place = real(out)
-    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
+    draft = draft_beside(place)
     try:
         draft.mkdir(parents=True)
         yield draft

@@ -1,13 +1,12 @@
 """Merge an adapter into its base model: plain weights for engines without LoRA support."""
 
-import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ddxgraph.common.errors import TrainingError, first_line
-from ddxgraph.common.files import real
+from ddxgraph.common.files import draft_beside, real
 from ddxgraph.common.offline import need_hub
 
 
@@ -31,7 +30,7 @@ def merge(adapter: Path, base: str, out: Path) -> Path:
         raise TrainingError(f"{out} exists: name another --out, or delete it")
     model, tokenizer = _merged(adapter, base)
     place = real(out)
-    draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.new")
+    draft = draft_beside(place)
     try:
         draft.mkdir(parents=True)
         model.save_pretrained(draft)

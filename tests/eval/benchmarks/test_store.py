@@ -8,7 +8,7 @@ from benchmarkmaker import as_lines, medqa_row, mini
 from fileserver import file_server
 
 from ddxgraph.common.errors import BenchmarkError, FetchError
-from ddxgraph.eval.benchmarks.store import fetch
+from ddxgraph.eval.benchmarks.store import LEAST_BYTES_PER_S, Pace, fetch
 
 ROWS = [medqa_row(number) for number in range(12)]
 GOOD, BAD = as_lines(ROWS), as_lines([*ROWS[:5], *ROWS[6:]])
@@ -174,3 +174,17 @@ def test_an_archive_that_would_fill_the_memory_is_not_unpacked(store, tmp_path):
         BenchmarkError, match=r"bomb\.zip: test\.jsonl unpacks to more than 200 times its size"
     ):
         fetched(tmp_path, store, source=path)
+
+
+def test_a_download_that_hardly_moves_is_given_up():
+    """The server's clock is not waited for: the pace is a matter of numbers."""
+    pace, dripping = Pace(100.0), Pace(100.0)
+    fast = [
+        pace.too_slow(size=(LEAST_BYTES_PER_S + 1) * second, now=100.0 + second) for second in range(1, 200)
+    ]
+    assert not any(fast)
+    slow = [dripping.too_slow(size=second, now=100.0 + second) for second in range(1, 200)]
+    assert slow.index(True) == 59
+    stalled = Pace(0.0)
+    assert not stalled.too_slow(size=10_000_000, now=61.0)
+    assert stalled.too_slow(size=10_000_100, now=122.0)
