@@ -73,7 +73,9 @@ class Step(BaseModel):
     prompt: str = ""
     """The turn put to the model, without the case and the conversation so far."""
     text: str = ""
-    """The model's reply as it came; empty if the step made no call."""
+    """The model's reply as it came, without its thoughts; empty if the step made no call."""
+    thoughts: str = Field(default="", exclude_if=lambda thoughts: not thoughts)
+    """What a reasoning model thought before it replied. No later turn repeats it."""
     output: Annotated[SerializeAsAny[BaseModel] | None, _Outputs()] = None
     """What the node made of the reply, of the type that the registry names."""
     move: Move

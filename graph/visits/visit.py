@@ -103,6 +103,7 @@ def step_of(plan: Plan, node: AnyNode, prompt: str, line: Consultation, **facts:
         node=node.name,
         prompt=reply.turn.text,
         text=reply.text,
+        thoughts=reply.thoughts,
         usage=reply.usage,
         latency_s=reply.latency_s,
         prompt_hash=plan.wording.prompts.hashes[prompt],

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ddxgraph.common.errors import BadInput
 from ddxgraph.nodes.call.errorkind import engine_failure, held_back, window_failure
@@ -18,8 +18,7 @@ from ddxgraph.nodes.call.said import (
     ending_of,
     finish_reason_of,
     refusal_of,
-    reply_text_of,
-    thoughts_of,
+    reply_of,
     tokens_of,
 )
 from ddxgraph.nodes.call.tolerance import CHANCES, tolerance_for
@@ -83,6 +82,8 @@ class Attempt(BaseModel):
 
     text: str
     error: str
+    thoughts: str = Field(default="", exclude_if=lambda thoughts: not thoughts)
+    """What a reasoning model thought before it."""
 
 
 @dataclass(slots=True)
@@ -105,7 +106,7 @@ class Reply(Generic[OutputT]):
     left_out: tuple[str, ...] = ()
     """What the call left out, since the endpoint refuses it."""
     thoughts: str = ""
-    """A reasoning model's thoughts, where the engine sets them apart."""
+    """What a reasoning model thought before it answered."""
 
     def take(self, message: AIMessage) -> None:
         """Take over the text and metadata of a message.
@@ -113,10 +114,11 @@ class Reply(Generic[OutputT]):
         Raises:
             EngineFailed: the service or the model held the reply back.
         """
-        self.text, too_long = bounded(writable(reply_text_of(message)), self.turn.max_tokens)
+        text, thoughts = reply_of(message)
+        self.text, too_long = bounded(writable(text), self.turn.max_tokens)
         self.logprobs = tokens_of(message)
         self.finish_reason = finish_reason_of(message)
-        self.thoughts = bounded(thoughts_of(message), self.turn.max_tokens)[0]
+        self.thoughts = bounded(writable(thoughts), self.turn.max_tokens)[0]
         ending = ending_of(message)
         self.truncated = too_long or ending == "cut off"
         if ending in {"filtered", "refused"}:
@@ -189,7 +191,7 @@ class Consultation:
                 if output is not None:
                     reply.output = output
                     return output
-                attempts.append(Attempt(text=reply.text, error=error))
+                attempts.append(Attempt(text=reply.text, error=error, thoughts=reply.thoughts))
                 messages = self._repair(messages, reply.text, error)
                 if len(attempts) > 1 or not self._affords_repair(spent, turn, messages):
                     reply.failure = _unread(reply, turn.max_tokens, attempts)

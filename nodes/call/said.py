@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 from langchain_core.messages import AIMessage
 
 from ddxgraph.common.errors import ServerError
+from ddxgraph.nodes.call.thoughts import Told, told
 
 Ending = Literal["whole", "cut off", "filtered", "refused"]
 """How a reply ended. `cut off`: at its token limit; `filtered`: by the service; `refused`: by the model."""
@@ -80,27 +81,21 @@ def refusal_of(message: AIMessage) -> str:
     return refusal if isinstance(refusal, str) and not str(message.text).strip() else ""
 
 
-def reply_text_of(message: AIMessage) -> str:
-    """The text of a reply, wherever the server put it.
+def reply_of(message: AIMessage) -> Told:
+    """A reply in its two parts, text and thoughts, wherever the server put them.
 
     Reasoning parsers take a reply without thoughts for thoughts, and some servers answer a form by a call of a
-    tool. So where the content is empty, a JSON object among the thoughts or the arguments is the reply.
+    tool. So where the text is empty, a JSON object among the thoughts or the arguments is the reply.
     """
-    text = str(message.text)
+    text, thoughts = told(message)
     if text.strip():
-        return text
+        return Told(text, thoughts)
     for call in message.additional_kwargs.get("tool_calls") or ():
         arguments = call.get("function", {}).get("arguments") if isinstance(call, Mapping) else None
         if isinstance(arguments, str) and arguments.lstrip().startswith("{"):
-            return arguments
-    thoughts = thoughts_of(message).strip()
-    return thoughts if thoughts.endswith("}") and "{" in thoughts else text
-
-
-def thoughts_of(message: AIMessage) -> str:
-    """A reasoning model's thoughts, where the server sets them apart from the reply; else empty."""
-    thoughts = message.additional_kwargs.get("reasoning_content")
-    return thoughts if isinstance(thoughts, str) else ""
+            return Told(arguments, thoughts)
+    bare = thoughts.strip()
+    return Told(bare, "") if bare.endswith("}") and "{" in bare else Told(text, thoughts)
 
 
 def tokens_of(message: AIMessage) -> Sequence[Mapping[str, Any]] | None:

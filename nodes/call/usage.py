@@ -5,7 +5,7 @@ from typing import Final
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 BYTES_PER_TOKEN = 3
 """A low estimate for clinical English (4 and more), JSON (about 3) and other scripts (3 bytes a character)."""
@@ -23,6 +23,8 @@ class Usage(BaseModel):
     cached_tokens: int | None = None
     """Prompt tokens served from the engine's prefix cache; None if the engine does not report them."""
     completion_tokens: int = 0
+    reasoning_tokens: int | None = Field(default=None, exclude_if=lambda tokens: tokens is None)
+    """Those of the completion that were thoughts; None if the engine does not report them."""
     estimated: bool = False
     """Whether an engine reported no usage, so that counts were estimated from the length of the text."""
 
@@ -43,9 +45,9 @@ class Usage(BaseModel):
 
 
 def total_usage(parts: Iterable[Usage]) -> Usage:
-    """Sum over calls; cached tokens stay None if no engine reported any."""
-    calls = prompt = completion = cached = 0
-    reported = estimated = False
+    """Sum over calls; cached and reasoning tokens stay None if no engine reported any."""
+    calls = prompt = completion = cached = thought = 0
+    reported = estimated = thinks = False
     for part in parts:
         calls += part.calls
         prompt += part.prompt_tokens
@@ -54,11 +56,15 @@ def total_usage(parts: Iterable[Usage]) -> Usage:
         if part.cached_tokens is not None:
             cached += part.cached_tokens
             reported = True
+        if part.reasoning_tokens is not None:
+            thought += part.reasoning_tokens
+            thinks = True
     return Usage(
         calls=calls,
         prompt_tokens=prompt,
         cached_tokens=cached if reported else None,
         completion_tokens=completion,
+        reasoning_tokens=thought if thinks else None,
         estimated=estimated,
     )
 
@@ -86,12 +92,13 @@ def usage_of(message: AIMessage, prompt: Sequence[BaseMessage]) -> Usage:
             completion_tokens=estimate_tokens([str(message.text)]),
             estimated=True,
         )
-    details = reported.get("input_token_details")
+    details, written = reported.get("input_token_details"), reported.get("output_token_details")
     return Usage(
         calls=1,
         prompt_tokens=reported["input_tokens"],
         cached_tokens=details.get("cache_read") if details else None,
         completion_tokens=reported["output_tokens"],
+        reasoning_tokens=written.get("reasoning") if written else None,
     )
 
 

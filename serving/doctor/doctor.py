@@ -18,7 +18,7 @@ from ddxgraph.nodes.call.consultation import CONVERSATION_KEY, TOP_LOGPROBS, sec
 from ddxgraph.nodes.call.errorkind import engine_failure, kind_of
 from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.reply import form, list_of, one_of, response_format, whole, writable
-from ddxgraph.nodes.call.said import ending_of, reply_text_of, tokens_of
+from ddxgraph.nodes.call.said import ending_of, reply_of, tokens_of
 from ddxgraph.nodes.call.tolerance import CHANCES, KEYWORDS, tolerance_for
 from ddxgraph.nodes.call.usage import total_usage, usage_of
 from ddxgraph.nodes.failure import FailureKind
@@ -253,7 +253,7 @@ async def _journey(patient: _Patient) -> list[Finding]:
 
 
 def _text(message: AIMessage) -> str:
-    return writable(reply_text_of(message))
+    return writable(reply_of(message).text)
 
 
 async def _prefix(patient: _Patient) -> list[Finding]:

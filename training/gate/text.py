@@ -101,12 +101,15 @@ def reasoning_of(trace: Trace) -> list[str]:
 def remainder_of(trace: Trace) -> list[str]:
     """What replies hold beyond the reasoning, in order, since training data may hold it too.
 
-    It is names of free hypotheses, quotes that are not in the case, and the whole of a reply that is no JSON.
+    It is names of free hypotheses, quotes that are not in the case, the whole of a reply that is no JSON, and what a
+    reasoning model thought.
     """
     return [text for step in trace.steps for text in _beyond(step)]
 
 
 def _beyond(step: Step) -> Iterator[str]:
+    if step.thoughts:
+        yield step.thoughts
     known = set(step.words)
     if isinstance(step.output, Differential):
         free = [hypothesis.label for hypothesis in step.output.hypotheses if hypothesis.letter is None]

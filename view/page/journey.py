@@ -224,7 +224,8 @@ def _chars_each(trace: Trace, outputs: Sequence[str], fit: Fit) -> int:
 
 
 def _texts(step: Step) -> Sequence[str]:
-    return [step.prompt, step.text, *(attempt.text for attempt in step.attempts)]
+    tried = [text for attempt in step.attempts for text in (attempt.thoughts, attempt.text)]
+    return [step.prompt, step.thoughts, step.text, *tried]
 
 
 def clipped(text: str, most: int) -> Markup:
