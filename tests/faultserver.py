@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any, NamedTuple
 
+from ddxgraph.nodes.call.inwords import ASKED
 from ddxgraph.testing import smallest
 
 Body = Mapping[str, Any] | str
@@ -83,6 +84,13 @@ def in_pieces(body: Mapping[str, Any], *, counted: bool) -> str:
     return "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces) + "data: [DONE]\n\n"
 
 
+def in_words(asked: Mapping[str, Any]) -> Any:
+    """The form that a request asks for in the words of its last turn; None if it asks for none."""
+    last = str(asked["messages"][-1]["content"]) if asked.get("messages") else ""
+    _, found, schema = last.rpartition(f"{ASKED}\n")
+    return json.loads(schema) if found else None
+
+
 class FaultServer(ThreadingHTTPServer):
     """The server; `odd` may change while it runs."""
 
@@ -132,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        form = ((asked.get("response_format") or {}).get("json_schema") or {}).get("schema")
+        form = ((asked.get("response_format") or {}).get("json_schema") or {}).get("schema") or in_words(asked)
         fits = json.dumps(smallest(form)) if form else "Because.\nAnswer: A"
         odd = self.server.odd
         status, body, headers = (

@@ -35,6 +35,8 @@ REPLIES: dict[str, Expected] = {
     "thoughts that end only": whole(said("Let me weigh B.\n</think>\n\n@@")),
     "thoughts before": whole(said("<think>B?</think>@@")),
     "a code fence": whole(said("```json\n@@\n```")),
+    "a code fence among words": whole(said("Here is my review:\n```json\n@@\n```\nI hope it helps.")),
+    "words around the JSON": whole(said("Here it is: @@ I hope it helps.")),
     "the JSON among the thoughts": whole(said(None, reasoning_content="@@")),
     "the same, vLLM's newer name": whole(said(None, reasoning="@@")),
     "the same, content empty": whole(said("", reasoning_content="@@")),
@@ -127,6 +129,30 @@ REPLIES: dict[str, Expected] = {
     ),
     "no minItems": whole(
         {"error": {"message": "schema keyword minItems is unsupported"}}, 400, only_if="minItems"
+    ),
+    "no response_format": whole(
+        {"error": {"message": "Unrecognized request argument supplied: response_format"}},
+        400,
+        only_if="response_format",
+    ),
+    "no response_format, DeepSeek": whole(
+        {"error": {"message": "This response_format type is unavailable now", "type": "invalid_request_error"}},
+        400,
+        only_if="json_schema",
+    ),
+    "no response_format, older OpenAI": whole(
+        {
+            "error": {
+                "message": "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this "
+                "model. Learn more about supported models at the Structured Outputs guide.",
+                "param": None,
+            }
+        },
+        400,
+        only_if="json_schema",
+    ),
+    "no structured output, Groq": whole(
+        {"error": {"message": "This model does not support structured outputs"}}, 400, only_if="json_schema"
     ),
     "no references": whole({"error": {"message": "'$ref' is not supported"}}, 400, only_if="$defs"),
     # Held back.

@@ -273,7 +273,7 @@ class Consultation:
             chances -= 1
             model, fitted = tolerance.fitted(self.wording.model, kwargs)
             try:
-                return await self._through(model, tolerance.worded(messages), config, fitted)
+                return await self._through(model, tolerance.worded(messages, kwargs), config, fitted)
             except Exception as error:
                 truncated = cut_off(error)
                 if truncated is not None:

@@ -73,7 +73,7 @@ def _inlined(schema: Any, defs: Mapping[str, Any]) -> Any:
 
 OutputT = TypeVar("OutputT", bound=BaseModel)
 
-_FENCE: Final = re.compile(r"\A\s*```(?:json)?\s*(.*?)\s*```\s*\Z", re.DOTALL)
+_FENCE: Final = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL)
 _THOUGHT: Final = re.compile(r"\A\s*(?:<think>)?.*?</think>\s*", re.DOTALL)
 _ERROR_CHARS: Final = 300
 
@@ -90,12 +90,21 @@ def without_thoughts(text: str) -> str:
     return _THOUGHT.sub("", text, count=1) if "</think>" in text else text
 
 
+def _object_in(text: str) -> str:
+    """The JSON object in a text: in a code fence, or from the first brace to the last.
+
+    A text without one, and one that is JSON of another kind, is returned as it is.
+    """
+    if fenced := _FENCE.search(text):
+        return fenced[1]
+    begin, end = text.find("{"), text.rfind("}")
+    return text[begin : end + 1] if 0 <= begin < end and not text.lstrip().startswith("[") else text
+
+
 def read_reply(text: str, output: type[OutputT]) -> Reading[OutputT]:
-    """Parse a reply, after removing a code fence around it, or thoughts before it that end in `</think>`."""
+    """Parse a reply: the JSON object in it, without a code fence, words around it, or thoughts before it."""
     if not text.startswith("{"):
-        text = without_thoughts(text)
-        fenced = _FENCE.match(text)
-        text = fenced.group(1) if fenced else text
+        text = _object_in(without_thoughts(text))
     try:
         return Reading(output.model_validate_json(text), "")
     except ValidationError as error:

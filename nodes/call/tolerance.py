@@ -9,6 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from ddxgraph.nodes.call.errorkind import kind_of
+from ddxgraph.nodes.call.inwords import FORM, asked_in_words, refuses_form
 from ddxgraph.nodes.call.patience import LOG
 from ddxgraph.nodes.call.said import error_said
 from ddxgraph.nodes.call.systemturn import SYSTEM_TURN, refuses_system, without_system
@@ -100,13 +101,22 @@ class Tolerance:
         if (said.status not in _REFUSALS and not unknown_to_client) or kind_of(error) in _OF_ANOTHER_KIND:
             return False
         refused = next((name for name in self._sent(sent, model) if _names(told, name)), None)
+        if refused is None and FORM in sent and refuses_form(told):
+            refused = FORM
         if refused is None:
             return False
         self._note(refused, told, sent)
         return True
 
-    def worded(self, messages: list[BaseMessage]) -> list[BaseMessage]:
-        """The messages of a call, without a system turn where that is refused."""
+    def worded(self, messages: list[BaseMessage], settings: Mapping[str, Any]) -> list[BaseMessage]:
+        """The messages of a call: without a system turn, and with the form in words, where these are refused.
+
+        Args:
+            messages: the conversation.
+            settings: the keyword arguments of the call, before anything is left out of them.
+        """
+        if FORM in self._dropped and FORM in settings:
+            messages = asked_in_words(messages, settings[FORM])
         return without_system(messages) if SYSTEM_TURN in self._dropped else messages
 
     def _drop(self, refused: str) -> None:
