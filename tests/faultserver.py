@@ -140,7 +140,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        form = ((asked.get("response_format") or {}).get("json_schema") or {}).get("schema") or in_words(asked)
+        form = ((asked.get("response_format") or {}).get("json_schema") or {}).get("schema") or in_words(
+            asked
+        )
         fits = json.dumps(smallest(form)) if form else "Because.\nAnswer: A"
         odd = self.server.odd
         status, body, headers = (

@@ -136,7 +136,12 @@ REPLIES: dict[str, Expected] = {
         only_if="response_format",
     ),
     "no response_format, DeepSeek": whole(
-        {"error": {"message": "This response_format type is unavailable now", "type": "invalid_request_error"}},
+        {
+            "error": {
+                "message": "This response_format type is unavailable now",
+                "type": "invalid_request_error",
+            }
+        },
         400,
         only_if="json_schema",
     ),

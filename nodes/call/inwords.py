@@ -13,7 +13,9 @@ FORM: Final = "response_format"
 ASKED: Final = "Reply with one JSON object and nothing else. It must fit this JSON schema:"
 """What the schema stands behind."""
 
-_REFUSED: Final = re.compile(r"response_format|json_schema|structured outputs?|guided decoding", re.IGNORECASE)
+_REFUSED: Final = re.compile(
+    r"response_format|json_schema|structured outputs?|guided decoding", re.IGNORECASE
+)
 """How endpoints name what they do not take."""
 
 

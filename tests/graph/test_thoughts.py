@@ -44,7 +44,9 @@ def test_no_turn_repeats_them(trace):
 def test_they_are_saved_and_read_again(trace, tmp_path):
     append_trace(tmp_path / "t.jsonl", trace)
     assert list(read_traces(tmp_path / "t.jsonl")) == [trace]
-    plain = trace.model_copy(update={"steps": tuple(s.model_copy(update={"thoughts": ""}) for s in trace.steps)})
+    plain = trace.model_copy(
+        update={"steps": tuple(s.model_copy(update={"thoughts": ""}) for s in trace.steps)}
+    )
     assert '"thoughts"' not in plain.to_json()
 
 
