@@ -148,8 +148,8 @@ REPLIES: dict[str, Expected] = {
     "no response_format, older OpenAI": whole(
         {
             "error": {
-                "message": "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this "
-                "model. Learn more about supported models at the Structured Outputs guide.",
+                "message": "Invalid parameter: 'response_format' of type 'json_schema' is not supported with "
+                "this model. Learn more about supported models at the Structured Outputs guide.",
                 "param": None,
             }
         },

@@ -1,7 +1,7 @@
 """What a reasoning model thinks before it answers, apart from the answer, wherever a server puts it. Pure.
 
-Servers with a reasoning parser set thoughts apart, in a field beside the content or in a content block; without one
-they stand in the text, in a block of their own.
+Servers with a reasoning parser set thoughts apart, in a field beside the content or in a content block. Without
+one they stand in the text, in a block of their own.
 """
 
 import re
