@@ -101,8 +101,8 @@ def reasoning_of(trace: Trace) -> list[str]:
 def remainder_of(trace: Trace) -> list[str]:
     """What replies hold beyond the reasoning, in order, since training data may hold it too.
 
-    It is names of free hypotheses, quotes that are not in the case, the whole of a reply that is no JSON, and what
-    a reasoning model thought.
+    It is names of free hypotheses, quotes that are not in the case, the whole of a reply that is no JSON, and
+    what a reasoning model thought.
     """
     return [text for step in trace.steps for text in _beyond(step)]
 
