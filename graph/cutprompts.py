@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ddxgraph.graph.conversation import Compaction
+from ddxgraph.nodes.call.inwords import FORM
 from ddxgraph.nodes.call.reply import without_thoughts
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ def _cut(always: int, steps: Sequence["Step"], summaries: Mapping[int, str]) -> 
         asked = _words(step.prompt)
         if step.usage.calls == 1 and not step.usage.estimated and step.text:
             size = _Size(always + told + asked, step.usage.prompt_tokens)
+            if (
+                FORM in step.left_out
+            ):  # each prompt then ends with another form, so that its growth says nothing
+                before = None
             if size.cut(before):
                 yield step.index
             before = size if before is None or size.words > before.words else before

@@ -61,10 +61,11 @@ def split_thoughts(text: str) -> Told:
 
 def _apart(message: AIMessage) -> Iterator[str]:
     """Thoughts that the server set apart: in a field beside the content, or in content blocks."""
-    fields = (message.additional_kwargs.get(name) for name in _FIELDS)
-    if field := next((field for field in fields if isinstance(field, str) and field), ""):
-        yield field
-        return
+    for name in _FIELDS:
+        field = message.additional_kwargs.get(name)
+        if isinstance(field, str) and field:
+            yield field
+            return
     if isinstance(message.content, list):
         for block in message.content:
             if isinstance(block, Mapping):

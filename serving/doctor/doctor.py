@@ -16,6 +16,7 @@ from ddxgraph.common.errors import EndpointError, ServerError
 from ddxgraph.nodes import conclude
 from ddxgraph.nodes.call.consultation import CONVERSATION_KEY, TOP_LOGPROBS, secrets_of
 from ddxgraph.nodes.call.errorkind import engine_failure, kind_of
+from ddxgraph.nodes.call.inwords import FORM
 from ddxgraph.nodes.call.patience import Patience
 from ddxgraph.nodes.call.reply import form, list_of, one_of, response_format, whole, writable
 from ddxgraph.nodes.call.said import ending_of, reply_of, tokens_of
@@ -208,7 +209,7 @@ class _Patient(NamedTuple):
             chat, fitted = tolerance.fitted(self.chat, settings)
             try:
                 async with asyncio.timeout(self.timeout_s):
-                    asked = tolerance.worded(messages)
+                    asked = tolerance.worded(messages, settings)
                     return await BRIEFLY.through(partial(chat.ainvoke, asked, config, **fitted))
             except Exception as error:
                 if not chances or not tolerance.learns_from(error, fitted, chat):
@@ -219,7 +220,11 @@ async def _schema(patient: _Patient) -> list[Finding]:
     message = await patient.ask(_GREET, _ODD, _REPLY_TOKENS)
     text = _text(message)
     schema = finding.schema_found(text, _ODD, cut=_cut(message))
-    left_out = KEYWORDS.intersection(tolerance_for(patient.chat).left_out)
+    refused = tolerance_for(patient.chat).left_out
+    if schema.status is Status.OK and FORM in refused:
+        value = f"asked for in words, and not enforced: the endpoint refuses {FORM}"
+        return [amiss(finding.SCHEMA, value, Status.WARN), skipped(finding.COMPACT, "nothing is enforced")]
+    left_out = KEYWORDS.intersection(refused)
     if schema.status is Status.MISSING and left_out:
         value = f"enforced at most in part: the endpoint refuses {', '.join(sorted(left_out))}"
         schema = amiss(finding.SCHEMA, value, Status.WARN)

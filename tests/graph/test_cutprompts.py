@@ -6,6 +6,7 @@ import logging
 import pytest
 from faultserver import Odd, fault_server
 from journeys import AT_ONCE, CASE, STRAIGHT
+from odd_replies import REPLIES
 
 from ddxgraph import Budget, GenerationStrategy, Trace, build_graph, connect, solve
 from ddxgraph.graph.cutprompts import cut_in_words, cut_prompts
@@ -43,6 +44,13 @@ def test_a_server_that_sees_every_prompt_whole_is_believed(served, caplog):
     assert trace.cut_prompts == ()
     assert "cut_prompts" not in trace.model_dump()
     assert not caplog.records
+
+
+def test_forms_that_are_asked_for_in_words_differ_in_length_without_a_cut():
+    with fault_server(REPLIES["no response_format"].odd) as server:
+        trace = solve(build_graph(connect(server.base_url, "fake"), patience=AT_ONCE), CASE)
+    assert {step.left_out for step in trace.steps} == {("response_format",)}
+    assert trace.cut_prompts == ()
 
 
 @pytest.mark.parametrize("window", [64, 256])

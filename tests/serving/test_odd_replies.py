@@ -114,6 +114,8 @@ def test_why_a_reply_ended_is_in_the_trace(server, traced):
         ("no seed", ("seed",)),
         ("no max_completion_tokens", ("max_completion_tokens",)),
         ("no maxLength", ("maxLength",)),
+        ("no response_format", ("response_format",)),
+        ("no structured output, Groq", ("response_format",)),
     ],
 )
 def test_what_is_refused_is_left_out_once_and_said(name, left_out, server, caplog, traced):

@@ -185,6 +185,16 @@ def test_log_probabilities_that_are_refused_are_a_warning_and_the_other_checks_g
     assert not cannot_run(found.values())
 
 
+def test_a_form_that_is_refused_is_asked_for_in_words_which_is_a_warning():
+    with fault_server(REPLIES["no response_format"].odd) as served:
+        found = look(served.base_url, model="fake")
+    assert found[names.SCHEMA].status is WARN
+    assert found[names.SCHEMA].value.startswith("asked for in words")
+    assert found[names.COMPACT].status is SKIPPED
+    assert found[names.JOURNEY].value.endswith("without response_format")
+    assert not cannot_run(found.values())
+
+
 def test_a_conclusion_that_is_refused_is_no_matter_of_log_probabilities():
     with scripted_server({"conclude": HttpError(400)}, altered=complete) as served:
         found = look(served.base_url)
